@@ -1,0 +1,36 @@
+# Everything a fresh machine needs is Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test bench lint clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/usguide analyze sample_data/heel_needling.dcm -o demo/heel_needling
+	$(BIN)/usguide analyze sample_data/muscle_tear_screen.mp4 -o demo/muscle_tear_screen
+	@echo
+	@echo "Reports: $(CURDIR)/demo/heel_needling/report.html"
+	@echo "         $(CURDIR)/demo/muscle_tear_screen/report.html"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The kernels run twice: compiled, and as plain Python against their naive twins.
+test: lint
+	$(BIN)/pytest -n auto
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.speed
+
+clean:
+	rm -rf $(VENV) demo bench
