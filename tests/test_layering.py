@@ -23,6 +23,7 @@ ALLOWED = {
     "output": BASE,
     "pipeline": BASE | {"ingest", "kernels", "fascia", "muscle", "needle", "motion"},
     "cli": BASE | {"ingest", "pipeline", "output", "synth"},
+    "__main__": {"cli"},
 }
 
 

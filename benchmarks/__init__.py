@@ -1,0 +1,1 @@
+"""Accuracy and speed of usguide, on synthetic truth and on real recordings, against peers."""

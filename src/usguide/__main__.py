@@ -1,0 +1,5 @@
+"""``python -m usguide`` is the ``usguide`` command."""
+
+from usguide.cli import main
+
+main()
