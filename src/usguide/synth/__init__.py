@@ -1,0 +1,9 @@
+"""Synthetic ultrasound clips with exact truth: fascia, needle, twitch, contraction and tear."""
+
+from __future__ import annotations
+
+from usguide.synth.recording import write
+from usguide.synth.scene import Scene
+from usguide.synth.scenes import SCENES, make_scene
+
+__all__ = ["SCENES", "Scene", "make_scene", "write"]

@@ -1,0 +1,385 @@
+"""A heel in the sagittal long axis: skin, fat pad with septa, calcaneus, plantar fascia, muscle.
+
+Built with the calcaneus on the left; a mirrored scene is flipped as a whole. Lengths in mm, x from
+the image's left edge, z from the probe's face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.errors import ConfigError
+from usguide.model import Floats
+from usguide.synth.imaging import Imager, Scanner, Scatterers
+from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
+
+PARAMETERS: dict[str, Parameter] = {
+    "thickness_mm": Number(
+        1.5, 8.0, "mm", "fascia thickness at the insertion (2-4 mm in controls, PMC7425221)"
+    ),
+    "distal_fraction": Number(
+        0.45, 0.85, "", "thickness far from the insertion over thickness there", 0.2, 1.0
+    ),
+    "decline_mm": Number(
+        5.0,
+        14.0,
+        "mm",
+        "length of the exponential decline (doi 10.1109/access.2019.2909409)",
+        2,
+        50,
+    ),
+    "bulge_mm": Number(0.0, 0.0, "mm", "extra thickness of a local bulge", 0.0, 4.0),
+    "bulge_at_mm": Number(4.0, 18.0, "mm", "where the bulge is, from the insertion", 0.0, 40.0),
+    "disease": Number(0.0, 1.0, "", "0 healthy, 1 hypoechoic with lost fibrils and deep border"),
+    "fascia_level_db": Number(-2.0, 2.0, "dB", "healthy fascia against the fat pad", -15.0, 10.0),
+    "fluid_mm": Number(0.0, 0.0, "mm", "thickness of a perifascial fluid film", 0.0, 4.0),
+    "rupture_mm": Number(0.0, 0.0, "mm", "width of a gap in the fascia; 0 for none", 0.0, 15.0),
+    "rupture_at_mm": Number(
+        6.0, 18.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
+    ),
+    "fat_pad_mm": Number(
+        7.0, 13.0, "mm", "skin and fat over the fascia, compressed (20 +- 2 mm free, PMID 16513397)"
+    ),
+    "septa_per_mm2": Number(0.5, 1.1, "1/mm2", "density of fat septa", 0.0, 4.0),
+    "insertion_x": Number(0.33, 0.5, "", "insertion as a fraction of the image's width", 0.2, 0.7),
+    "tilt_deg": Number(-4.0, 6.0, "deg", "direction of the fascia at its insertion", -15.0, 20.0),
+    "bow_deg": Number(-5.0, 5.0, "deg", "change of that direction over 30 mm", -15.0, 15.0),
+    "bone_drop_mm": Number(
+        1.2, 3.0, "mm", "height of the calcaneus above its front edge", 0.5, 6.0
+    ),
+    "bone_level_db": Number(22.0, 30.0, "dB", "bone square to the beam, above fat", 5.0, 40.0),
+    "bone_rough_mm": Number(0.02, 0.12, "mm", "roughness of the bone surface", 0.0, 1.0),
+    "bone_dropout": Number(
+        0.0, 0.25, "", "fraction of the bone surface that gives no echo", 0, 0.9
+    ),
+    "spur_mm": Number(0.0, 0.0, "mm", "length of a heel spur; 0 for none", 0.0, 12.0),
+    "muscle_level_db": Number(-14.0, -8.0, "dB", "flexor muscle under the fascia", -30.0, 0.0),
+}
+
+SKIN_MM = 1.6
+"""Thickness of skin and gel line as drawn."""
+
+SHADOW_DB = -42.0
+"""What is left of the echoes behind bone: side lobes and reverberation."""
+
+PENUMBRA_MM = 0.7
+"""Standard deviation of a shadow's edge: what passes beside the bone."""
+
+STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """The fascia as drawn: mid-line and thickness normal to it, from the insertion onwards.
+
+    ``distance_mm`` and ``thickness_mm`` have shape (k,); the lines have shape (k, 2), (x, z).
+    """
+
+    distance_mm: Floats
+    thickness_mm: Floats
+    superficial_mm: Floats
+    deep_mm: Floats
+
+    @property
+    def midline_mm(self) -> Floats:
+        """Shape (k, 2)."""
+        return 0.5 * (self.superficial_mm + self.deep_mm)
+
+
+def _band(values: dict[str, Value], insertion_x: float, reach_mm: float) -> Band:
+    """Draw the fascia from its insertion to ``reach_mm`` along it."""
+    step = 0.1
+    distance = np.arange(0.0, reach_mm + step, step)
+    at_insertion = float(values["thickness_mm"])
+    far = float(values["distal_fraction"]) * at_insertion
+    thickness = far + (at_insertion - far) * np.exp(-distance / float(values["decline_mm"]))
+    bulge = (distance - float(values["bulge_at_mm"])) / 2.5
+    thickness = thickness + float(values["bulge_mm"]) * np.exp(-0.5 * bulge**2)
+    angle = np.radians(float(values["tilt_deg"]) + float(values["bow_deg"]) * distance / 30.0)
+    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    normal = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
+    superficial_z = float(values["fat_pad_mm"])
+    start = np.array([insertion_x, superficial_z + at_insertion]) - normal[0] * thickness[0] / 2.0
+    halfway = 0.5 * (direction[1:] + direction[:-1]) * step
+    midline = start + np.concatenate([np.zeros((1, 2)), np.cumsum(halfway, axis=0)])
+    half = 0.5 * thickness[:, None] * normal
+    return Band(distance, thickness, midline - half, midline + half)
+
+
+class Heel:
+    """The tissue of a heel and its truth.
+
+    Parameters
+    ----------
+    scanner : Scanner
+        Probe and settings.
+    values : dict
+        A value for each of ``PARAMETERS``.
+    rng : numpy.random.Generator
+        Source of everything random in the tissue.
+
+    Raises
+    ------
+    ConfigError
+        If the heel does not fit in the image.
+    """
+
+    def __init__(
+        self, scanner: Scanner, values: dict[str, Value], rng: np.random.Generator
+    ) -> None:
+        self._scanner = scanner
+        self.values = {name: values[name] for name in PARAMETERS}
+        self.insertion_x = float(values["insertion_x"]) * scanner.width_mm
+        margin = 3.0
+        self._box = (-margin, -0.5, scanner.width_mm + margin, scanner.depth_mm + 1.0)
+        self.band = _band(self.values, self.insertion_x, 1.3 * (self._box[2] - self.insertion_x))
+        insertion_z = float(self.band.deep_mm[0, 1])
+        if insertion_z + 3.0 > scanner.depth_mm:
+            raise ConfigError(
+                f"fat_pad_mm and thickness_mm put the insertion {insertion_z:.1f} mm deep in an "
+                f"image of {scanner.depth_mm:.1f} mm; make depth_mm larger."
+            )
+        self.bone_mm = self._bone(rng)
+        x = np.arange(self._box[0], self._box[2], 0.1)
+        bone = np.interp(x, *self.bone_mm.T)
+        deep = np.interp(x, *self.band.deep_mm.T)
+        # Over the bone the band runs on in its own direction and thins to nothing.
+        slope = float(np.tan(np.radians(float(self.values["tilt_deg"]))))
+        first = self.band.superficial_mm[0]
+        line = np.where(
+            x < first[0],
+            first[1] + slope * (x - first[0]),
+            np.interp(x, *self.band.superficial_mm.T),
+        )
+        on_bone = x < self.insertion_x
+        self._x = x
+        self._deep = np.where(on_bone, bone, deep)
+        self._superficial = np.where(on_bone, np.minimum(line, bone - 0.4), line)
+        self.tissue = self._tissue(rng)
+
+    def _bone(self, rng: np.random.Generator) -> Floats:
+        """Surface of the calcaneus, (x, z): convex, then steeply down past its front edge."""
+        drop, edge = float(self.values["bone_drop_mm"]), self.insertion_x
+        edge_z = float(self.band.deep_mm[0, 1])
+        front = rng.uniform(5.0, 9.0)
+        apex = edge - front
+        back = max(apex + 3.0, 6.0)
+        x = np.arange(self._box[0], edge + 10.0, 0.1)
+        z = edge_z - drop * (1.0 - np.clip((x - apex) / front, 0.0, None) ** 2.2)
+        z += rng.uniform(1.5, 4.0) * (np.clip(apex - x, 0.0, None) / back) ** 2
+        past = x > edge
+        z[past] = edge_z + np.tan(np.radians(rng.uniform(40.0, 58.0))) * (x[past] - edge)
+        rough = float(self.values["bone_rough_mm"]) * wander(rng, x, 2.5)
+        return np.stack([x, z + rough * smoothstep((edge - x) / 1.5)], axis=1)
+
+    def _rupture(self, x: Floats) -> Floats:
+        """1 inside the rupture at position x, falling to 0 within 0.3 mm of its edges."""
+        width = float(self.values["rupture_mm"])
+        if width == 0.0:
+            return np.zeros_like(x)
+        distance = np.interp(x, self.band.midline_mm[:, 0], self.band.distance_mm, left=-1e3)
+        outside = np.abs(distance - float(self.values["rupture_at_mm"])) - width / 2.0
+        return np.asarray(1.0 - smoothstep(outside / 0.3 + 0.5))
+
+    def _tissue(self, rng: np.random.Generator) -> Scatterers:
+        v, sc, box = self.values, self._scanner, self._box
+        disease = float(v["disease"])
+        fat = mottle(rng, box, (3.0, 0.6), 4.0)
+        coarse = mottle(rng, box, (9.0, 4.0), 1.2)
+        muscle_texture = mottle(rng, box, (5.0, 1.2), 2.0)
+        fascia_texture = mottle(rng, box, (5.0, 0.35), 1.5 + disease)
+        fascia_db = float(v["fascia_level_db"]) - 7.0 * disease
+        muscle_db = float(v["muscle_level_db"])
+        film = float(v["fluid_mm"])
+        muscle_mm = rng.uniform(7.0, 12.0)
+
+        def level(x: Floats, z: Floats) -> Floats:
+            superficial = np.interp(x, self._x, self._superficial)
+            deep = np.interp(x, self._x, self._deep)
+            below = smoothstep((z - deep) / 0.3 + 0.5)
+            # The deep border of a diseased fascia is lost: the levels run into one another.
+            edge = 0.25 + 0.5 * disease
+            in_band = smoothstep((z - superficial) / 0.25 + 0.5) * (
+                1.0 - smoothstep((z - deep) / edge + 0.5)
+            )
+            torn = self._rupture(x) * in_band
+            db = fat(x, z) + 2.5 * (z < SKIN_MM)
+            db = db * (1.0 - below) + below * (muscle_db + muscle_texture(x, z))
+            beyond = smoothstep((z - deep - muscle_mm) / 2.0)
+            db = db + beyond * 3.0
+            db = db * (1.0 - in_band) + in_band * (fascia_db + fascia_texture(x, z))
+            db = db * (1.0 - torn) + torn * -17.0
+            if film > 0:
+                middle = self.insertion_x + 8.0
+                bottom = deep + film * np.clip(1.0 - ((x - middle) / 7.0) ** 2, 0.0, None)
+                fluid = (z > deep) & (z < bottom)
+                db = np.where(fluid, -24.0, db)
+            return np.asarray(db + coarse(x, z))
+
+        parts = [speckle(sc, rng, box, level)]
+        parts += self._skin(rng) + self._septa(rng) + self._fascia_fibres(rng)
+        parts += self._muscle_fibres(rng, muscle_mm) + self._bone_echo(rng)
+        return Scatterers.join(parts)
+
+    def _skin(self, rng: np.random.Generator) -> list[Scatterers]:
+        x = np.linspace(self._box[0], self._box[2], 60)
+        made = []
+        for depth, db in ((0.15, 16.0), (0.5, 12.0), (SKIN_MM, 9.0)):
+            z = depth + 0.05 * wander(rng, x, 15.0)
+            curve = np.stack([x, z], axis=1)
+            made.append(fibre(self._scanner, rng, curve, db, coherence=0.9, tapered=False))
+        return made
+
+    def _septa(self, rng: np.random.Generator) -> list[Scatterers]:
+        x0, _, x1, _ = self._box
+        deepest = float(self._superficial.max())
+        count = int(float(self.values["septa_per_mm2"]) * (x1 - x0) * deepest)
+        centres = np.stack([rng.uniform(x0, x1, count), rng.uniform(1.0, deepest, count)], axis=1)
+        centres = centres[centres[:, 1] < np.interp(centres[:, 0], self._x, self._superficial)]
+        angles = rng.normal(0.0, 8.0, len(centres))
+        steep = rng.uniform(size=len(centres)) < 0.12
+        angles[steep] = rng.uniform(-50.0, 50.0, int(steep.sum()))
+        return streaks(
+            self._scanner,
+            rng,
+            centres,
+            angles,
+            length_mm=(0.8, 4.5),
+            level_db=(2.0, 17.0),
+            bend=0.10,
+            coherence=0.8,
+        )
+
+    def _fascia_fibres(self, rng: np.random.Generator) -> list[Scatterers]:
+        sc, disease = self._scanner, float(self.values["disease"])
+        made = []
+        area = float(np.sum(self._deep - self._superficial) * 0.1)
+        base = float(self.values["fascia_level_db"])
+        for _ in range(int(area * 1.1 * (1.0 - 0.75 * disease))):
+            length, share = rng.uniform(3.0, 12.0), rng.uniform(0.06, 0.94)
+            start = rng.uniform(self._x[0], self._x[-1] - length)
+            x = np.linspace(start, start + length, 24)
+            superficial = np.interp(x, self._x, self._superficial)
+            deep = np.interp(x, self._x, self._deep)
+            z = superficial + share * (deep - superficial)
+            db = base + rng.uniform(0.0, 10.0) - 5.0 * disease - 60.0 * self._rupture(x)
+            curve = np.stack([x, z], axis=1)
+            made.append(fibre(sc, rng, curve, db, coherence=0.8))
+        on_bone = self._x < self.insertion_x
+        for border, bright, lost in (
+            (self._superficial, 11.0, 2.0 * disease),
+            (self._deep, 8.0, 14.0 * disease),
+        ):
+            keep = np.ones_like(on_bone) if border is self._superficial else ~on_bone
+            curve = np.stack([self._x, border], axis=1)[keep]
+            levels = bright - lost + base - 60.0 * self._rupture(curve[:, 0])
+            made.append(
+                fibre(
+                    sc,
+                    rng,
+                    curve,
+                    levels,
+                    coherence=0.8,
+                    roughness_db=4.0,
+                    thickness_mm=0.04,
+                    tapered=False,
+                )
+            )
+        return made
+
+    def _muscle_fibres(self, rng: np.random.Generator, muscle_mm: float) -> list[Scatterers]:
+        base = float(self.values["muscle_level_db"])
+        _, _, x1, z1 = self._box
+        count = int(0.25 * (x1 - self.insertion_x) * (z1 - float(self._deep.min())))
+        x = rng.uniform(self.insertion_x - 2.0, x1, count)
+        z = np.interp(x, self._x, self._deep) + rng.uniform(0.4, 1.6 * muscle_mm, count)
+        made = streaks(
+            self._scanner,
+            rng,
+            np.stack([x, z], axis=1),
+            rng.normal(float(self.values["tilt_deg"]) + 3.0, 5.0, count),
+            length_mm=(1.5, 7.0),
+            level_db=(base + 2.0, base + 16.0),
+            bend=0.05,
+            coherence=0.8,
+        )
+        x = np.linspace(self.insertion_x, x1, 60)
+        z = np.interp(x, self._x, self._deep) + muscle_mm + 0.5 * wander(rng, x, 20.0)
+        curve = np.stack([x, z], axis=1)
+        made.append(fibre(self._scanner, rng, curve, 6.0, coherence=0.85, thickness_mm=0.1))
+        return made
+
+    def _bone_echo(self, rng: np.random.Generator) -> list[Scatterers]:
+        sc, surface = self._scanner, self.bone_mm
+        x = surface[:, 0]
+        db = np.full(len(x), float(self.values["bone_level_db"]))
+        db -= 16.0 * smoothstep((x - self.insertion_x + 1.0) / 2.0)
+        db -= 12.0 * smoothstep((x - self.insertion_x) / 8.0)
+        db -= 8.0 * smoothstep((2.0 - x) / 5.0)
+        lost = float(self.values["bone_dropout"])
+        if lost > 0:
+            missing = wander(rng, x, 4.0)
+            db -= 28.0 * (missing > np.quantile(missing, 1.0 - lost))
+        made = []
+        # Roughness within the surface layer: what makes the line as thick as it looks.
+        for depth, loss in ((0.0, 0.0), (0.15, 7.0), (0.3, 13.0), (0.5, 19.0)):
+            curve = surface + np.array([0.0, depth])
+            made.append(
+                fibre(
+                    sc,
+                    rng,
+                    curve,
+                    db - loss,
+                    coherence=0.93,
+                    roughness_db=3.5,
+                    thickness_mm=0.03,
+                    tapered=False,
+                )
+            )
+        spur = self.spur_mm
+        if len(spur):
+            made.append(
+                fibre(sc, rng, spur, 20.0, coherence=0.93, thickness_mm=0.05, tapered=False)
+            )
+        return made
+
+    @property
+    def spur_mm(self) -> Floats:
+        """Upper surface of the spur into the fascia, shape (k, 2); empty where there is none."""
+        length = float(self.values["spur_mm"])
+        if length == 0.0:
+            return np.empty((0, 2))
+        along = np.linspace(0.0, length, 30)
+        line = np.stack(
+            [np.interp(along, self.band.distance_mm, self.band.deep_mm[:, k]) for k in range(2)],
+            axis=1,
+        )
+        line[:, 1] -= 0.6 * np.sin(np.pi * along / length)
+        return line
+
+    def shadowing_mm(self) -> list[Floats]:
+        """Surfaces that nothing is seen behind, each (k, 2)."""
+        solid = self.bone_mm[self.bone_mm[:, 0] < self.insertion_x + 2.5]
+        return [solid] + ([self.spur_mm] if len(self.spur_mm) else [])
+
+
+def shadow(imager: Imager, surfaces_mm: list[Floats]) -> NDArray[np.float32]:
+    """Two-way amplitude behind surfaces, on the imager's grid: 1 before, next to nothing behind."""
+    left = 10 ** (SHADOW_DB / 20)
+    passed = np.ones((len(imager.depth), len(imager.lateral)), dtype=np.float32)
+    for surface in surfaces_mm:
+        lateral, depth = imager.beam_coordinates(surface[:, 0], surface[:, 1])
+        order = np.argsort(lateral)
+        depths = np.interp(imager.lateral, lateral[order], depth[order], left=1e3, right=1e3)
+        # Half a millimetre of surface echo, then the shadow sets in.
+        behind = (imager.depth[:, None] - (depths[None, :] + 0.5)) / 0.3
+        passed *= (1.0 - (1.0 - left) * smoothstep(behind)).astype(np.float32)
+    # Waves from the sides of the aperture pass beside the edge.
+    width = PENUMBRA_MM / imager.beam_spacing_mm
+    blurred = cv2.GaussianBlur(passed, (0, 0), width, sigmaY=1.0, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.float32)

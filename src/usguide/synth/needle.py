@@ -1,0 +1,244 @@
+"""A needle in the image plane: how it is moved, how it echoes, how it drags the tissue along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.errors import ConfigError
+from usguide.model import Floats
+from usguide.synth.imaging import Scanner, Scatterers
+from usguide.synth.motion import Coordinates
+from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.tissue import smoothstep, wander
+
+PARAMETERS: dict[str, Parameter] = {
+    "diameter_mm": Number(
+        0.16, 0.35, "mm", "needle diameter (dry needles 0.16-0.35 mm; 18G is 1.27)", 0.12, 1.5
+    ),
+    "angle_deg": Number(12.0, 55.0, "deg", "shaft below the skin's surface", 10.0, 70.0),
+    "passes": Number(1, 4, "", "in-and-out passes", 0, 12, whole=True),
+    "pass_hz": Number(0.6, 1.8, "Hz", "passes per second ('pistoning')", 0.2, 3.0),
+    "stroke_mm": Number(4.0, 10.0, "mm", "length of a pass along the shaft", 1.0, 20.0),
+    "target_at_mm": Number(
+        1.5, 9.0, "mm", "where the deepest tip meets the band, from the insertion", 0.0, 25.0
+    ),
+    "visibility": Number(
+        0.35, 1.0, "", "0 hardly brighter than speckle, 1 as bright as bone", 0, 1
+    ),
+    "fade": Number(
+        0.0, 0.5, "", "depth of the slow fading as the shaft leaves the plane", 0.0, 1.0
+    ),
+    "dropouts": Number(0, 1, "", "spells in which the needle is not seen at all", 0, 8, whole=True),
+    "dropout_s": Number(0.15, 0.5, "s", "length of such a spell", 0.03, 5.0),
+    "bend_mm": Number(-0.6, 0.6, "mm", "sideways bend of the shaft at its tip", -4.0, 4.0),
+    "reverberation": Number(0.0, 0.7, "", "strength of the first line under the shaft", 0.0, 1.0),
+    "drag_mm": Number(0.2, 1.0, "mm", "tissue dragged by the needle before it slips", 0.0, 4.0),
+}
+
+VISIBLE_DB = -10.0
+"""Truth calls a needle visible down to this loss from fading and dropouts."""
+
+FASTEST_HZ = 3.0
+"""Passes per second of brisk pistoning."""
+
+_STEP_MM = 0.05
+
+
+def _lead(duration_s: float) -> float:
+    """Time before the first pass, and at least left after the last one."""
+    return min(0.25, 0.08 * duration_s)
+
+
+def most_passes(values: dict[str, Value]) -> int:
+    """How many passes fit in the clip."""
+    duration = (int(values["frames"]) - 1) / float(values["fps"])
+    return int((duration - 2.0 * _lead(duration)) * FASTEST_HZ)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One advance and withdrawal, in seconds and mm along the shaft."""
+
+    start_s: float
+    deepest_s: float
+    end_s: float
+    depth_mm: float
+    stroke_mm: float
+
+
+class Needle:
+    """An in-plane needle: shaft, kinematics and truth, for a target at rest.
+
+    Parameters
+    ----------
+    scanner : Scanner
+        Probe and settings.
+    values : dict
+        A value for each of ``PARAMETERS``.
+    target_mm : (float, float)
+        Where the first pass ends, (x, z).
+    time_s : ndarray, shape (frames,)
+        Time of every frame.
+    rng : numpy.random.Generator
+        Source of everything random about the needle.
+
+    Raises
+    ------
+    ConfigError
+        If the passes do not fit in the clip.
+    """
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        values: dict[str, Value],
+        target_mm: tuple[float, float],
+        time_s: Floats,
+        rng: np.random.Generator,
+    ) -> None:
+        self._scanner = scanner
+        self._v = {name: values[name] for name in PARAMETERS}
+        angle = np.radians(float(values["angle_deg"]))
+        self.direction = np.array([-np.cos(angle), np.sin(angle)])
+        self.normal = np.array([np.sin(angle), np.cos(angle)])
+        reach = target_mm[1] / np.sin(angle)
+        self.entry_mm = np.array(target_mm) - reach * self.direction
+        self.passes, self.depth_mm = self._kinematics(reach, time_s, rng)
+        self.turn_deg = 0.6 * wander(rng, time_s, 3.0)
+        self.fading = self._fading(time_s, rng)
+        shaft = np.arange(0.0, float(self.depth_mm.max()) + 2 * _STEP_MM, _STEP_MM)
+        self._along = shaft
+        self._reach = reach
+        self._rough = 10 ** (2.0 * wander(rng, shaft, 9.0) / 20.0)
+        self._level = 10 ** (self.level_db / 20.0) * scanner.line_amplitude(0.0, _STEP_MM)
+
+    @property
+    def level_db(self) -> float:
+        """Level of the shaft above speckle.
+
+        Steep and thin needles give less (doi 10.1016/j.rapm.2004.07.001); how much less is a
+        choice that looks like recordings.
+        """
+        steep = max(0.0, float(self._v["angle_deg"]) - 15.0)
+        thin = 3.0 * np.log2(float(self._v["diameter_mm"]) / 0.3)
+        return float(13.0 + 15.0 * float(self._v["visibility"]) - 0.15 * steep + thin)
+
+    def _kinematics(
+        self, reach: float, time_s: Floats, rng: np.random.Generator
+    ) -> tuple[list[Pass], Floats]:
+        count, rate = int(self._v["passes"]), float(self._v["pass_hz"])
+        duration = float(time_s[-1])
+        lead = _lead(duration)
+        if count and count / rate > duration - 2.0 * lead:
+            rate = count / max(duration - 2.0 * lead, 1e-6)
+            if rate > FASTEST_HZ:
+                raise ConfigError(
+                    f"passes={count} do not fit in {duration:.2f} s at {FASTEST_HZ:g} Hz; "
+                    "give more frames, a lower fps or fewer passes."
+                )
+        stroke = min(float(self._v["stroke_mm"]), 0.75 * reach)
+        depth = np.full(len(time_s), reach - stroke)
+        passes = []
+        start = lead
+        for _ in range(count):
+            length = 1.0 / rate
+            deepest = reach + rng.uniform(-1.0, 0.6) * min(1.0, 0.2 * stroke)
+            turn = start + rng.uniform(0.42, 0.55) * length
+            pause = rng.uniform(0.0, 0.12) * length
+            end = start + 0.97 * length
+            advance = smoothstep((time_s - start) / (turn - start))
+            retreat = 1.0 - smoothstep((time_s - turn - pause) / (end - turn - pause))
+            depth += (deepest - reach + stroke) * advance * retreat
+            passes.append(Pass(start, turn + pause / 2, end, deepest, deepest - reach + stroke))
+            start += length
+        return passes, depth
+
+    def _fading(self, time_s: Floats, rng: np.random.Generator) -> Floats:
+        """Loss in dB per frame, 0 or negative, from leaving the plane and from dropouts."""
+        out_of_plane = np.clip(wander(rng, time_s, 1.5), 0.0, None)
+        fading = -14.0 * float(self._v["fade"]) * out_of_plane
+        length = float(self._v["dropout_s"])
+        for _ in range(int(self._v["dropouts"])):
+            start = rng.uniform(0.1, 0.9) * max(float(time_s[-1]) - length, 0.0)
+            gone = (time_s >= start) & (time_s < start + length)
+            fading[gone] = -60.0
+        return np.asarray(fading)
+
+    def shaft_mm(self, frame: int) -> Floats:
+        """Points along the shaft from the entry to the tip, shape (k, 2)."""
+        depth = float(self.depth_mm[frame])
+        along = np.append(self._along[self._along < depth], depth)
+        turn = np.radians(self.turn_deg[frame])
+        direction = self.direction * np.cos(turn) + self.normal * np.sin(turn)
+        normal = self.normal * np.cos(turn) - self.direction * np.sin(turn)
+        bend = float(self._v["bend_mm"]) * (along / self._reach) ** 2
+        points: Floats = self.entry_mm + along[:, None] * direction + bend[:, None] * normal
+        return points
+
+    def echo(self, frame: int) -> Scatterers:
+        """Return the needle's echoes in one frame: shaft, tip and the lines beneath the shaft."""
+        points = self.shaft_mm(frame)
+        count = len(points)
+        # The tip's own pattern moves with it: roughness is fixed to the shaft, from the tip up.
+        rough = self._rough[:count][::-1]
+        amplitude = self._level * rough * 10 ** (self.fading[frame] / 20.0)
+        from_tip = (count - 1 - np.arange(count)) * _STEP_MM
+        amplitude = amplitude * (1.0 + 0.6 * np.exp(-0.5 * (from_tip / 0.35) ** 2))
+        copies, weights = [points], [amplitude]
+        first = float(self._v["reverberation"])
+        if first > 0.02:
+            # Sound bouncing inside the shaft arrives late: lines beneath, ever weaker.
+            spacing = 0.35 + 1.2 * float(self._v["diameter_mm"])
+            for k in range(1, 5):
+                weight = 0.5 * first**k
+                if weight < 0.01:
+                    break
+                copies.append(points + np.array([0.0, k * spacing]))
+                weights.append(amplitude * weight)
+        xz = np.concatenate(copies).astype(np.float32)
+        return Scatterers(
+            np.ascontiguousarray(xz[:, 0]),
+            np.ascontiguousarray(xz[:, 1]),
+            np.concatenate(weights).astype(np.float32),
+            np.ones(len(xz), dtype=np.float32),
+        )
+
+
+class Drag:
+    """Tissue sticks to the shaft and follows it until it slips.
+
+    Parameters
+    ----------
+    needle : Needle
+        What drags.
+    hold_x_mm : float
+        Left of here the tissue is attached to bone and does not follow.
+    """
+
+    def __init__(self, needle: Needle, hold_x_mm: float, limit_mm: float) -> None:
+        self._needle = needle
+        self._hold_x = hold_x_mm
+        pulled = np.zeros(len(needle.depth_mm))
+        for frame in range(1, len(pulled)):
+            step = needle.depth_mm[frame] - needle.depth_mm[frame - 1]
+            pulled[frame] = np.clip(pulled[frame - 1] + step, -limit_mm, limit_mm)
+        self.pulled_mm: NDArray[np.float64] = pulled
+
+    def at(
+        self, frame: int, x: Coordinates, z: Coordinates
+    ) -> tuple[Coordinates, Coordinates] | None:
+        """Return the displacement (mm) of points at rest (mm)."""
+        amount = float(self.pulled_mm[frame])
+        if abs(amount) < 1e-6:
+            return None
+        needle = self._needle
+        right, down = x - x.dtype.type(needle.entry_mm[0]), z - z.dtype.type(needle.entry_mm[1])
+        dx, dz = (float(value) for value in needle.direction)
+        along, across = right * dx + down * dz, down * dx - right * dz
+        ahead = np.clip(along - float(needle.depth_mm[frame]), 0.0, None)
+        pull = amount * np.exp(-0.5 * (across / 2.0) ** 2 - 0.5 * (ahead / 2.0) ** 2)
+        pull = pull * smoothstep(along / 5.0) * smoothstep((x - self._hold_x) / 4.0)
+        return pull * dx, pull * dz

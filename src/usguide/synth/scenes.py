@@ -1,0 +1,181 @@
+"""The scenes by name: their parameters with clinical ranges, and how each is put together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from usguide.errors import ConfigError
+from usguide.model import Floats
+from usguide.synth import heel, needle
+from usguide.synth.imaging import Scanner
+from usguide.synth.motion import Motion, Twitch, drift
+from usguide.synth.needling import HeelWorld
+from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value, settle, stream
+from usguide.synth.scene import Scene
+
+
+def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
+    return {
+        "frames": Number(frames, frames, "", "length of the clip", 1, 100_000, whole=True),
+        "fps": Number(*fps, "1/s", "frames per second", 1.0, 500.0),
+        "mirrored": Switch(0.5, "flipped left to right"),
+        "drift_mm": Number(0.0, 1.0, "mm", "largest slide of the probe", 0.0, 10.0),
+    }
+
+
+def _scanner(
+    depth_mm: tuple[float, float], frequency_mhz: tuple[float, float]
+) -> dict[str, Parameter]:
+    return {
+        "width_px": Number(560, 560, "px", "width of the picture", 16, 4000, whole=True),
+        "height_px": Number(480, 480, "px", "height of the picture", 16, 4000, whole=True),
+        "depth_mm": Number(*depth_mm, "mm", "depth of the picture", 8.0, 200.0),
+        "frequency_mhz": Number(*frequency_mhz, "MHz", "centre frequency", 2.0, 25.0),
+        "axial_cycles": Number(1.4, 2.2, "", "-6 dB pulse length in wavelengths", 0.8, 8.0),
+        "lateral_mm": Number(0.35, 0.6, "mm", "-6 dB beam width at the focus", 0.1, 4.0),
+        "focus": Number(0.3, 0.6, "", "focus as a fraction of the depth", 0.0, 1.0),
+        "looks": Choice(("1", "3", "5"), "compounded looks", ("1", "3", "3", "3")),
+        "steer_deg": Number(6.0, 10.0, "deg", "steering of the outer looks", 0.5, 25.0),
+        "attenuation": Number(0.4, 0.7, "dB/cm/MHz", "one-way attenuation", 0.0, 2.0),
+        "noise_db": Number(-66.0, -54.0, "dB", "electronic noise at the face", -140.0, 0.0),
+        "tgc_error_db": Number(0.0, 2.5, "dB", "error of the time gain", 0.0, 20.0),
+        "gain_db": Number(-3.0, 3.0, "dB", "overall gain", -30.0, 30.0),
+        "dynamic_range_db": Number(54.0, 72.0, "dB", "what the grey scale spans", 20.0, 120.0),
+        "gamma": Number(1.5, 2.1, "", "exponent of the grey map", 0.2, 5.0),
+        "persistence": Number(0.0, 0.35, "", "weight of the previous picture", 0.0, 0.95),
+    }
+
+
+_TWITCHES: dict[str, Parameter] = {
+    "twitches": Number(0, 0, "", "local twitch responses", 0, 8, whole=True),
+    "twitch_mm": Number(1.0, 3.5, "mm", "largest displacement", 0.0, 10.0),
+    "twitch_s": Number(0.15, 0.5, "s", "duration (150-500 ms)", 0.05, 2.0),
+}
+
+SCENES: dict[str, dict[str, Parameter]] = {
+    "heel": {
+        **_clip(48, (15.0, 35.0)),
+        **_scanner((26.0, 36.0), (9.0, 14.0)),
+        **heel.PARAMETERS,
+    },
+    "needling": {
+        **_clip(90, (18.0, 35.0)),
+        **_scanner((26.0, 36.0), (9.0, 14.0)),
+        **heel.PARAMETERS,
+        **needle.PARAMETERS,
+        **_TWITCHES,
+    },
+}
+"""Every scene's parameters."""
+
+
+def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Scene:
+    """Make a synthetic recording with exact truth.
+
+    Parameters
+    ----------
+    name : str
+        One of ``SCENES``.
+    seed : int
+        Everything not fixed is drawn from it; the same seed gives the same frames.
+    **parameters
+        Values to fix, as numbers or as text; see ``SCENES`` for names, units and ranges.
+
+    Returns
+    -------
+    Scene
+        Frames on demand, and their truth.
+
+    Raises
+    ------
+    ConfigError
+        If the scene or a parameter is not known, or a value is not possible.
+    """
+    if name not in SCENES:
+        raise ConfigError(f"There is no scene {name}; give one of {', '.join(SCENES)}.")
+    if seed < 0:
+        raise ConfigError(f"seed={seed} is negative; give 0 or more.")
+    values = settle(name, SCENES[name], seed, parameters)
+    if "passes" in values and "passes" not in parameters:
+        # A short clip shows as many of the drawn passes as fit; only asking for more is an error.
+        values["passes"] = min(int(values["passes"]), needle.most_passes(values))
+    scanner = scanner_of(values, seed)
+    time_s = np.arange(int(values["frames"])) / float(values["fps"])
+    world = _heel_world(scanner, values, time_s, seed, with_needle=name == "needling")
+    return Scene(name, seed, values, scanner, world, time_s, mirrored=bool(values["mirrored"]))
+
+
+def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
+    """Return the scanner that the parameters describe."""
+    frequency = float(values["frequency_mhz"])
+    spacing = float(values["depth_mm"]) / (int(values["height_px"]) - 1)
+    looks = int(str(values["looks"]))
+    steer = np.linspace(-1.0, 1.0, looks) * float(values["steer_deg"]) if looks > 1 else [0.0]
+    error = stream(seed, "time gain").uniform(-1.0, 1.0, 5) * float(values["tgc_error_db"])
+    return Scanner(
+        width_px=int(values["width_px"]),
+        height_px=int(values["height_px"]),
+        spacing_mm=spacing,
+        frequency_mhz=frequency,
+        axial_mm=float(values["axial_cycles"]) * 1.54 / frequency,
+        lateral_mm=float(values["lateral_mm"]),
+        focus_mm=float(values["focus"]) * float(values["depth_mm"]),
+        looks_deg=tuple(float(angle) for angle in steer),
+        attenuation_db_cm_mhz=float(values["attenuation"]),
+        noise_db=float(values["noise_db"]),
+        tgc_error_db=tuple(float(db) for db in error),
+        gain_db=float(values["gain_db"]),
+        dynamic_range_db=float(values["dynamic_range_db"]),
+        gamma=float(values["gamma"]),
+        persistence=float(values["persistence"]),
+    )
+
+
+def _heel_world(
+    scanner: Scanner, values: dict[str, Value], time_s: Floats, seed: int, *, with_needle: bool
+) -> HeelWorld:
+    tissue = heel.Heel(scanner, values, stream(seed, "heel"))
+    slide = drift(stream(seed, "drift"), time_s, float(values["drift_mm"]))
+    if not with_needle:
+        return HeelWorld(scanner, tissue, slide, None, [], time_s)
+    band = tissue.band
+    at = float(values["target_at_mm"])
+    target = [float(np.interp(at, band.distance_mm, band.midline_mm[:, k])) for k in range(2)]
+    shaft = needle.Needle(scanner, values, (target[0], target[1]), time_s, stream(seed, "needle"))
+    motions: list[Motion] = []
+    limit = float(values["drag_mm"])
+    if limit > 0:
+        motions.append(needle.Drag(shaft, tissue.insertion_x, limit))
+    motions += _twitches(scanner, values, tissue, time_s, seed)
+    return HeelWorld(scanner, tissue, slide, shaft, motions, time_s)
+
+
+def _twitches(
+    scanner: Scanner, values: dict[str, Value], tissue: heel.Heel, time_s: Floats, seed: int
+) -> list[Motion]:
+    """Twitches of the flexor muscle under the fascia, one after another."""
+    rng = stream(seed, "twitches")
+    count, length = int(values["twitches"]), float(values["twitch_s"])
+    slot = float(time_s[-1]) / max(count, 1)
+    if count and length > slot:
+        raise ConfigError(
+            f"twitches={count} of {length:g} s do not fit in {time_s[-1]:.2f} s; "
+            "give more frames or fewer twitches."
+        )
+    made: list[Motion] = []
+    for k in range(count):
+        start = k * slot + rng.uniform(0.0, slot - length)
+        x = rng.uniform(tissue.insertion_x + 6.0, scanner.width_mm - 4.0)
+        deep = float(np.interp(x, *tissue.band.deep_mm.T))
+        made.append(
+            Twitch(
+                (x, deep + rng.uniform(3.5, 6.0)),
+                float(values["tilt_deg"]) + rng.uniform(-15.0, 15.0),
+                (rng.uniform(3.0, 5.0), rng.uniform(1.3, 2.2)),
+                start,
+                start + length,
+                float(values["twitch_mm"]) * (1.0 if rng.uniform() < 0.5 else -1.0),
+                time_s,
+            )
+        )
+    return made

@@ -1,0 +1,126 @@
+"""Scenes: reproducible, exact where they say so, and refusing what cannot be."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from usguide.errors import ConfigError, OutputError
+from usguide.synth import make_scene, write
+
+SMALL = {"frames": 6, "width_px": 180, "height_px": 150, "looks": "1"}
+
+
+def test_a_seed_gives_the_same_frames_and_truth_every_time() -> None:
+    first, second = (make_scene("needling", seed=5, **SMALL) for _ in range(2))
+    assert np.array_equal(first.array(), second.array())
+    assert first.truth == second.truth
+    assert not np.array_equal(first.array(), make_scene("needling", seed=6, **SMALL).array())
+
+
+def test_fixing_one_parameter_leaves_the_others_as_drawn() -> None:
+    free = make_scene("heel", seed=2, **SMALL).parameters
+    fixed = make_scene("heel", seed=2, thickness_mm=4.6, **SMALL).parameters
+    assert fixed["thickness_mm"] == 4.6
+    assert {k: v for k, v in free.items() if k != "thickness_mm"} == {
+        k: v for k, v in fixed.items() if k != "thickness_mm"
+    }
+
+
+def test_parameters_may_come_as_text() -> None:
+    text = {name: str(value) for name, value in SMALL.items()}
+    spoken = make_scene("heel", seed=2, mirrored="true", thickness_mm="3.5", **text)
+    meant = make_scene("heel", seed=2, mirrored=True, thickness_mm=3.5, **SMALL)
+    assert spoken.parameters == meant.parameters
+
+
+def test_a_mirrored_scene_is_the_mirror_image_with_mirrored_truth() -> None:
+    plain = make_scene("needling", seed=3, mirrored=False, **SMALL)
+    mirror = make_scene("needling", seed=3, mirrored=True, **SMALL)
+    assert np.array_equal(plain.array()[:, :, ::-1], mirror.array())
+    tip, flipped = (np.array(s.truth["needle"]["tip_px"]) for s in (plain, mirror))
+    assert np.allclose(flipped[:, 0], 179 - tip[:, 0], atol=2e-3)
+    assert np.allclose(flipped[:, 1], tip[:, 1])
+    moved, flipped = (
+        np.array(s.truth["displacement"]["displacement_mm"]).reshape(6, 9, 11, 2)
+        for s in (plain, mirror)
+    )
+    assert np.allclose(flipped[:, :, ::-1], moved * [-1, 1], atol=2e-4)
+
+
+def test_the_truth_states_the_thickness_that_was_asked_for() -> None:
+    truth = make_scene("heel", seed=1, thickness_mm=4.6, bulge_mm=0, **SMALL).truth
+    fascia = truth["fascia"]
+    assert fascia["thickness_mm"]["insertion"] == pytest.approx(4.6)
+    spacing = truth["calibration"]["mm_per_px"][0]
+    superficial, deep = np.array(fascia["superficial_px"]), np.array(fascia["deep_px"])
+    assert np.allclose(
+        np.linalg.norm(deep - superficial, axis=1) * spacing,
+        fascia["profile"]["thickness_mm"],
+        atol=0.02,
+    )
+
+
+def test_the_needle_is_brightest_where_the_truth_says_it_is() -> None:
+    scene = make_scene(
+        "needling", seed=4, frames=8, passes=0, width_px=280, height_px=240, looks="3",
+        visibility=1.0, fade=0.0, dropouts=0, bend_mm=0.0, angle_deg=35.0, thickness_mm=4.0,
+    )  # fmt: skip
+    truth = scene.truth["needle"]
+    for index, frame in enumerate(scene.frames()):
+        tip, tail = np.array(truth["tip_px"][index]), np.array(truth["tail_px"][index])
+        points = tip + np.linspace(0.05, 0.9, 60)[:, None] * (tail - tip)
+        across = np.array([-(tail - tip)[1], (tail - tip)[0]]) / np.linalg.norm(tail - tip)
+        means = []
+        for offset in (-6.0, 0.0, 6.0):
+            x, y = np.rint(points + offset * across).astype(int).T
+            inside = (x >= 0) & (y >= 0) & (x < 280) & (y < 240)
+            means.append(frame[y[inside], x[inside]].mean())
+        assert means[1] > 1.5 * max(means[0], means[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "said"),
+    [
+        ("spleen", {}, "no scene spleen"),
+        ("heel", {"colour": 1}, "no parameter colour"),
+        ("heel", {"frames": 0}, "frames=0 is not possible"),
+        ("heel", {"frames": 2.5}, "not a whole number"),
+        ("heel", {"thickness_mm": "thick"}, "not a number"),
+        ("heel", {"thickness_mm": float("nan")}, "not possible"),
+        ("heel", {"mirrored": "maybe"}, "neither true nor false"),
+        ("heel", {"looks": 2}, "not known"),
+        ("heel", {"depth_mm": 9.0, "fat_pad_mm": 12.0}, "make depth_mm larger"),
+        ("needling", {"passes": 6, "frames": 10, "fps": 30}, "do not fit"),
+        ("needling", {"twitches": 5, "twitch_s": 0.5, "frames": 10}, "do not fit"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(name, parameters, said) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make_scene(name, seed=0, **parameters)
+
+
+def test_a_dicom_carries_scale_timing_and_nearly_the_same_pixels(tmp_path: Path) -> None:
+    scene = make_scene("needling", seed=3, fps=25, **SMALL)
+    path, truth = write(scene, tmp_path / "clip.dcm")
+    ds = pydicom.dcmread(path)
+    region = ds.SequenceOfUltrasoundRegions[0]
+    assert region.PhysicalDeltaX * 10 == pytest.approx(scene.spacing_mm[0])
+    assert ds.FrameTimeVector == [0, 40, 40, 40, 40, 40]
+    assert np.abs(ds.pixel_array.astype(float) - scene.array()).mean() < 2.0
+    assert json.loads(truth.read_text()) == scene.truth
+
+
+def test_nothing_is_overwritten_unasked_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    scene = make_scene("heel", seed=0, **SMALL)
+    write(scene, tmp_path / "clip.npz")
+    with pytest.raises(OutputError, match="exists"):
+        write(scene, tmp_path / "clip.npz")
+    write(scene, tmp_path / "clip.npz", overwrite=True)
+    with pytest.raises(ConfigError, match="cannot write"):
+        write(scene, tmp_path / "clip.gif")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(scene, tmp_path / "absent" / "clip.npz")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.npz", "clip.truth.json"]
