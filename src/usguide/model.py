@@ -481,6 +481,9 @@ class MuscleResult:
     superficial_left_y_px: Floats | None = None
     """Shape (frames,): the superficial inner edge at the left edge of the region."""
     deep_left_y_px: Floats | None = None
+    superficial_outer_px: Floats | None = None
+    """Shape (k, 2): the outer edges of the two aponeuroses in ``reference_frame``, as above."""
+    deep_outer_px: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

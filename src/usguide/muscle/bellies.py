@@ -1,0 +1,198 @@
+"""Which two bands bound the muscle, and what is measured between them, in one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Bools, Calibration, Floats, Frame
+from usguide.muscle.bands import COLUMNS, ROWS, Band, BandFinder, Grid
+from usguide.muscle.edges import Edge, column_centres, find_edge, slim
+
+NODES = 32
+"""Abscissae at which borders are kept for each frame."""
+
+KEPT = 3
+"""Pairs of bands kept for each frame, for the clip as a whole to choose from."""
+
+_GAP = (0.12, 0.85)
+"""Mean distance of the two bands as a part of the height; a half of it at the narrowest place."""
+
+_GAP_MM = (6.0, 80.0)
+"""The same in mm, where there is a scale: from thin forearm and shin muscles (tibialis posterior,
+about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no muscle."""
+
+_CROSSED = 0.9
+"""How much a certain aponeurosis between two bands speaks against them bounding one muscle."""
+
+_DEPTH = 0.7
+"""Part of the height over which the preference for the superficial-most muscle falls to 1/e."""
+
+_USUAL_GAP, _GAP_SPREAD = 0.3, 1.5
+"""Usual distance as a part of the height, and the spread of its logarithm: a weak preference."""
+
+_LEFT = 0.25
+"""Part of the width to which a straight line is fitted for the heights at the left edge: observers
+judge an aponeurosis by its neighbourhood, and over the whole width it is curved."""
+
+_BLOCKS = 8
+_T_BLOCKS = 2.365
+"""Student's t for 95 % and eight blocks."""
+
+_LEVELS = 0.25
+"""An edge is taken to be known to a quarter of its transition (1.96 standard deviations): between
+the 25 % and the 75 % level of the step, both of which observers choose."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Belly:
+    """A muscle belly seen in one frame; lengths in px of the region.
+
+    ``superficial_y_px`` and ``deep_y_px`` are the inner edges and ``superficial_outer_y_px`` and
+    ``deep_outer_y_px`` the outer ones at the nodes, float32 of shape (NODES,).
+    """
+
+    score: float
+    superficial_y_px: NDArray[np.float32]
+    deep_y_px: NDArray[np.float32]
+    superficial_outer_y_px: NDArray[np.float32]
+    deep_outer_y_px: NDArray[np.float32]
+    superficial_left_y_px: float
+    deep_left_y_px: float
+    thickness_px: float
+    thickness_spread_px: float
+    """Half-width of the 95 % interval of ``thickness_px``."""
+    echo_intensity: float
+    echo_spread: float
+
+
+def node_centres(width: int) -> Floats:
+    """Region x of the nodes, shape (NODES,)."""
+    return np.asarray(column_centres(width).reshape(NODES, -1).mean(axis=1), dtype=np.float64)
+
+
+class BellyFinder:
+    """Finds the muscle bellies in the frames of one clip.
+
+    Parameters
+    ----------
+    tissue : ndarray of bool, shape (height, width)
+        Where the region shows echoes.
+    calibration : Calibration
+        Size of a pixel, if known.
+    """
+
+    def __init__(self, tissue: Bools, calibration: Calibration) -> None:
+        self._bands = BandFinder(tissue)
+        self._height, self._width = tissue.shape
+        self._calibration = calibration
+        self._gap = _GAP
+        if calibration.spacing_mm is not None:
+            depth_mm = float(self._to_mm(np.array([0.0, self._height]))[1])
+            self._gap = (
+                max(_GAP[0] / 2, _GAP_MM[0] / depth_mm),
+                min(_GAP[1], _GAP_MM[1] / depth_mm),
+            )
+
+    def find(self, frame: Frame) -> list[Belly]:
+        """Find the likeliest bellies of a frame, best first; their scores are probabilities."""
+        grid, bands = self._bands.find(frame)
+        picture = slim(frame)
+        edges: dict[tuple[int, int], Edge] = {}
+
+        def edge(band: int, side: int) -> Edge:
+            if (band, side) not in edges:
+                edges[band, side] = find_edge(picture, bands[band].rows, side)
+            return edges[band, side]
+
+        ranked = self._ranked(bands)[:KEPT]
+        return [
+            self._measure(score, grid, edge(i, -1), edge(i, 1), edge(j, -1), edge(j, 1))
+            for score, i, j in ranked
+            if score > 0.1 * ranked[0][0]
+        ]
+
+    def _ranked(self, bands: list[Band]) -> list[tuple[float, int, int]]:
+        """Score every pair of bands as the borders of the superficial-most muscle, best first."""
+        pairs = []
+        for i, upper in enumerate(bands):
+            between = 1.0
+            for j in range(i + 1, len(bands)):
+                lower = bands[j]
+                gap = (lower.rows - upper.rows) / ROWS
+                mean = float(gap.mean())
+                if gap.min() > self._gap[0] / 2 and self._gap[0] < mean < self._gap[1]:
+                    usual = np.exp(-0.5 * (np.log(mean / _USUAL_GAP) / _GAP_SPREAD) ** 2)
+                    score = upper.probability * lower.probability * between * usual
+                    pairs.append((float(score * np.exp(-upper.height / _DEPTH)), i, j))
+                between *= 1 - _CROSSED * lower.probability
+        return sorted(pairs, reverse=True)
+
+    def _measure(
+        self, score: float, grid: Grid, outer: Edge, inner: Edge, deep: Edge, deep_outer: Edge
+    ) -> Belly:
+        x = column_centres(self._width)
+        gap = deep.y_px - inner.y_px
+        # Normal to the mid-line: the vertical distance times the cosine of its tilt.
+        along = self._to_mm(np.array([1.0, np.polyfit(x, (deep.y_px + inner.y_px) / 2, 1)[0]]))
+        cosine = float(along[0] / np.linalg.norm(along))
+        thickness = float(gap.mean()) * cosine
+        # Two edges, each known to a part of its transition, and the scatter along the band.
+        wobble = gap - np.polyval(np.polyfit(x, gap, 3), x)
+        statistical = _T_BLOCKS * wobble.reshape(_BLOCKS, -1).mean(axis=1).std() / np.sqrt(_BLOCKS)
+        systematic = _LEVELS * np.hypot(np.median(inner.blur_px), np.median(deep.blur_px))
+        echo, echo_spread = self._echo(grid, inner.y_px, deep.y_px)
+
+        def at_nodes(y: Floats) -> NDArray[np.float32]:
+            return np.asarray(y.reshape(NODES, -1).mean(axis=1), dtype=np.float32)
+
+        return Belly(
+            score=score,
+            superficial_y_px=at_nodes(inner.y_px),
+            deep_y_px=at_nodes(deep.y_px),
+            superficial_outer_y_px=at_nodes(outer.y_px),
+            deep_outer_y_px=at_nodes(deep_outer.y_px),
+            superficial_left_y_px=_at_left(x, inner.y_px),
+            deep_left_y_px=_at_left(x, deep.y_px),
+            thickness_px=thickness,
+            thickness_spread_px=float(np.hypot(statistical, systematic)) * cosine,
+            echo_intensity=echo,
+            echo_spread=echo_spread,
+        )
+
+    def _to_mm(self, vector_px: Floats) -> Floats:
+        """Scale a vector to mm, or leave it where there is no calibration."""
+        known = self._calibration.spacing_mm is not None
+        return self._calibration.to_mm(vector_px) if known else vector_px
+
+    def _echo(self, grid: Grid, top_px: Floats, bottom_px: Floats) -> tuple[float, float]:
+        """Mean grey level between the inner edges, and half its 95 % interval.
+
+        The interval is that of the mean of eight blocks side by side, which differ as the muscle
+        does along its length.
+        """
+        row = (np.arange(ROWS)[:, None] + 0.5) * self._height / ROWS - 0.5
+        inside = (row > top_px) & (row < bottom_px) & self._bands.has_tissue
+        levels = []
+        for block in range(_BLOCKS):
+            columns = slice(block * COLUMNS // _BLOCKS, (block + 1) * COLUMNS // _BLOCKS)
+            if inside[:, columns].any():
+                levels.append(float(grid[:, columns][inside[:, columns]].mean()))
+        if not levels:
+            return float("nan"), float("nan")
+        spread = np.std(levels, ddof=1) / np.sqrt(len(levels)) if len(levels) > 1 else 0.0
+        return float(np.mean(levels)), float(_T_BLOCKS * spread)
+
+
+def _at_left(x: Floats, y: Floats) -> float:
+    """Height at region x = 0 of the line through the left part of an edge, outliers set aside."""
+    count = round(_LEFT * COLUMNS)
+    x, y = x[:count], y[:count]
+    keep = np.ones(count, dtype=np.bool_)
+    for _ in range(2):
+        line = np.polyfit(x[keep], y[keep], 1)
+        rest = np.abs(y - np.polyval(line, x))
+        keep = rest <= max(3 * 1.4826 * float(np.median(rest)), 1e-6)
+    return float(np.polyval(line, 0.0))

@@ -1,0 +1,100 @@
+"""The edges of a band, below a pixel, at the picture's full height."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.kernels.surfaces import minimal_path, refine_rows, step_prices
+from usguide.model import Floats, Frame
+from usguide.muscle.bands import COLUMNS, ROWS
+
+_REACH = 0.045
+"""How far an edge may lie from the crest, as a part of the height (twice the thickest band)."""
+
+_STEP = 0.010
+"""Height on either side of an edge over which grey levels are compared, as a part of the height."""
+
+_ALONG = 2.5
+"""Standard deviation of the smoothing along the band, in grid columns."""
+
+_SLOPE_PRICE = 0.05
+_MAX_STEP = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """One edge of a band: ``y_px`` and the width of its transition, each of shape (COLUMNS,).
+
+    In region px, pixel centres at integers, at the centres of the grid's columns.
+    """
+
+    y_px: Floats
+    blur_px: Floats
+
+
+def column_centres(width: int) -> Floats:
+    """Region x of the grid's column centres, shape (COLUMNS,)."""
+    centres: Floats = (np.arange(COLUMNS) + 0.5) * width / COLUMNS - 0.5
+    return centres
+
+
+def slim(frame: Frame) -> NDArray[np.float32]:
+    """Average a frame to the grid's columns, keeping its rows: float32 (height, COLUMNS)."""
+    resized = cv2.resize(frame, (COLUMNS, frame.shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def find_edge(picture: NDArray[np.float32], rows: NDArray[np.int64], side: int) -> Edge:
+    """Find where a band ends, above (``side`` -1) or below (+1) its crest.
+
+    The band is straightened along its crest and smoothed along its length; the edge is the minimal
+    path over the drop of the mean grey level across it, so it is where the level is half-way
+    between the band's and its neighbour's.
+
+    Parameters
+    ----------
+    picture : ndarray of float32, shape (height, COLUMNS)
+        See :func:`slim`.
+    rows : ndarray of int64, shape (COLUMNS,)
+        Crest of the band in grid rows.
+    side : int
+        -1 or +1.
+    """
+    height = picture.shape[0]
+    reach = max(3, round(_REACH * height))
+    step = max(2, round(_STEP * height))
+    crest = cv2.GaussianBlur(
+        ((rows + 0.5) * height / ROWS - 0.5).astype(np.float32)[None], (0, 0), sigmaX=_ALONG
+    )[0]
+    # From a little inside the crest outwards, with room for the comparison at both ends.
+    offsets = np.arange(-2 * step, reach + step + 1, dtype=np.float32)
+    y = crest[None, :] + side * offsets[:, None]
+    x = np.broadcast_to(np.arange(COLUMNS, dtype=np.float32), y.shape)
+    strip = cv2.remap(
+        picture,
+        np.ascontiguousarray(x),
+        np.ascontiguousarray(y),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    strip = cv2.GaussianBlur(strip, (0, 0), sigmaX=_ALONG, sigmaY=0.7)
+    sums = np.zeros((len(offsets) + 1, COLUMNS), dtype=np.float64)
+    np.cumsum(strip, axis=0, out=sums[1:])
+    # drop[k]: mean of the `step` rows before strip row k + step - 1/2, minus that of those after.
+    drop = (2 * sums[step:-step] - sums[: -2 * step] - sums[2 * step :]) / step
+    scale = max(float(np.median(drop.max(axis=0))), 1e-6)
+    cost = (-drop / scale).astype(np.float32)
+    path = minimal_path(cost, step_prices(_MAX_STEP, _SLOPE_PRICE))
+    refined = refine_rows(cost, path.rows)
+    offset = offsets[0] + refined + step - 0.5
+    contrast = np.maximum(drop[path.rows, np.arange(COLUMNS)], 1e-6)
+    slope = np.maximum(
+        strip[path.rows + step - 1, np.arange(COLUMNS)]
+        - strip[path.rows + step, np.arange(COLUMNS)],
+        contrast / (2 * step),
+    )
+    return Edge(np.asarray(crest + side * offset, dtype=np.float64), contrast / slope)
