@@ -1,0 +1,329 @@
+"""What is drawn on a frame for each thing that was found in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from usguide.model import (
+    Analysis,
+    Borders,
+    FasciaResult,
+    Floats,
+    Frame,
+    Header,
+    MuscleResult,
+    SeparationFlag,
+    Status,
+    Twitch,
+)
+from usguide.output import drawing
+from usguide.output.drawing import Colour, Picture, View
+
+FASCIA = drawing.SKY_BLUE
+BONE = drawing.YELLOW
+MUSCLE = drawing.BLUISH_GREEN
+NEEDLE = drawing.ORANGE
+GAP = drawing.REDDISH_PURPLE
+TWITCH = drawing.VERMILION
+UNSURE = drawing.GREY
+
+# How long the tip's path stays behind it, and the same in frames where there is no timing.
+TRAIL_S = 1.5
+TRAIL_FRAMES = 30
+
+# A twitch lasts 150-500 ms: too short to notice unless its ring stays a little.
+_TWITCH_LINGERS_S = 0.4
+
+# Lengths a scale bar may have, in mm, and the share of the picture's width it should stay under.
+_BAR_MM = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+_BAR_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """A colour and what it stands for."""
+
+    colour: Colour
+    text: str
+
+
+def legend(analysis: Analysis) -> tuple[LegendEntry, ...]:
+    """Return an entry for each kind of thing drawn anywhere in the clip."""
+    entries = []
+    if analysis.fascia.status is Status.MEASURED:
+        entries.append(LegendEntry(FASCIA, "fascia"))
+        if analysis.fascia.bone_px is not None:
+            entries.append(LegendEntry(BONE, "bone"))
+    if analysis.muscle.status is Status.MEASURED:
+        entries.append(LegendEntry(MUSCLE, "muscle borders"))
+    if analysis.needle.status is Status.MEASURED:
+        entries.append(LegendEntry(NEEDLE, "needle (grey: unsure)"))
+    contraction = analysis.motion.contraction
+    if contraction.separation.flag is SeparationFlag.SEPARATION or contraction.collections:
+        entries.append(LegendEntry(GAP, "gap or collection"))
+    if analysis.motion.twitches:
+        entries.append(LegendEntry(TWITCH, "twitch"))
+    return tuple(entries)
+
+
+class Annotator:
+    """Draws one analysis on frames of its clip, through one view.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        What was found.
+    view : View
+        Where source pixels land on the canvas.
+    """
+
+    def __init__(self, analysis: Analysis, view: View) -> None:
+        self.analysis = analysis
+        self.view = view
+        tip = analysis.needle.tip_px
+        visible = analysis.needle.tip_visible
+        self._tips = (
+            np.empty(0, dtype=np.int64)
+            if tip is None or visible is None
+            else np.flatnonzero(visible & np.isfinite(tip).all(axis=1))
+        )
+
+    def draw(self, canvas: Picture, index: int, frame: Frame) -> None:
+        """Paint distinct frame ``index`` and what was found in it onto a canvas of the view."""
+        header = self.analysis.header
+        canvas[: self.view.height, : self.view.width] = 0
+        self.view.place(canvas, frame, header.region)
+        part = canvas[: self.view.height, : self.view.width]
+        self._region(part)
+        self._fascia(part, index)
+        self._muscle(part, index)
+        self._collections(part)
+        self._gap(part, index)
+        self._trail(part, index)
+        self._needle(part, index)
+        self._twitches(part, index)
+        self._scale_bar(part)
+
+    def _line(
+        self, canvas: Picture, points_px: Floats, colour: Colour, opacity: float = 0.85
+    ) -> None:
+        drawing.line(
+            canvas,
+            self.view.canvas_px(points_px),
+            colour,
+            width=self.view.stroke,
+            opacity=opacity,
+        )
+
+    def _region(self, canvas: Picture) -> None:
+        header = self.analysis.header
+        region = header.region
+        if (region.width, region.height) == (header.width, header.height):
+            return
+        left, top = region.x - 1, region.y - 1
+        right, bottom = region.x + region.width, region.y + region.height
+        corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+        drawing.line(
+            canvas, self.view.canvas_px(np.array(corners, dtype=np.float64)), drawing.GREY,
+            opacity=0.5,
+        )  # fmt: skip
+
+    def _fascia(self, canvas: Picture, index: int) -> None:
+        fascia = self.analysis.fascia
+        if fascia.status is not Status.MEASURED:
+            return
+        for border in _borders_at(fascia, index):
+            self._line(canvas, border, FASCIA)
+        drop = _drop(fascia, index)
+        if drop is None:
+            return
+        if fascia.bone_px is not None:
+            self._line(canvas, fascia.bone_px + drop, BONE, opacity=0.7)
+        if fascia.insertion_px is not None:
+            at = self.view.canvas_px(np.array(fascia.insertion_px) + drop)
+            stroke = self.view.stroke
+            drawing.ring(canvas, at, 4.0 * stroke, drawing.INK, width=stroke + 2)
+            drawing.ring(canvas, at, 4.0 * stroke, FASCIA, width=stroke)
+
+    def _muscle(self, canvas: Picture, index: int) -> None:
+        muscle = self.analysis.muscle
+        if muscle.status is Status.MEASURED:
+            for border in _borders_at(muscle, index):
+                self._line(canvas, border, MUSCLE)
+
+    def _collections(self, canvas: Picture) -> None:
+        for collection in self.analysis.motion.contraction.collections:
+            if len(collection.outline_px) > 2:
+                outline = np.array([*collection.outline_px, collection.outline_px[0]])
+                self._line(canvas, outline, GAP, opacity=0.3 + 0.6 * collection.confidence)
+
+    def _gap(self, canvas: Picture, index: int) -> None:
+        """Mark the gap's width across the torn ends, along the muscle, at its place."""
+        contraction = self.analysis.motion.contraction
+        separation = contraction.separation
+        calibration = self.analysis.header.calibration
+        if (
+            separation.flag is not SeparationFlag.SEPARATION
+            or separation.location_px is None
+            or contraction.gap_mm is None
+            or calibration.spacing_mm is None
+            or not math.isfinite(contraction.gap_mm[index])
+        ):
+            return
+        gap_mm = float(contraction.gap_mm[index])
+        along, across = _muscle_axes(self.analysis.muscle, index, separation.location_px[0])
+        half = along * gap_mm / float(calibration.length_mm(along)) / 2
+        centre = np.array(separation.location_px)
+        # Serifs as tall as the picture's 1/40, so that a closed gap still shows.
+        serif = across * self.analysis.header.region.height / 40
+        self._line(canvas, np.array([centre - half, centre + half]), GAP, opacity=1.0)
+        for end in (centre - half, centre + half):
+            self._line(canvas, np.array([end - serif, end + serif]), GAP, opacity=1.0)
+        x, y = self.view.canvas_px(centre - serif - half)
+        drawing.words(
+            canvas,
+            f"gap {gap_mm:.1f} mm",
+            (x, y - 1.6 * self.view.letter),
+            GAP,
+            size=self.view.letter,
+            plate=True,
+        )
+
+    def _trail(self, canvas: Picture, index: int) -> None:
+        tip, confidence = self.analysis.needle.tip_px, self.analysis.needle.tip_confidence
+        if tip is None:
+            return
+        header = self.analysis.header
+        recent = self._tips[self._tips <= index]
+        recent = recent[-TRAIL_FRAMES * 4 :]
+        ages = np.array([_age(header, frame, index) for frame in recent])
+        recent, ages = recent[ages < 1], ages[ages < 1]
+        points = self.view.canvas_px(tip[recent])
+        for start in range(len(recent) - 1):
+            sure = 1.0 if confidence is None else float(confidence[recent[start + 1]])
+            drawing.line(
+                canvas,
+                points[start : start + 2],
+                drawing.mix(UNSURE, NEEDLE, sure),
+                width=self.view.stroke + 1,
+                opacity=0.75 * (1 - float(ages[start])),
+            )
+
+    def _needle(self, canvas: Picture, index: int) -> None:
+        needle = self.analysis.needle
+        tip, tail = needle.tip_px, needle.tail_px
+        if tip is None or needle.tip_visible is None or not needle.tip_visible[index]:
+            return
+        sure = 1.0 if needle.tip_confidence is None else float(needle.tip_confidence[index])
+        colour = drawing.mix(UNSURE, NEEDLE, sure)
+        if tail is not None:
+            self._line(canvas, np.array([tail[index], tip[index]]), colour, opacity=0.6)
+        at, stroke = self.view.canvas_px(tip[index]), self.view.stroke
+        # A ring, so that the echo of the tip itself stays to be checked.
+        drawing.ring(canvas, at, 6.0 * stroke, drawing.INK, width=stroke + 2)
+        drawing.ring(canvas, at, 6.0 * stroke, colour, width=stroke + 1)
+
+    def _twitches(self, canvas: Picture, index: int) -> None:
+        time_s = self.analysis.header.timing.time_s
+        if time_s is None:
+            return
+        now = float(time_s[index])
+        size = self.analysis.header.region
+        for twitch in self.analysis.motion.twitches:
+            if twitch.start_s <= now <= twitch.end_s + _TWITCH_LINGERS_S:
+                at = self.view.canvas_px(np.array(twitch.centre_px))
+                radius = min(size.width, size.height) * self.view.scale / 14
+                drawing.ring(canvas, at, radius, drawing.INK, width=self.view.stroke + 3)
+                drawing.ring(canvas, at, radius, TWITCH, width=self.view.stroke + 1)
+                drawing.words(
+                    canvas,
+                    _twitch_words(twitch),
+                    (at[0] + radius * 0.8, at[1] - radius - self.view.letter),
+                    TWITCH,
+                    size=self.view.letter,
+                    plate=True,
+                )
+
+    def _scale_bar(self, canvas: Picture) -> None:
+        """Draw a horizontal bar of a round length in the region's lower right corner."""
+        header, view = self.analysis.header, self.view
+        spacing, region = header.calibration.spacing_mm, header.region
+        if spacing is None:
+            return
+        fitting = [mm for mm in _BAR_MM if mm / spacing[0] <= _BAR_SHARE * region.width]
+        if not fitting:
+            return
+        length = fitting[-1] / spacing[0] * view.scale
+        inset = 0.6 * view.letter
+        right, bottom = view.canvas_px(
+            np.array([region.x + region.width, region.y + region.height], dtype=np.float64)
+        )
+        end = np.array([right - inset, bottom - inset])
+        bar = np.array([end - [length, 0.0], end])
+        drawing.line(canvas, bar, drawing.INK, width=view.stroke + 4)
+        drawing.line(canvas, bar, drawing.WHITE, width=view.stroke + 1)
+        text = f"{fitting[-1]:g} mm"
+        mask = drawing.lettering(text, view.letter)
+        drawing.words(
+            canvas,
+            text,
+            (end[0] - length / 2 - mask.shape[1] / 2, end[1] - 1.5 * mask.shape[0]),
+            drawing.WHITE,
+            size=view.letter,
+            plate=True,
+        )
+
+
+def _borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats, ...]:
+    """Superficial and deep border in one frame, each (k, 2) in source px; none where unknown."""
+    if index == result.reference_frame and (
+        result.superficial_px is not None and result.deep_px is not None
+    ):
+        return result.superficial_px, result.deep_px
+    borders = result.borders
+    if borders is None:
+        return ()
+    return (
+        np.column_stack([borders.x_px, borders.superficial_y_px[index].astype(np.float64)]),
+        np.column_stack([borders.x_px, borders.deep_y_px[index].astype(np.float64)]),
+    )
+
+
+def _drop(fascia: FasciaResult, index: int) -> Floats | None:
+    """How far (x, y) in px the fascia has moved since its reference frame; None where unknown."""
+    if index == fascia.reference_frame:
+        return np.zeros(2)
+    borders, reference = fascia.borders, fascia.reference_frame
+    if borders is None or reference is None:
+        return None
+    moved = borders.deep_y_px[index] - borders.deep_y_px[reference]
+    moved = moved[np.isfinite(moved)]
+    return np.array([0.0, float(np.median(moved))]) if len(moved) else None
+
+
+def _muscle_axes(muscle: MuscleResult, index: int, x_px: float) -> tuple[Floats, Floats]:
+    """Return unit vectors (px) along and across the muscle at ``x_px``."""
+    slope = 0.0
+    borders: Borders | None = muscle.borders
+    if borders is not None and len(borders.x_px) > 1:
+        middle = (borders.superficial_y_px[index] + borders.deep_y_px[index]) / 2
+        known = np.isfinite(middle) & (np.abs(borders.x_px - x_px) <= np.ptp(borders.x_px) / 4)
+        if np.count_nonzero(known) > 1:
+            slope = float(np.polyfit(borders.x_px[known], middle[known].astype(np.float64), 1)[0])
+    along = np.array([1.0, slope]) / math.hypot(1.0, slope)
+    return along, np.array([-along[1], along[0]])
+
+
+def _age(header: Header, frame: int, now: int) -> float:
+    """How faded a tip of an earlier frame is: 0 now, 1 gone."""
+    time_s = header.timing.time_s
+    if time_s is None:
+        return (now - frame) / TRAIL_FRAMES
+    return float(time_s[now] - time_s[frame]) / TRAIL_S
+
+
+def _twitch_words(twitch: Twitch) -> str:
+    return "twitch" if twitch.peak_mm is None else f"twitch {twitch.peak_mm:.1f} mm"

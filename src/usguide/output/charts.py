@@ -1,0 +1,286 @@
+"""The report's charts, as SVG to be set inside the page: axes, units, the page's own typeface."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from usguide.model import Analysis, Bools, FasciaProfile, Floats, Header, Status, Thickness
+
+# PMC7425221: over 4 mm, sensitivity 96 % and specificity 100 % for plantar fasciopathy.
+THICKENED_MM = 4.0
+
+# Okabe and Ito's palette again, in its darker half: these are read on white.
+_BLUE = "#0072B2"
+_GREEN = "#00795a"
+_ORANGE = "#b85c00"
+_PURPLE = "#a8487f"
+_INK = "#1c2430"
+_MUTED = "#5c6675"
+_FAINT = "#e4e8ee"
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": _MUTED,
+    "axes.labelcolor": _INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": _FAINT,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "text.color": _INK,
+    "lines.linewidth": 1.8,
+}
+
+
+def fascia_profile(analysis: Analysis) -> Markup | None:
+    """Fascia thickness from the insertion onwards, with its interval and the 4 mm line."""
+    profile, fascia = analysis.fascia.profile, analysis.fascia
+    if profile is None or not np.isfinite(profile.thickness).any():
+        return None
+    unit = profile.unit
+    figure, axes = _page()
+    axes.fill_between(
+        profile.distance, profile.low, profile.high, color=_BLUE, alpha=0.18, linewidth=0,
+        label="95 % interval",
+    )  # fmt: skip
+    axes.plot(profile.distance, profile.thickness, color=_BLUE, label="thickness")
+    stated = fascia.thickness_mm if unit == "mm" else fascia.thickness_px
+    if stated is not None:
+        _stations(axes, stated)
+    top = float(np.nanmax(profile.high)) * 1.1
+    if unit == "mm":
+        top = max(top, THICKENED_MM * 1.25)
+        axes.axhline(THICKENED_MM, color=_ORANGE, linestyle=(0, (5, 3)), linewidth=1.4)
+        axes.annotate(
+            "4 mm: thickened above",
+            (1, THICKENED_MM),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="right",
+            color=_ORANGE,
+        )
+    axes.set_ylim(0, top)
+    axes.set_xlim(0, _span(profile))
+    axes.set_xlabel(f"distance from the insertion ({unit})")
+    axes.set_ylabel(f"thickness ({unit})")
+    axes.legend(loc="lower left", ncols=3, frameon=False)
+    return _svg(figure, "fascia_profile")
+
+
+def needle_depth(analysis: Analysis) -> Markup | None:
+    """How deep the needle's tip was along its shaft, over time, with its passes."""
+    needle, header = analysis.needle, analysis.header
+    if needle.status is not Status.MEASURED:
+        return None
+    depth, unit = _preferred(needle.insertion_depth_mm, needle.insertion_depth_px)
+    if depth is None:
+        return None
+    x, label = _abscissa(header)
+    own = header.timing.duplicate_of < 0
+    figure, axes = _page()
+    for one in needle.passes:
+        axes.axvspan(x[one.start_frame], x[one.end_frame], color=_ORANGE, alpha=0.1, linewidth=0)
+    axes.plot(x[own], depth[own], color=_INK, linewidth=1.0, alpha=0.5)
+    confidence = needle.tip_confidence
+    sure = np.ones(len(depth)) if confidence is None else np.nan_to_num(confidence)
+    known = own & np.isfinite(depth)
+    axes.scatter(
+        x[known], depth[known], c=sure[known], cmap="cividis_r", vmin=0, vmax=1, s=16, zorder=3,
+        label="tip (darker: surer)",
+    )  # fmt: skip
+    deepest = [one.deepest_frame for one in needle.passes]
+    if deepest:
+        axes.plot(
+            x[deepest], depth[deepest], "v", color=_ORANGE, markersize=8, linestyle="none",
+            label="deepest point of a pass", zorder=4,
+        )  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"insertion depth ({unit})")
+    _key_above(axes)
+    return _svg(figure, "needle_depth")
+
+
+def needle_to_fascia(analysis: Analysis) -> Markup | None:
+    """How far the needle's tip was from the fascia over time."""
+    distance = analysis.needle.tip_to_fascia_mm
+    if distance is None or not np.isfinite(distance).any():
+        return None
+    x, label = _abscissa(analysis.header)
+    own = analysis.header.timing.duplicate_of < 0
+    figure, axes = _page(height=2.6)
+    axes.axhspan(min(float(np.nanmin(distance)), 0.0) - 0.5, 0, color=_BLUE, alpha=0.12)
+    axes.axhline(0, color=_BLUE, linewidth=1.2)
+    axes.annotate(
+        "inside the fascia", (0, 0), xycoords=("axes fraction", "data"), xytext=(4, -4),
+        textcoords="offset points", va="top", color=_BLUE,
+    )  # fmt: skip
+    axes.plot(x[own], distance[own], color=_ORANGE, marker="o", markersize=3)
+    axes.set_xlabel(label)
+    axes.set_ylabel("tip to fascia (mm)")
+    axes.margins(y=0.08)
+    return _svg(figure, "needle_to_fascia")
+
+
+def gap_against_contraction(analysis: Analysis) -> Markup | None:
+    """Width of the gap between the muscle's ends as the contraction grows."""
+    contraction = analysis.motion.contraction
+    gap, activation = contraction.gap_mm, contraction.activation
+    if gap is None or activation is None:
+        return None
+    known = np.isfinite(gap) & np.isfinite(activation)
+    if not known.any():
+        return None
+    figure, axes = _page()
+    low, high = contraction.gap_low_mm, contraction.gap_high_mm
+    if low is not None and high is not None:
+        axes.vlines(
+            100 * activation[known], low[known], high[known], color=_PURPLE, alpha=0.35,
+            linewidth=1.2, label="95 % interval",
+        )  # fmt: skip
+    axes.plot(
+        100 * activation[known], gap[known], "o", color=_PURPLE, markersize=4.5, label="one frame"
+    )
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(-3, 103)
+    axes.set_xlabel("contraction (% of the largest in the clip)")
+    axes.set_ylabel("gap (mm)")
+    _key_above(axes)
+    return _svg(figure, "gap")
+
+
+def contraction(analysis: Analysis) -> Markup | None:
+    """Tissue displacement over time, with the contraction's cycles and the twitches."""
+    result, header = analysis.motion.contraction, analysis.header
+    moved, unit = _preferred(result.displacement_mm, result.displacement_px)
+    if moved is None:
+        return None
+    x, label = _abscissa(header)
+    own = header.timing.duplicate_of < 0
+    figure, axes = _page()
+    for cycle in result.cycles:
+        axes.axvspan(x[cycle.start_frame], x[cycle.end_frame], color=_GREEN, alpha=0.1, linewidth=0)
+    axes.axhline(0, color=_MUTED, linewidth=0.8)
+    axes.plot(x[own], moved[own], color=_GREEN, label="displacement from rest")
+    peaks = [cycle.peak_frame for cycle in result.cycles]
+    if peaks:
+        axes.plot(
+            x[peaks], moved[peaks], "^", color=_GREEN, markersize=8, linestyle="none",
+            label="peak of a cycle",
+        )  # fmt: skip
+    if header.timing.time_s is not None:
+        for number, twitch in enumerate(analysis.motion.twitches):
+            axes.axvspan(
+                twitch.start_s, twitch.end_s, color=_ORANGE, alpha=0.3, linewidth=0,
+                label=None if number else "twitch",
+            )  # fmt: skip
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"displacement ({unit})")
+    _key_above(axes)
+    return _svg(figure, "contraction")
+
+
+def muscle_thickness(analysis: Analysis) -> Markup | None:
+    """Muscle thickness over time."""
+    muscle, header = analysis.muscle, analysis.header
+    thickness, unit = _preferred(muscle.frame_thickness_mm, muscle.frame_thickness_px)
+    if thickness is None or np.count_nonzero(np.isfinite(thickness)) < 2:
+        return None
+    x, label = _abscissa(header)
+    own = header.timing.duplicate_of < 0
+    figure, axes = _page(height=2.6)
+    axes.plot(x[own], thickness[own], color=_GREEN, marker="o", markersize=3)
+    axes.set_ylim(0, float(np.nanmax(thickness)) * 1.15)
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"thickness ({unit})")
+    return _svg(figure, "muscle_thickness")
+
+
+def _stations(axes: Axes, thickness: Thickness) -> None:
+    """Mark the thickness at its stated places, with its intervals."""
+    places = [(station.distance_mm, station.thickness) for station in thickness.stations]
+    if thickness.insertion is not None:
+        places.append((0.0, thickness.insertion))
+    if not places:
+        return
+    where = np.array([place for place, _ in places])
+    value = np.array([one.value for _, one in places])
+    axes.errorbar(
+        where,
+        value,
+        [
+            value - np.array([one.low for _, one in places]),
+            np.array([one.high for _, one in places]) - value,
+        ],
+        fmt="o",
+        color=_INK,
+        markersize=5,
+        capsize=3,
+        linewidth=1.2,
+        clip_on=False,
+        label="reported",
+    )
+
+
+def _preferred(in_mm: Floats | None, in_px: Floats | None) -> tuple[Floats | None, str]:
+    """Return the millimetres where there are any, else the pixels, and the unit."""
+    for values, unit in ((in_mm, "mm"), (in_px, "px")):
+        if values is not None and np.isfinite(values).any():
+            return values, unit
+    return None, ""
+
+
+def _abscissa(header: Header) -> tuple[Floats, str]:
+    time_s = header.timing.time_s
+    if time_s is None:
+        return header.frame_numbers.astype(np.float64), "frame (no timing in the file)"
+    return time_s, "time (s)"
+
+
+def _span(profile: FasciaProfile) -> float:
+    known: Bools = np.asarray(np.isfinite(profile.thickness))
+    return float(profile.distance[known].max()) or 1.0
+
+
+def _key_above(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, frameon=False
+        )
+
+
+def _page(height: float = 3.1) -> tuple[Figure, Axes]:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(5.2, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure, name: str) -> Markup:
+    """Inline SVG: no prologue, no namespaces, no metadata, scaling with the page."""
+    text = StringIO()
+    # The salt makes identifiers differ between the charts of a page, yet not between runs.
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
+    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
+    # Groups are numbered anew in every drawing and referred to by nothing.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    return Markup(svg)

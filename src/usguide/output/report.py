@@ -1,0 +1,218 @@
+"""``report.html``: one self-contained page that a clinician reads in a minute."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from usguide.model import Analysis, CalibrationSource, Task, TimingSource
+from usguide.output import charts
+from usguide.output.annotation import legend
+from usguide.output.keyframes import KeyFrame
+from usguide.output.summary import cards, sentence, status_words
+
+# Enough of the hash to tell studies apart, without a name in sight.
+_PSEUDONYM_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A key frame as the page shows it."""
+
+    source: str
+    caption: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing and the sentence that says how to read it."""
+
+    title: str
+    drawing: Markup
+    caption: str
+
+
+def write_report(
+    analysis: Analysis,
+    frames: Sequence[KeyFrame],
+    stills: Mapping[int, bytes],
+    *,
+    overlay: bool,
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        What was found.
+    frames : sequence of KeyFrame
+        The pictures to show, in order.
+    stills : mapping of int to bytes
+        Their JPEG data by frame.
+    overlay : bool
+        Whether an overlay video lies beside the page.
+
+    Returns
+    -------
+    str
+        HTML with everything it needs inside.
+    """
+    header = analysis.header
+    page = Environment(
+        loader=PackageLoader("usguide.output"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html.j2")
+    return page.render(
+        name=header.path.name,
+        pseudonym=header.sha256[:_PSEUDONYM_LENGTH],
+        cards=cards(analysis),
+        status_words=status_words,
+        not_asked=[task.value for task in Task if task not in analysis.options.tasks],
+        pictures=[
+            Picture(
+                "data:image/jpeg;base64," + b64encode(stills[frame.index]).decode("ascii"),
+                frame.caption,
+                _where(analysis, frame.index),
+            )
+            for frame in frames
+            if frame.index in stills
+        ],
+        legend=[
+            ("rgb({}, {}, {})".format(*entry.colour), entry.text) for entry in legend(analysis)
+        ],
+        charts=_charts(analysis),
+        overlay=overlay,
+        warnings=[sentence(warning) for warning in analysis.warnings],
+        quality=_quality(analysis),
+        method=_method(analysis),
+        seconds=[(name, f"{spent:.1f} s") for name, spent in analysis.seconds.items()],
+    )
+
+
+def _where(analysis: Analysis, index: int) -> str:
+    header = analysis.header
+    if header.source_names:
+        return header.source_names[index]
+    time_s = header.timing.time_s
+    when = "" if time_s is None else f", {time_s[index]:.2f} s"
+    return f"frame {index} of {header.frames}{when}"
+
+
+def _charts(analysis: Analysis) -> list[Chart]:
+    drawn = [
+        (
+            "Fascia thickness",
+            charts.fascia_profile(analysis),
+            "From the insertion at the heel bone towards the toes.",
+        ),
+        (
+            "Needle depth",
+            charts.needle_depth(analysis),
+            "How far the tip had come along the shaft; shaded: in-and-out passes.",
+        ),
+        (
+            "Needle and fascia",
+            charts.needle_to_fascia(analysis),
+            "Distance of the tip from the nearest border of the fascia; negative inside it.",
+        ),
+        (
+            "Gap against contraction",
+            charts.gap_against_contraction(analysis),
+            "A gap that widens as the muscle contracts speaks for a tear; one that stays does not.",
+        ),
+        (
+            "Contraction",
+            charts.contraction(analysis),
+            "Movement of the muscle from rest, along its length; shaded: contraction cycles.",
+        ),
+        (
+            "Muscle thickness",
+            charts.muscle_thickness(analysis),
+            "Between the inner edges of the two aponeuroses.",
+        ),
+    ]
+    return [Chart(title, drawing, caption) for title, drawing, caption in drawn if drawing]
+
+
+def _quality(analysis: Analysis) -> list[tuple[str, str]]:
+    """Return what the numbers rest on, as (name, words)."""
+    header = analysis.header
+    calibration, timing, region = header.calibration, header.timing, header.region
+    spacing = calibration.spacing_mm
+    if spacing is None:
+        size = "not known: lengths are in pixels, and nothing in millimetres is reported"
+    else:
+        sources = {
+            CalibrationSource.DICOM: "from the scanner's DICOM calibration",
+            CalibrationSource.RULER: "read off the ruler on the screen",
+            CalibrationSource.USER: "given by the user",
+            CalibrationSource.NONE: "",
+        }
+        size = (
+            f"{spacing[0]:.4g} × {spacing[1]:.4g} mm, {sources[calibration.source]}, "
+            f"confidence {calibration.confidence:.0%}".replace("%", " %")
+        )
+    rows = [
+        ("Size of a pixel", size),
+        ("Calibration", sentence(calibration.detail)),
+        ("Timing", _timing(analysis)),
+        (
+            "Picture",
+            f"{header.frames} frames of {header.width} × {header.height} px; measured inside "
+            f"{region.width} × {region.height} px at ({region.x}, {region.y})",
+        ),
+    ]
+    if timing.duplicates:
+        rows.append(
+            (
+                "Repeated frames",
+                f"{timing.duplicates} only repeat an earlier one and were not measured again",
+            )
+        )
+    if analysis.fascia.frames_used:
+        rows.append(("Frames behind the fascia's thickness", str(analysis.fascia.frames_used)))
+    return rows
+
+
+def _timing(analysis: Analysis) -> str:
+    timing = analysis.header.timing
+    if timing.fps is None or timing.duration_s is None:
+        return "none in the recording: nothing per second is reported"
+    sources = {
+        TimingSource.FRAME_TIME_VECTOR: "the DICOM frame time vector",
+        TimingSource.FRAME_TIME: "the DICOM frame time",
+        TimingSource.CINE_RATE: "the DICOM cine rate",
+        TimingSource.CONTAINER: "the video's time stamps",
+        TimingSource.USER: "the user",
+        TimingSource.NONE: "",
+    }
+    return (
+        f"{timing.fps:.1f} frames/s over {timing.duration_s:.1f} s, from {sources[timing.source]}"
+    )
+
+
+def _method(analysis: Analysis) -> list[tuple[str, str]]:
+    options = analysis.options
+    given = [
+        f"spacing {options.spacing_mm[0]:g} × {options.spacing_mm[1]:g} mm"
+        if options.spacing_mm
+        else "",
+        "region {} × {} px at ({}, {})".format(*options.region[2:], *options.region[:2])
+        if options.region
+        else "",
+        f"{options.fps:g} frames/s" if options.fps else "",
+    ]
+    return [
+        ("Program", f"usguide {analysis.version}"),
+        ("Asked for", ", ".join(task.value for task in Task if task in options.tasks)),
+        ("Given by hand", ", ".join(one for one in given if one) or "nothing"),
+        ("SHA-256 of the recording", analysis.header.sha256),
+    ]

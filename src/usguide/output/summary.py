@@ -1,0 +1,299 @@
+"""The key numbers in words: what the report's cards and the terminal's table both say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from usguide.model import (
+    Analysis,
+    ContractionResult,
+    FasciaCategory,
+    FasciaResult,
+    Header,
+    Measurement,
+    MotionResult,
+    MuscleResult,
+    NeedlePlane,
+    NeedleTrack,
+    SeparationFlag,
+    Status,
+    Task,
+)
+
+
+class Tone(StrEnum):
+    """How much a finding asks for attention."""
+
+    PLAIN = "plain"
+    NOTABLE = "notable"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number as it is read, its 95 % interval, and what else to know of it; empty where none."""
+
+    label: str
+    value: str
+    interval: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A finding in a few words."""
+
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One anatomy's or instrument's key numbers, or why there are none."""
+
+    title: str
+    status: Status
+    figures: tuple[Figure, ...] = ()
+    verdict: Verdict | None = None
+    note: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to read but the note."""
+        return self.status is Status.MEASURED
+
+
+_STATUS_WORDS = {
+    Status.MEASURED: "measured",
+    Status.NONE_FOUND: "not in view",
+    Status.NOT_MEASURED: "not measured",
+    Status.NOT_REQUESTED: "not asked for",
+}
+
+
+def status_words(status: Status) -> str:
+    """Return the status as a person says it."""
+    return _STATUS_WORDS[status]
+
+
+def cards(analysis: Analysis) -> tuple[Card, ...]:
+    """Return a card for everything that was asked for, in the order of the report."""
+    motion = analysis.motion
+    made = [
+        _fascia(analysis.fascia),
+        _needle(analysis.needle, analysis.header),
+        _muscle(analysis.muscle),
+        _contraction(motion.contraction),
+    ]
+    if motion.contraction.status is Status.MEASURED:
+        made.append(_separation(motion.contraction))
+    if Task.CONTRACTION in analysis.options.tasks:
+        made.append(_twitches(motion, analysis.header))
+    return tuple(card for card in made if card.status is not Status.NOT_REQUESTED)
+
+
+def sentence(text: str) -> str:
+    """Return words as a sentence: a capital at its start, a full stop at its end."""
+    clause = text.strip().removesuffix(".")
+    return f"{clause[0].upper()}{clause[1:]}." if clause else ""
+
+
+def because(reason: str) -> str:
+    """Return a stage's one-sentence reason as a clause that can follow 'because'."""
+    clause = reason.strip().removesuffix(".")
+    # "B-mode", "DICOM" and "X-ray" keep their capitals.
+    if len(clause) > 1 and clause[1].islower():
+        clause = clause[0].lower() + clause[1:]
+    return clause
+
+
+def number(value: float, unit: str) -> str:
+    """Return a number with as many digits as its unit deserves."""
+    if unit == "mm":
+        return f"{value:.1f} mm".replace("-", "−")
+    if unit == "px":
+        return f"{value:.0f} px".replace("-", "−")
+    if unit == "%":
+        return f"{value:.0f} %"
+    return f"{value:.2f}"
+
+
+def _figure(label: str, measurement: Measurement | None, detail: str = "") -> list[Figure]:
+    """Return no figure, or one with its interval."""
+    if measurement is None:
+        return []
+    unit = measurement.unit
+    low, high = number(measurement.low, unit).split()[0], number(measurement.high, unit)
+    return [Figure(label, number(measurement.value, unit), f"{low} to {high}", detail)]
+
+
+def _not_measured(title: str, status: Status, reason: str) -> Card:
+    return Card(title, status, note=f"Not measured because {because(reason)}.")
+
+
+def _fascia(fascia: FasciaResult) -> Card:
+    title = "Plantar fascia"
+    if fascia.status is not Status.MEASURED:
+        return _not_measured(title, fascia.status, fascia.reason)
+    figures: list[Figure] = []
+    thickness, unit = fascia.thickness_mm, "mm"
+    if thickness is None:
+        thickness, unit = fascia.thickness_px, "px"
+    if thickness is not None:
+        figures += _figure("thickness at the insertion", thickness.insertion)
+        where = thickness.maximum_distance
+        place = "" if where is None else f"{number(where, unit)} from the insertion"
+        figures += _figure("largest thickness", thickness.maximum, detail=place)
+    figures += _figure("fat pad over the bone", fascia.fat_pad_mm)
+    figures += _figure("echogenicity against the fat pad", fascia.echogenicity)
+    figures += _figure("fibrillar pattern, 0 to 1", fascia.fibrillar_score)
+    if fascia.discontinuity:
+        widest = max(fascia.discontinuity, key=lambda gap: gap.confidence)
+        figures.append(
+            Figure(
+                "interruption of the fibres",
+                number(widest.width_mm, "mm"),
+                detail=f"{number(widest.distance_mm, 'mm')} from the insertion",
+            )
+        )
+    return Card(title, fascia.status, tuple(figures), _category(fascia), sentence(fascia.reason))
+
+
+def _category(fascia: FasciaResult) -> Verdict | None:
+    verdicts = {
+        FasciaCategory.NORMAL: Verdict("nowhere over 4 mm", Tone.PLAIN),
+        FasciaCategory.THICKENED: Verdict("thickened: over 4 mm at its thickest", Tone.NOTABLE),
+        FasciaCategory.BORDERLINE: Verdict("borderline: 4 mm is within the interval", Tone.UNSURE),
+        FasciaCategory.INDETERMINATE: Verdict("no reading against 4 mm", Tone.UNSURE),
+    }
+    return None if fascia.category is None else verdicts[fascia.category]
+
+
+def _needle(needle: NeedleTrack, header: Header) -> Card:
+    title = "Needle"
+    if needle.status is not Status.MEASURED:
+        return _not_measured(title, needle.status, needle.reason)
+    figures = []
+    closest = needle.closest_to_fascia_mm
+    if closest is not None:
+        where = (
+            "depth of the tip in the fascia"
+            if closest < 0
+            else "from the tip to the fascia, at the closest"
+        )
+        figures.append(Figure(where, number(abs(closest), "mm")))
+    distinct = len(header.timing.distinct)
+    share = needle.frames_visible / max(distinct, 1)
+    figures.append(
+        Figure(
+            "tip seen in",
+            number(100 * share, "%"),
+            detail=f"{needle.frames_visible} of {distinct} different frames",
+        )
+    )
+    if needle.passes:
+        depths = [
+            number(one.depth_px, "px") if one.depth_mm is None else number(one.depth_mm, "mm")
+            for one in needle.passes
+        ]
+        deepest = max(range(len(depths)), key=lambda number: needle.passes[number].depth_px)
+        figures.append(
+            Figure("in-and-out passes", str(len(depths)), detail=f"up to {depths[deepest]}")
+        )
+        inside = [one.in_fascia_s for one in needle.passes if one.in_fascia_s is not None]
+        if inside:
+            figures.append(Figure("time in the fascia", f"{sum(inside):.1f} s"))
+    plane = {
+        NeedlePlane.IN: Verdict("in plane", Tone.PLAIN),
+        NeedlePlane.OUT: Verdict("out of plane: only a spot is seen", Tone.UNSURE),
+    }
+    verdict = None if needle.plane is None else plane[needle.plane]
+    return Card(title, needle.status, tuple(figures), verdict, sentence(needle.reason))
+
+
+def _muscle(muscle: MuscleResult) -> Card:
+    title = "Muscle"
+    if muscle.status is not Status.MEASURED:
+        return _not_measured(title, muscle.status, muscle.reason)
+    thickness = muscle.thickness_mm or muscle.thickness_px
+    figures = _figure("thickness", thickness)
+    if muscle.echo_intensity is not None:
+        level = muscle.echo_intensity
+        figures.append(
+            Figure(
+                "echo intensity, grey level",
+                f"{level.value:.0f}",
+                f"{level.low:.0f} to {level.high:.0f}",
+            )
+        )
+    return Card(title, muscle.status, tuple(figures), note=sentence(muscle.reason))
+
+
+def _contraction(contraction: ContractionResult) -> Card:
+    title = "Contraction"
+    if contraction.status is not Status.MEASURED:
+        return _not_measured(title, contraction.status, contraction.reason)
+    count = len(contraction.cycles)
+    figures = [Figure("contraction" if count == 1 else "contractions", str(count))]
+    if contraction.cycles:
+        largest = max(contraction.cycles, key=lambda cycle: cycle.excursion_px)
+        figures.append(
+            Figure(
+                "largest excursion",
+                number(largest.excursion_px, "px")
+                if largest.excursion_mm is None
+                else number(largest.excursion_mm, "mm"),
+            )
+        )
+    return Card(title, contraction.status, tuple(figures), note=sentence(contraction.reason))
+
+
+def _separation(contraction: ContractionResult) -> Card:
+    separation = contraction.separation
+    figures = [
+        *_figure("widening from rest to peak", separation.widening_mm),
+        *_figure("gap at peak contraction", separation.gap_peak_mm),
+        *_figure("gap at rest", separation.gap_rest_mm),
+    ]
+    if separation.torn_fraction is not None:
+        figures += _figure("torn part of the thickness", separation.torn_fraction.scaled(100, "%"))
+    if separation.grade is not None:
+        figures.append(Figure("suggested Peetrons grade", separation.grade))
+    if contraction.collections:
+        areas = [one.area_mm2 for one in contraction.collections if one.area_mm2 is not None]
+        figures.append(
+            Figure(
+                "dark collections",
+                str(len(contraction.collections)),
+                detail=f"largest {max(areas):.0f} mm²" if areas else "",
+            )
+        )
+    verdict = {
+        SeparationFlag.SEPARATION: Verdict("the ends separate", Tone.NOTABLE),
+        SeparationFlag.NONE: Verdict("no separation seen", Tone.PLAIN),
+        SeparationFlag.INDETERMINATE: Verdict("cannot be decided", Tone.UNSURE),
+    }[separation.flag]
+    return Card(
+        "Muscle separation", Status.MEASURED, tuple(figures), verdict, sentence(separation.reason)
+    )
+
+
+def _twitches(motion: MotionResult, header: Header) -> Card:
+    title = "Local twitch"
+    twitches = motion.twitches
+    if header.timing.time_s is None:
+        return _not_measured(title, Status.NOT_MEASURED, "the recording has no timing")
+    if not twitches:
+        return Card(title, Status.NONE_FOUND, note="No twitch was seen.")
+    figures = [Figure("twitch" if len(twitches) == 1 else "twitches", str(len(twitches)))]
+    figures += _largest("peak movement", (one.peak_mm for one in twitches), "mm")
+    speeds = _largest("peak speed, at least", (one.peak_velocity_mm_s for one in twitches), "mm/s")
+    return Card(title, Status.MEASURED, (*figures, *speeds))
+
+
+def _largest(label: str, values: Iterable[float | None], unit: str) -> list[Figure]:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return [Figure(label, f"{max(known):.1f} {unit}")] if known else []

@@ -1,0 +1,135 @@
+"""Results appear whole or not at all: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from usguide.errors import OutputError
+from usguide.model import Analysis, Frames, Progress
+from usguide.output.keyframes import key_frames
+from usguide.output.overlay import render
+from usguide.output.report import write_report
+from usguide.output.result_json import result_document, to_json
+from usguide.output.tables import write_frames, write_profile
+
+RESULT = "result.json"
+FRAMES = "frames.csv"
+PROFILE = "fascia_profile.csv"
+OVERLAY = "overlay.mp4"
+REPORT = "report.html"
+# The result comes last: where it is, everything it goes with is there too.
+_NAMES = (FRAMES, PROFILE, OVERLAY, REPORT, RESULT)
+
+
+def write_results(
+    analysis: Analysis,
+    clip: Frames,
+    directory: Path,
+    *,
+    overlay: bool = True,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the result, its tables, the overlay video and the report into one directory.
+
+    What an earlier run left there under the same names is replaced; other files are not touched.
+
+    Parameters
+    ----------
+    analysis, clip : Analysis, Frames
+        What was found, and on what.
+    directory : Path
+        Made if it does not exist.
+    overlay : bool
+        Whether to write the video, which takes most of the time.
+    progress : callable, optional
+        Told ``("overlay", done, total)``.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    OutputError
+        If the directory cannot be written to; nothing is left behind then.
+    """
+    frames = key_frames(analysis)
+    with _whole(directory) as partial:
+        (partial / RESULT).write_text(to_json(result_document(analysis)), encoding="utf-8")
+        write_frames(analysis, partial / FRAMES)
+        if analysis.fascia.profile is not None:
+            write_profile(analysis.fascia.profile, partial / PROFILE)
+        stills = render(
+            analysis,
+            clip,
+            video=partial / OVERLAY if overlay else None,
+            stills={frame.index for frame in frames},
+            progress=progress or _silent,
+        )
+        page = write_report(analysis, frames, stills, overlay=overlay)
+        (partial / REPORT).write_text(page, encoding="utf-8")
+    return directory / REPORT
+
+
+def check_directory(directory: Path) -> None:
+    """Raise OutputError now if results could not be written there after minutes of work."""
+    existing = directory
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise _cannot_write(directory, f"{existing} is a file, not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _cannot_write(directory, f"{existing} is not writable")
+
+
+@contextmanager
+def _whole(directory: Path) -> Iterator[Path]:
+    """Give a place to write in, whose files move to ``directory`` if nothing goes wrong."""
+    check_directory(directory)
+    try:
+        # On the same file system as the target, or the final rename would be a copy.
+        beside = directory if directory.is_dir() else directory.parent
+        beside.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}.partial-", dir=beside))
+    except OSError as error:
+        raise _cannot_write(directory, error.strerror or str(error)) from error
+    try:
+        yield partial
+        _move(partial, directory)
+    except OSError as error:
+        raise _cannot_write(directory, error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move(partial: Path, directory: Path) -> None:
+    if not directory.exists():
+        partial.chmod(0o777 & ~_umask())
+        partial.rename(directory)
+        return
+    for name in reversed(_NAMES):
+        (directory / name).unlink(missing_ok=True)
+    for name in _NAMES:
+        if (partial / name).exists():
+            (partial / name).replace(directory / name)
+
+
+def _umask() -> int:
+    """Return the process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _cannot_write(directory: Path, why: str) -> OutputError:
+    return OutputError(f"{directory} cannot be written: {why}; choose another folder with -o")
+
+
+def _silent(name: str, done: int, total: int) -> None:
+    """Progress nobody asked for."""
