@@ -123,7 +123,7 @@ def test_only_the_region_is_shown() -> None:
     region = made.REGION
     inside = picture[region.slices]
     np.testing.assert_array_equal(inside[:50, :, 0], clip[0][:50])
-    outline = 2
+    outline = 4
     above = picture[: region.y - outline]
     left = picture[: made.HEIGHT, : region.x - outline]
     assert not above.any()

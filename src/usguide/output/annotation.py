@@ -123,8 +123,9 @@ class Annotator:
         region = header.region
         if (region.width, region.height) == (header.width, header.height):
             return
-        left, top = region.x - 1, region.y - 1
-        right, bottom = region.x + region.width, region.y + region.height
+        # Two pixels off, so that the soft edge of the line does not brighten echoes.
+        left, top = region.x - 2, region.y - 2
+        right, bottom = region.x + region.width + 1, region.y + region.height + 1
         corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
         drawing.line(
             canvas, self.view.canvas_px(np.array(corners, dtype=np.float64)), drawing.GREY,
