@@ -43,6 +43,12 @@ _RIM = 0.012
 """Part of the height next to the tissue's rim in which no band is sought: the probe's own line."""
 
 _SLOPE_PRICE = 0.7
+_TUBE = 10
+_STRAIGHT_PRICE = 0.5
+"""Grid rows on either side of a band's parabola in which it is traced again, and the price of
+leaving the parabola's direction: a fascicle that leaves an aponeurosis must not lead it away, and
+a slanting band must not pay for its slant."""
+
 _EXCLUSION = 5
 """Grid rows on either side of a band in which the next one is not sought."""
 
@@ -65,15 +71,45 @@ class Band:
         Its crest, in grid rows.
     probability : float
         0 to 1, how much it looks like an aponeurosis: bright over its whole length, and smooth.
+    response : ndarray of float32, shape (ROWS, COLUMNS)
+        The picture's response it was found in.
     """
 
     rows: NDArray[np.int64]
     probability: float
+    response: Grid
 
     @property
     def height(self) -> float:
         """Mean position from the top of the picture, 0 to 1."""
         return float(self.rows.mean()) / ROWS
+
+    def crest(self) -> Floats:
+        """Trace the band again along the parabola that most of it follows.
+
+        The parabola is fitted by weight: where the band is bright and where it agrees with the
+        rest. Returns grid rows, float64 of shape (COLUMNS,).
+        """
+        bright = np.maximum(self.response[self.rows, np.arange(COLUMNS)], 0.05).astype(np.float64)
+        weight = bright
+        for _ in range(4):
+            weighted = _PARABOLA.T * weight
+            fit = _PARABOLA @ np.linalg.solve(weighted @ _PARABOLA, weighted @ self.rows)
+            rest = np.abs(self.rows - fit)
+            reach = max(4.685 * 1.4826 * float(np.median(rest)), 4.0)
+            weight = bright * np.maximum(1 - (rest / reach) ** 2, 0) ** 2 + 1e-6  # Tukey's biweight
+        y = fit + np.arange(-_TUBE, _TUBE + 1)[:, None]
+        x = np.broadcast_to(np.arange(COLUMNS), y.shape)
+        tube = cv2.remap(
+            self.response,
+            x.astype(np.float32),
+            y.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=0,
+        )
+        path = minimal_path(-np.clip(tube, *_CLIP).astype(np.float32), _STRAIGHT_PRICES)
+        return np.asarray(fit + path.rows - _TUBE, dtype=np.float64)
 
 
 def to_grid(picture: NDArray[np.generic]) -> Grid:
@@ -153,21 +189,14 @@ class BandFinder:
         cost = -np.clip(response, *_CLIP).astype(np.float32)
         prices = step_prices(1, _SLOPE_PRICE)
         columns = np.arange(COLUMNS)
-        rows = np.arange(ROWS)[:, None]
+        every_row = np.arange(ROWS)[:, None]
         bands = []
         for _ in range(_CANDIDATES):
             path = minimal_path(cost, prices)
-            bands.append(
-                Band(
-                    path.rows,
-                    _probability(
-                        np.clip(response[path.rows, columns], *_CLIP),
-                        self._inside[path.rows, columns],
-                        path.rows,
-                    ),
-                )
-            )
-            cost[np.abs(rows - path.rows) < _EXCLUSION] = -_CLIP[0]
+            along = np.clip(response[path.rows, columns], *_CLIP)
+            seen = self._inside[path.rows, columns]
+            bands.append(Band(path.rows, _probability(along, seen, path.rows), response))
+            cost[np.abs(every_row - path.rows) < _EXCLUSION] = -_CLIP[0]
         return grid, sorted(bands, key=lambda band: band.height)
 
 
@@ -195,3 +224,5 @@ def _cubic_projection() -> Floats:
 
 
 _CUBIC = _cubic_projection()
+_PARABOLA = np.vander(np.linspace(-1, 1, COLUMNS), 3)
+_STRAIGHT_PRICES = step_prices(1, _STRAIGHT_PRICE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ _DEPTH = 0.7
 
 _USUAL_GAP, _GAP_SPREAD = 0.3, 1.5
 """Usual distance as a part of the height, and the spread of its logarithm: a weak preference."""
+
+_USUAL_GAP_MM, _GAP_SPREAD_MM = 18.0, 0.6
+"""The same where there is a scale: superficial leg muscles measure 10-35 mm, and a layer of
+subcutaneous fat between two bright lines is mostly thinner."""
 
 _LEFT = 0.25
 """Part of the width to which a straight line is fitted for the heights at the left edge: observers
@@ -89,23 +94,27 @@ class BellyFinder:
         self._height, self._width = tissue.shape
         self._calibration = calibration
         self._gap = _GAP
+        self._usual, self._spread = _USUAL_GAP, _GAP_SPREAD
         if calibration.spacing_mm is not None:
             depth_mm = float(self._to_mm(np.array([0.0, self._height]))[1])
             self._gap = (
                 max(_GAP[0] / 2, _GAP_MM[0] / depth_mm),
                 min(_GAP[1], _GAP_MM[1] / depth_mm),
             )
+            self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
 
     def find(self, frame: Frame) -> list[Belly]:
         """Find the likeliest bellies of a frame, best first; their scores are probabilities."""
         grid, bands = self._bands.find(frame)
         picture = slim(frame)
-        edges: dict[tuple[int, int], Edge] = {}
 
+        @cache
+        def crest(band: int) -> Floats:
+            return bands[band].crest()
+
+        @cache
         def edge(band: int, side: int) -> Edge:
-            if (band, side) not in edges:
-                edges[band, side] = find_edge(picture, bands[band].rows, side)
-            return edges[band, side]
+            return find_edge(picture, crest(band), side)
 
         ranked = self._ranked(bands)[:KEPT]
         return [
@@ -124,7 +133,7 @@ class BellyFinder:
                 gap = (lower.rows - upper.rows) / ROWS
                 mean = float(gap.mean())
                 if gap.min() > self._gap[0] / 2 and self._gap[0] < mean < self._gap[1]:
-                    usual = np.exp(-0.5 * (np.log(mean / _USUAL_GAP) / _GAP_SPREAD) ** 2)
+                    usual = np.exp(-0.5 * (np.log(mean / self._usual) / self._spread) ** 2)
                     score = upper.probability * lower.probability * between * usual
                     pairs.append((float(score * np.exp(-upper.height / _DEPTH)), i, j))
                 between *= 1 - _CROSSED * lower.probability

@@ -21,6 +21,9 @@ _STEP = 0.010
 _ALONG = 2.5
 """Standard deviation of the smoothing along the band, in grid columns."""
 
+_FAR_PRICE = 0.15
+"""Price of an edge at the end of the reach, in typical drops: of two, the nearer one is meant."""
+
 _SLOPE_PRICE = 0.05
 _MAX_STEP = 2
 
@@ -48,7 +51,7 @@ def slim(frame: Frame) -> NDArray[np.float32]:
     return np.asarray(resized, dtype=np.float32)
 
 
-def find_edge(picture: NDArray[np.float32], rows: NDArray[np.int64], side: int) -> Edge:
+def find_edge(picture: NDArray[np.float32], rows: Floats, side: int) -> Edge:
     """Find where a band ends, above (``side`` -1) or below (+1) its crest.
 
     The band is straightened along its crest and smoothed along its length; the edge is the minimal
@@ -59,7 +62,7 @@ def find_edge(picture: NDArray[np.float32], rows: NDArray[np.int64], side: int) 
     ----------
     picture : ndarray of float32, shape (height, COLUMNS)
         See :func:`slim`.
-    rows : ndarray of int64, shape (COLUMNS,)
+    rows : ndarray of float64, shape (COLUMNS,)
         Crest of the band in grid rows.
     side : int
         -1 or +1.
@@ -87,10 +90,12 @@ def find_edge(picture: NDArray[np.float32], rows: NDArray[np.int64], side: int) 
     # drop[k]: mean of the `step` rows before strip row k + step - 1/2, minus that of those after.
     drop = (2 * sums[step:-step] - sums[: -2 * step] - sums[2 * step :]) / step
     scale = max(float(np.median(drop.max(axis=0))), 1e-6)
-    cost = (-drop / scale).astype(np.float32)
+    position = offsets[0] + step - 0.5 + np.arange(len(drop))
+    far = _FAR_PRICE * np.maximum(position, 0.0) / reach
+    cost = (far[:, None] - drop / scale).astype(np.float32)
     path = minimal_path(cost, step_prices(_MAX_STEP, _SLOPE_PRICE))
     refined = refine_rows(cost, path.rows)
-    offset = offsets[0] + refined + step - 0.5
+    offset = position[0] + refined
     contrast = np.maximum(drop[path.rows, np.arange(COLUMNS)], 1e-6)
     slope = np.maximum(
         strip[path.rows + step - 1, np.arange(COLUMNS)]
