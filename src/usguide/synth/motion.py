@@ -27,6 +27,47 @@ class Motion(Protocol):
         ...
 
 
+class Swelling:
+    """A motion that grows and shrinks but keeps its shape: ``amount(frame) * shape(x, z)``."""
+
+    def amount(self, frame: int) -> float:
+        """Return the factor of one frame."""
+        raise NotImplementedError
+
+    def shape(self, x: Coordinates, z: Coordinates) -> tuple[Coordinates, Coordinates]:
+        """Return the displacement (mm) of points at rest (mm) for an amount of 1."""
+        raise NotImplementedError
+
+    def at(
+        self, frame: int, x: Coordinates, z: Coordinates
+    ) -> tuple[Coordinates, Coordinates] | None:
+        """Return the displacement (mm) of points at rest (mm), or None where nothing moves."""
+        amount = self.amount(frame)
+        if amount == 0.0:
+            return None
+        right, down = self.shape(x, z)
+        return amount * right, amount * down
+
+
+class Frozen:
+    """A motion at points that stay the same, so that its shape there is worked out only once."""
+
+    def __init__(self, motion: Motion, x: Coordinates, z: Coordinates) -> None:
+        self._motion = motion
+        self._shape = motion.shape(x, z) if isinstance(motion, Swelling) else None
+
+    def at(
+        self, frame: int, x: Coordinates, z: Coordinates
+    ) -> tuple[Coordinates, Coordinates] | None:
+        """Return the displacement (mm) of the points given at first."""
+        if self._shape is None or not isinstance(self._motion, Swelling):
+            return self._motion.at(frame, x, z)
+        amount = self._motion.amount(frame)
+        if amount == 0.0:
+            return None
+        return amount * self._shape[0], amount * self._shape[1]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drift:
     """The probe slides: the whole picture moves, without deformation.
@@ -60,8 +101,18 @@ def drift(rng: np.random.Generator, time_s: Floats, amplitude_mm: float) -> Drif
     return Drift(np.stack(paths, axis=1))
 
 
+def slip(rng: np.random.Generator, time_s: Floats, amount_mm: float, before: Drift) -> Drift:
+    """Return ``before`` with a slide of ``amount_mm`` along x, made within a third of a second."""
+    if amount_mm == 0.0:
+        return before
+    start = rng.uniform(0.2, 0.7) * float(time_s[-1])
+    shift = before.shift_mm.copy()
+    shift[:, 0] += amount_mm * smoothstep((time_s - start) / 0.33)
+    return Drift(shift)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Twitch:
+class Twitch(Swelling):
     """A local twitch response: a brief pull on the fibres around one place.
 
     Parameters
@@ -86,28 +137,23 @@ class Twitch:
     peak_mm: float
     time_s: Floats
 
-    def amount(self, time_s: Floats | float) -> Floats:
+    def amount(self, frame: int) -> float:
         """Displacement at the centre, mm: up in a third of the duration, down in two thirds."""
-        phase = (np.asarray(time_s) - self.start_s) / (self.end_s - self.start_s)
+        phase = (self.time_s[frame] - self.start_s) / (self.end_s - self.start_s)
         rise = smoothstep(phase * 3.0)
         fall = 1.0 - smoothstep((phase - 1.0 / 3.0) * 1.5)
-        return np.asarray(self.peak_mm * rise * fall)
+        return float(self.peak_mm * rise * fall)
 
     @property
     def peak_velocity_mm_s(self) -> float:
         """Largest speed at the centre: a smoothstep is steepest in its middle, at 1.5."""
-        return 1.5 * self.peak_mm / ((self.end_s - self.start_s) / 3.0)
+        return abs(1.5 * self.peak_mm / ((self.end_s - self.start_s) / 3.0))
 
-    def at(
-        self, frame: int, x: Coordinates, z: Coordinates
-    ) -> tuple[Coordinates, Coordinates] | None:
-        """Return the displacement (mm) of points at rest (mm)."""
-        amount = float(self.amount(float(self.time_s[frame])))
-        if amount == 0.0:
-            return None
+    def shape(self, x: Coordinates, z: Coordinates) -> tuple[Coordinates, Coordinates]:
+        """Return the displacement of points at rest for 1 mm at the centre."""
         angle = np.radians(self.direction_deg)
         right, down = x - x.dtype.type(self.centre_mm[0]), z - z.dtype.type(self.centre_mm[1])
         along = (right * np.cos(angle) + down * np.sin(angle)) / self.size_mm[0]
         across = (down * np.cos(angle) - right * np.sin(angle)) / self.size_mm[1]
-        pull = amount * np.exp(-0.5 * (along**2 + across**2))
-        return pull * np.cos(angle), pull * np.sin(angle)
+        pull = np.exp(-0.5 * (along**2 + across**2)).astype(x.dtype)
+        return pull * x.dtype.type(np.cos(angle)), pull * x.dtype.type(np.sin(angle))

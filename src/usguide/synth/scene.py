@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Floats, Frame
 from usguide.synth.imaging import Imager, Scanner, Scatterers
-from usguide.synth.motion import Coordinates, Motion
+from usguide.synth.motion import Coordinates, Frozen, Motion
 from usguide.synth.parameters import Value, stream
 
 Truth = dict[str, object]
@@ -153,8 +153,11 @@ class Scene:
         imager = Imager(self.scanner, stream(self.seed, "electronic noise"))
         tissue = self._world.tissue
         reference = imager.reference(tissue)
+        motions: list[Motion] = [
+            Frozen(motion, tissue.x, tissue.z) for motion in self._world.motions
+        ]
         for frame in range(self.count):
-            right, down = self._moved(frame, tissue.x, tissue.z)
+            right, down = _moved(motions, frame, tissue.x, tissue.z)
             factor = self._world.brightness(frame)
             amplitude = tissue.amplitude if factor is None else tissue.amplitude * factor
             imager.add(tissue.x + right, tissue.z + down, amplitude, reference)
@@ -174,15 +177,6 @@ class Scene:
         """Return all frames, uint8 (frames, height, width)."""
         return np.stack(list(self.frames()))
 
-    def _moved(self, frame: int, x: Coordinates, z: Coordinates) -> tuple[Coordinates, Coordinates]:
-        right, down = np.zeros_like(x), np.zeros_like(z)
-        for motion in self._world.motions:
-            step = motion.at(frame, x, z)
-            if step is not None:
-                right += step[0]
-                down += step[1]
-        return right, down
-
     def displacement_mm(self, frame: int, points_px: Floats) -> Floats:
         """Exact displacement from rest of tissue that lies at ``points_px`` at rest.
 
@@ -199,7 +193,7 @@ class Scene:
             Displacement in mm, along the frame's x and y.
         """
         points = self.placement.mm(points_px)
-        right, down = self._moved(frame, points[..., 0], points[..., 1])
+        right, down = _moved(self._world.motions, frame, points[..., 0], points[..., 1])
         return self.placement.turn(np.stack([right, down], axis=-1))
 
     @property
@@ -249,6 +243,19 @@ class Scene:
             },
             **self._world.truth(place),
         }
+
+
+def _moved(
+    motions: list[Motion], frame: int, x: Coordinates, z: Coordinates
+) -> tuple[Coordinates, Coordinates]:
+    """Sum of all motions at points at rest."""
+    right, down = np.zeros_like(x), np.zeros_like(z)
+    for motion in motions:
+        step = motion.at(frame, x, z)
+        if step is not None:
+            right += step[0]
+            down += step[1]
+    return right, down
 
 
 def rounded(values: NDArray[np.floating], digits: int) -> list[object]:

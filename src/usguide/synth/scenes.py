@@ -6,12 +6,13 @@ import numpy as np
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth import heel, needle
+from usguide.synth import contraction, heel, muscle, needle
+from usguide.synth.heel_exam import HeelWorld
 from usguide.synth.imaging import Scanner
-from usguide.synth.motion import Motion, Twitch, drift
-from usguide.synth.needling import HeelWorld
+from usguide.synth.motion import Drift, Motion, Twitch, drift, slip
+from usguide.synth.muscle_exam import MuscleWorld
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value, settle, stream
-from usguide.synth.scene import Scene
+from usguide.synth.scene import Scene, World
 
 
 def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
@@ -19,7 +20,8 @@ def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
         "frames": Number(frames, frames, "", "length of the clip", 1, 100_000, whole=True),
         "fps": Number(*fps, "1/s", "frames per second", 1.0, 500.0),
         "mirrored": Switch(0.5, "flipped left to right"),
-        "drift_mm": Number(0.0, 1.0, "mm", "largest slide of the probe", 0.0, 10.0),
+        "drift_mm": Number(0.0, 1.0, "mm", "largest slow slide of the probe", 0.0, 10.0),
+        "slip_mm": Number(0.0, 0.0, "mm", "sudden slide of the probe, once", -15.0, 15.0),
     }
 
 
@@ -65,6 +67,14 @@ SCENES: dict[str, dict[str, Parameter]] = {
         **needle.PARAMETERS,
         **_TWITCHES,
     },
+    "muscle": {
+        **_clip(90, (18.0, 30.0)),
+        **_scanner((32.0, 50.0), (5.0, 9.0)),
+        **muscle.PARAMETERS,
+        "out_of_plane": Number(
+            0.0, 0.15, "", "tissue exchanged for its neighbour at full contraction", 0.0, 1.0
+        ),
+    },
 }
 """Every scene's parameters."""
 
@@ -101,7 +111,11 @@ def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Scene:
         values["passes"] = min(int(values["passes"]), needle.most_passes(values))
     scanner = scanner_of(values, seed)
     time_s = np.arange(int(values["frames"])) / float(values["fps"])
-    world = _heel_world(scanner, values, time_s, seed, with_needle=name == "needling")
+    world: World
+    if name == "muscle":
+        world = _muscle_world(scanner, values, time_s, seed, parameters)
+    else:
+        world = _heel_world(scanner, values, time_s, seed, with_needle=name == "needling")
     return Scene(name, seed, values, scanner, world, time_s, mirrored=bool(values["mirrored"]))
 
 
@@ -135,7 +149,7 @@ def _heel_world(
     scanner: Scanner, values: dict[str, Value], time_s: Floats, seed: int, *, with_needle: bool
 ) -> HeelWorld:
     tissue = heel.Heel(scanner, values, stream(seed, "heel"))
-    slide = drift(stream(seed, "drift"), time_s, float(values["drift_mm"]))
+    slide = _slide(values, time_s, seed)
     if not with_needle:
         return HeelWorld(scanner, tissue, slide, None, [], time_s)
     band = tissue.band
@@ -148,6 +162,56 @@ def _heel_world(
         motions.append(needle.Drag(shaft, tissue.insertion_x, limit))
     motions += _twitches(scanner, values, tissue, time_s, seed)
     return HeelWorld(scanner, tissue, slide, shaft, motions, time_s)
+
+
+def _slide(values: dict[str, Value], time_s: Floats, seed: int) -> Drift:
+    """All that the probe does: slow drift and a slip."""
+    wandering = drift(stream(seed, "drift"), time_s, float(values["drift_mm"]))
+    return slip(stream(seed, "slip"), time_s, float(values["slip_mm"]), wandering)
+
+
+def _muscle_world(
+    scanner: Scanner,
+    values: dict[str, Value],
+    time_s: Floats,
+    seed: int,
+    fixed: dict[str, object],
+) -> MuscleWorld:
+    rng = stream(seed, "contractions")
+    duration = float(time_s[-1])
+    count = int(values["contractions"])
+    if "contractions" not in fixed:
+        count = min(count, int(duration / contraction.SHORTEST_S))
+        values["contractions"] = count
+    each = contraction.cycles(rng, count, duration, float(values["unequal"]))
+    level = contraction.activation(each, time_s)
+    belly = muscle.belly_of(scanner, values)
+    edge = muscle.edge_of(scanner, values, belly, stream(seed, "tear"))
+    moved = contraction.Contraction(
+        belly, level, float(values["excursion_mm"]), float(values["thickening"])
+    )
+    tear = None
+    if edge is not None:
+        tear = contraction.Tear(
+            belly,
+            level,
+            edge,
+            muscle.rest_gap_mm(values),
+            float(values["widening_mm"]),
+            float(values["retraction"]),
+            reach_mm=stream(seed, "reach").uniform(12.0, 22.0),
+        )
+    tissue = muscle.Muscle(scanner, values, belly, edge, stream(seed, "muscle"))
+    return MuscleWorld(
+        scanner,
+        tissue,
+        moved,
+        each,
+        tear,
+        _slide(values, time_s, seed),
+        float(values["out_of_plane"]),
+        stream(seed, "neighbouring slice"),
+    )
 
 
 def _twitches(

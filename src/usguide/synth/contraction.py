@@ -1,0 +1,231 @@
+"""A contracting muscle's motion: sliding with shear, thickening, and a tear that opens.
+
+All of it is a function of the rest position times the activation, so that truth is exact. The
+muscle's own depth h runs from 0 at the superficial to 1 at the deep aponeurosis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.errors import ConfigError
+from usguide.model import Floats
+from usguide.synth.motion import Coordinates, Swelling
+from usguide.synth.tissue import smoothstep
+
+
+@dataclass(frozen=True, slots=True)
+class Belly:
+    """The muscle between its aponeuroses, inner edges z = a + b x + c x^2, mm.
+
+    Parameters
+    ----------
+    superficial, deep : (float, float, float)
+        Coefficients a, b, c.
+    """
+
+    superficial: tuple[float, float, float]
+    deep: tuple[float, float, float]
+
+    def superficial_z(self, x: Coordinates) -> Coordinates:
+        """Depth of the superficial aponeurosis' inner edge."""
+        a, b, c = self.superficial
+        return a + x * (b + c * x)
+
+    def deep_z(self, x: Coordinates) -> Coordinates:
+        """Depth of the deep aponeurosis' inner edge."""
+        a, b, c = self.deep
+        return a + x * (b + c * x)
+
+    def height(self, x: Coordinates, z: Coordinates) -> Coordinates:
+        """Depth within the muscle, 0 to 1; beyond outside."""
+        top = self.superficial_z(x)
+        return (z - top) / (self.deep_z(x) - top)
+
+    def slope(self, x: Coordinates, h: Coordinates) -> Coordinates:
+        """Slope dz/dx of the layer at depth h."""
+        share = np.clip(h, 0.0, 1.0)
+        above = self.superficial[1] + 2.0 * self.superficial[2] * x
+        below = self.deep[1] + 2.0 * self.deep[2] * x
+        return above + share * (below - above)
+
+
+SHORTEST_S = 0.5
+"""Shortest cycle: a voluntary contraction with its release and a moment of rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One contraction: times in seconds, height as a fraction of the clip's largest."""
+
+    start_s: float
+    full_s: float
+    release_s: float
+    end_s: float
+    height: float
+
+
+def cycles(rng: np.random.Generator, count: int, duration_s: float, unequal: float) -> list[Cycle]:
+    """Return ``count`` contractions spread over a clip that begins and ends at rest.
+
+    Raises
+    ------
+    ConfigError
+        If they would have to be faster than a muscle is.
+    """
+    if count == 0:
+        return []
+    slot = duration_s / count
+    if slot < SHORTEST_S:
+        raise ConfigError(
+            f"contractions={count} do not fit in {duration_s:.2f} s; "
+            "give more frames or fewer contractions."
+        )
+    made = []
+    for k in range(count):
+        start = (k + rng.uniform(0.08, 0.16)) * slot
+        full = start + rng.uniform(0.18, 0.28) * slot
+        release = full + rng.uniform(0.10, 0.22) * slot
+        end = release + rng.uniform(0.20, 0.30) * slot
+        height = 1.0 if k == 0 else 1.0 - unequal * rng.uniform()
+        made.append(Cycle(start, full, release, end, height))
+    return made
+
+
+def activation(each: list[Cycle], time_s: Floats) -> Floats:
+    """Activation per frame, 0 at rest to 1 at the largest contraction."""
+    level = np.zeros(len(time_s))
+    for cycle in each:
+        rise = smoothstep((time_s - cycle.start_s) / (cycle.full_s - cycle.start_s))
+        fall = 1.0 - smoothstep((time_s - cycle.release_s) / (cycle.end_s - cycle.release_s))
+        level = np.maximum(level, cycle.height * rise * fall)
+    return np.asarray(level)
+
+
+class Contraction(Swelling):
+    """The muscle slides along itself, most at its deep aponeurosis, and thickens.
+
+    Parameters
+    ----------
+    belly : Belly
+        The muscle.
+    activation : ndarray, shape (frames,)
+        0 to 1.
+    excursion_mm : float
+        How far the deep aponeurosis slides at full activation, towards -x.
+    thickening : float
+        Gain in thickness at full activation, as a fraction.
+    """
+
+    def __init__(
+        self, belly: Belly, activation: Floats, excursion_mm: float, thickening: float
+    ) -> None:
+        self.belly = belly
+        self.activation = activation
+        self.excursion_mm = excursion_mm
+        self.thickening = thickening
+
+    def amount(self, frame: int) -> float:
+        """Activation of one frame."""
+        return float(self.activation[frame])
+
+    def shape(self, x: Coordinates, z: Coordinates) -> tuple[Coordinates, Coordinates]:
+        """Return the displacement of points at rest at full activation."""
+        belly = self.belly
+        top, bottom = belly.superficial_z(x), belly.deep_z(x)
+        h = belly.height(x, z)
+        inside = np.clip(h, 0.0, 1.0)
+        # Sliding: a little at the superficial aponeurosis, dying out in the fat above; full at
+        # the deep one, half as much in the muscle below.
+        sliding = 0.15 + 0.85 * smoothstep(inside)
+        sliding = sliding * smoothstep(1.0 + (z - top) / 4.0)
+        sliding = sliding * (1.0 - 0.5 * smoothstep((z - bottom - 1.0) / 5.0))
+        right = -self.excursion_mm * sliding
+        pushed = inside * np.exp(-np.clip(z - bottom, 0.0, None) / 15.0)
+        down = right * belly.slope(x, h) + self.thickening * (bottom - top) * pushed
+        return right, down
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """The line of a tear through the muscle, and how wide it gapes along it.
+
+    Parameters
+    ----------
+    h : ndarray, shape (k,)
+        Depth within the muscle, 0 to 1, increasing.
+    x_mm : ndarray, shape (k,)
+        Position of the line.
+    gape : ndarray, shape (k,)
+        Relative width, 0 where the muscle is whole.
+    """
+
+    h: Floats
+    x_mm: Floats
+    gape: Floats
+
+
+class Tear(Swelling):
+    """Two ends part: the proximal one retracts most, the gap opens with the activation.
+
+    Parameters
+    ----------
+    belly : Belly
+        The muscle.
+    activation : ndarray, shape (frames,)
+        0 to 1.
+    edge : Edge
+        Where the tear runs.
+    rest_mm, widening_mm : float
+        Width along the muscle at rest, and what full activation adds.
+    retraction : float
+        Share of the widening taken by the proximal (left) end.
+    reach_mm : float
+        Distance over which the pull dies out in each end.
+    """
+
+    def __init__(
+        self,
+        belly: Belly,
+        activation: Floats,
+        edge: Edge,
+        rest_mm: float,
+        widening_mm: float,
+        retraction: float,
+        reach_mm: float,
+    ) -> None:
+        self.belly = belly
+        self.activation = activation
+        self.edge = edge
+        self.rest_mm = rest_mm
+        self.widening_mm = widening_mm
+        self._retraction = retraction
+        self._reach = reach_mm
+
+    def amount(self, frame: int) -> float:
+        """Activation of one frame."""
+        return float(self.activation[frame])
+
+    def across(
+        self, x: Coordinates, z: Coordinates
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Distance from the tear's line along x at rest, and the relative gape at that depth."""
+        h = self.belly.height(x, z)
+        gape = np.interp(h, self.edge.h, self.edge.gape, left=0.0, right=0.0)
+        return np.asarray(x - np.interp(h, self.edge.h, self.edge.x_mm)), np.asarray(gape)
+
+    def shape(self, x: Coordinates, z: Coordinates) -> tuple[Coordinates, Coordinates]:
+        """Return the displacement of points at rest at full activation."""
+        offset, gape = self.across(x, z)
+        half = 0.5 * self.rest_mm * gape
+        beyond = np.abs(offset) - half
+        left, right = -self._retraction, 1.0 - self._retraction
+        pull = np.where(offset < 0, left, right) * np.exp(-np.clip(beyond, 0, None) / self._reach)
+        # What fills the gap is stretched with it.
+        inside = left + (right - left) * (offset + half) / np.maximum(2.0 * half, 1e-9)
+        pull = np.where(beyond < 0, inside, pull) * self.widening_mm * gape
+        pull = pull.astype(x.dtype)
+        return pull, pull * self.belly.slope(x, self.belly.height(x, z)).astype(x.dtype)

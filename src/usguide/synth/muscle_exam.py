@@ -1,0 +1,212 @@
+"""What is in front of the probe in a muscle scene: a muscle that contracts, and perhaps tears."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Floats
+from usguide.synth.contraction import Contraction, Cycle, Tear
+from usguide.synth.imaging import Imager, Scanner, Scatterers
+from usguide.synth.motion import Drift, Motion
+from usguide.synth.muscle import Muscle
+from usguide.synth.scene import Placement, Truth, rounded
+
+
+class MuscleWorld:
+    """A muscle under a probe.
+
+    Parameters
+    ----------
+    scanner : Scanner
+        Probe and settings.
+    muscle : Muscle
+        Tissue.
+    contraction : Contraction
+        How the whole muscle moves.
+    cycles : list of Cycle
+        When.
+    tear : Tear or None
+        How its ends part.
+    drift : Drift
+        The probe's sliding.
+    out_of_plane : float
+        How far the tissue in the picture is exchanged for its neighbour at full contraction, 0
+        none to 1 all of it.
+    rng : numpy.random.Generator
+        Source of the neighbouring tissue's echoes.
+    """
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        muscle: Muscle,
+        contraction: Contraction,
+        cycles: list[Cycle],
+        tear: Tear | None,
+        drift: Drift,
+        out_of_plane: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.tissue = muscle.tissue
+        self.motions: list[Motion] = [contraction, *([tear] if tear else []), drift]
+        self._scanner = scanner
+        self._muscle = muscle
+        self._contraction = contraction
+        self._cycles = cycles
+        self._tear = tear
+        self._drift = drift
+        self._out_of_plane = out_of_plane
+        belly = muscle.belly
+        h = belly.height(self.tissue.x, self.tissue.z)
+        self._in_muscle = ((h > 0) & (h < 1)).astype(np.float32)
+        # The neighbouring slice: as bright everywhere, but with echoes of its own.
+        self._neighbour = rng.choice([-1.0, 1.0], len(self.tissue)).astype(np.float32)
+
+    def instruments(self, frame: int) -> Scatterers | None:  # noqa: ARG002
+        """Return None: there is no needle."""
+        return None
+
+    def transmission(self, frame: int, imager: Imager) -> NDArray[np.float32] | None:  # noqa: ARG002
+        """Return None: nothing casts a shadow."""
+        return None
+
+    def brightness(self, frame: int) -> NDArray[np.float32] | None:
+        """Return what contraction and leaving the plane make of every echo."""
+        active = float(self._contraction.activation[frame])
+        dimming = float(self._muscle.values["dimming_db"]) * active
+        turned = 0.5 * math.pi * self._out_of_plane * active
+        if dimming == 0.0 and turned == 0.0:
+            return None
+        factor = np.float32(10 ** (dimming / 20) - 1.0) * self._in_muscle + np.float32(1.0)
+        if turned:
+            factor *= np.float32(math.cos(turned)) + np.float32(math.sin(turned)) * self._neighbour
+        return np.asarray(factor, dtype=np.float32)
+
+    def truth(self, place: Placement) -> Truth:
+        """Return the truth of muscle and contraction."""
+        return {
+            "fascia": None,
+            "needle": None,
+            "twitches": [],
+            "muscle": self._muscle_truth(place),
+            "contraction": self._contraction_truth(place),
+            "drift_mm": rounded(place.turn(self._drift.shift_mm), 4),
+        }
+
+    def _moved(self, frame: int, points_mm: Floats) -> Floats:
+        """Place of tissue points in one frame, shape (k, 2)."""
+        moved = points_mm.copy()
+        for motion in self.motions:
+            step = motion.at(frame, points_mm[:, 0], points_mm[:, 1])
+            if step is not None:
+                moved += np.stack(step, axis=1)
+        return moved
+
+    def _frames(self) -> range:
+        return range(len(self._contraction.activation))
+
+    def _muscle_truth(self, place: Placement) -> Truth:
+        belly, width = self._muscle.belly, self._scanner.width_mm
+        at = np.linspace(0.0, width, 15)
+        wide = np.linspace(-30.0, width + 30.0, 200)
+        lines: dict[str, list[Floats]] = {"superficial": [], "deep": []}
+        thickness = []
+        for frame in self._frames():
+            depths = {}
+            for side, z in (("superficial", belly.superficial_z), ("deep", belly.deep_z)):
+                # A contraction moves the line's points along it; a tear does not move the line.
+                line = np.stack([wide, np.asarray(z(wide))], axis=1)
+                for motion in (self._contraction, self._drift):
+                    step = motion.at(frame, line[:, 0], line[:, 1])
+                    if step is not None:
+                        line = line + np.stack(step, axis=1)
+                depths[side] = np.interp(at, line[:, 0], line[:, 1])
+                lines[side].append(place.px(np.stack([at, depths[side]], axis=1))[:, 1])
+            middle = 0.5 * (depths["superficial"] + depths["deep"])
+            tilt = math.atan(float(np.polyfit(at, middle, 1)[0]))
+            thickness.append(
+                float(np.mean(depths["deep"] - depths["superficial"])) * math.cos(tilt)
+            )
+        x = place.px(np.stack([at, at], axis=1))[:, 0]
+        order = np.argsort(x)
+        return {
+            "x_px": rounded(x[order], 3),
+            "superficial_y_px": rounded(np.array(lines["superficial"])[:, order], 3),
+            "deep_y_px": rounded(np.array(lines["deep"])[:, order], 3),
+            "thickness_mm": rounded(np.array(thickness), 4),
+            "atrophy": float(self._muscle.values["atrophy"]),
+        }
+
+    def _contraction_truth(self, place: Placement) -> Truth:
+        contraction, tear = self._contraction, self._tear
+        return {
+            "activation": rounded(contraction.activation, 5),
+            "cycles": [
+                {
+                    "start_s": round(each.start_s, 4),
+                    "peak_s": round(0.5 * (each.full_s + each.release_s), 4),
+                    "end_s": round(each.end_s, 4),
+                    "excursion_mm": round(each.height * contraction.excursion_mm, 4),
+                }
+                for each in self._cycles
+            ],
+            "separation": self._separation_truth(place, tear),
+            "collections": self._collections(place),
+        }
+
+    def _separation_truth(self, place: Placement, tear: Tear | None) -> Truth:
+        if tear is None:
+            return {"flag": "none", "tear": "none", "torn_fraction": 0.0}
+        edge, belly = tear.edge, self._muscle.belly
+        torn = np.flatnonzero(edge.gape > 0.05)
+        h = np.linspace(edge.h[torn[0]], edge.h[torn[-1]], 41)
+        half = 0.5 * tear.rest_mm * np.interp(h, edge.h, edge.gape)
+        centre = np.interp(h, edge.h, edge.x_mm)
+        widths, widest, along, middles = [], [], [], []
+        # A hair outside the fluid, where the tissue of either end begins.
+        hair = 1e-6
+        for frame in self._frames():
+            ends = []
+            for side in (-1.0, 1.0):
+                x = centre + side * (half + hair)
+                top, bottom = belly.superficial_z(x), belly.deep_z(x)
+                ends.append(self._moved(frame, np.stack([x, top + h * (bottom - top)], axis=1)))
+            between = 0.5 * (ends[0] + ends[1])
+            line = np.polyfit(between[:, 1], between[:, 0], 1)[0]
+            normal = np.array([1.0, -line]) / math.hypot(1.0, line)
+            gap = (ends[1] - ends[0]) @ normal
+            inner = slice(10, 31)
+            widths.append(float(np.mean(gap[inner])))
+            widest.append(float(gap.max()))
+            along.append(float(np.mean((ends[1] - ends[0])[inner, 0])))
+            middles.append(place.px(between[20]))
+        torn_fraction = float(edge.h[torn[-1]] - edge.h[torn[0]])
+        active = self._contraction.activation
+        rest, peak = int(np.argmin(active)), int(np.argmax(active))
+        return {
+            "flag": "separation" if tear.widening_mm > 0 else "none",
+            "tear": str(self._muscle.values["tear"]),
+            "torn_fraction": round(torn_fraction, 4),
+            "gap_mm": rounded(np.array(widths), 4),
+            "gap_widest_mm": rounded(np.array(widest), 4),
+            "gap_along_mm": rounded(np.array(along), 4),
+            "gap_rest_mm": round(widths[rest], 4),
+            "gap_peak_mm": round(widths[peak], 4),
+            "widening_mm": round(widths[peak] - widths[rest], 4),
+            "location_px": rounded(np.array(middles), 2),
+        }
+
+    def _collections(self, place: Placement) -> list[Truth]:
+        if self._muscle.hematoma_mm is None:
+            return []
+        x, z, half_x, half_z = self._muscle.hematoma_mm
+        return [
+            {
+                "area_mm2": round(math.pi * half_x * half_z, 3),
+                "extent_mm": round(2.0 * max(half_x, half_z), 3),
+                "centre_px": rounded(place.px(np.array([x, z])), 2),
+            }
+        ]
