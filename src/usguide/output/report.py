@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from usguide.model import Analysis, CalibrationSource, Task, TimingSource
+from usguide.model import Analysis, Task
 from usguide.output import charts
 from usguide.output.annotation import legend
 from usguide.output.keyframes import KeyFrame
+from usguide.output.quality import recording_facts
 from usguide.output.summary import cards, sentence, status_words
 
 # Enough of the hash to tell studies apart, without a name in sight.
@@ -144,59 +145,10 @@ def _charts(analysis: Analysis) -> list[Chart]:
 
 def _quality(analysis: Analysis) -> list[tuple[str, str]]:
     """Return what the numbers rest on, as (name, words)."""
-    header = analysis.header
-    calibration, timing, region = header.calibration, header.timing, header.region
-    spacing = calibration.spacing_mm
-    if spacing is None:
-        size = "not known: lengths are in pixels, and nothing in millimetres is reported"
-    else:
-        sources = {
-            CalibrationSource.DICOM: "from the scanner's DICOM calibration",
-            CalibrationSource.RULER: "read off the ruler on the screen",
-            CalibrationSource.USER: "given by the user",
-            CalibrationSource.NONE: "",
-        }
-        size = (
-            f"{spacing[0]:.4g} × {spacing[1]:.4g} mm, {sources[calibration.source]}, "
-            f"confidence {calibration.confidence:.0%}".replace("%", " %")
-        )
-    rows = [
-        ("Size of a pixel", size),
-        ("Calibration", sentence(calibration.detail)),
-        ("Timing", _timing(analysis)),
-        (
-            "Picture",
-            f"{header.frames} frames of {header.width} × {header.height} px; measured inside "
-            f"{region.width} × {region.height} px at ({region.x}, {region.y})",
-        ),
-    ]
-    if timing.duplicates:
-        rows.append(
-            (
-                "Repeated frames",
-                f"{timing.duplicates} only repeat an earlier one and were not measured again",
-            )
-        )
+    facts = recording_facts(analysis.header)[1:]
     if analysis.fascia.frames_used:
-        rows.append(("Frames behind the fascia's thickness", str(analysis.fascia.frames_used)))
-    return rows
-
-
-def _timing(analysis: Analysis) -> str:
-    timing = analysis.header.timing
-    if timing.fps is None or timing.duration_s is None:
-        return "none in the recording: nothing per second is reported"
-    sources = {
-        TimingSource.FRAME_TIME_VECTOR: "the DICOM frame time vector",
-        TimingSource.FRAME_TIME: "the DICOM frame time",
-        TimingSource.CINE_RATE: "the DICOM cine rate",
-        TimingSource.CONTAINER: "the video's time stamps",
-        TimingSource.USER: "the user",
-        TimingSource.NONE: "",
-    }
-    return (
-        f"{timing.fps:.1f} frames/s over {timing.duration_s:.1f} s, from {sources[timing.source]}"
-    )
+        facts.append(("Frames behind the fascia's thickness", str(analysis.fascia.frames_used)))
+    return facts
 
 
 def _method(analysis: Analysis) -> list[tuple[str, str]]:

@@ -13,7 +13,6 @@ from usguide.errors import OutputError
 from usguide.model import Analysis, Frames, Progress
 from usguide.output.keyframes import key_frames
 from usguide.output.overlay import render
-from usguide.output.report import write_report
 from usguide.output.result_json import result_document, to_json
 from usguide.output.tables import write_frames, write_profile
 
@@ -59,6 +58,9 @@ def write_results(
     OutputError
         If the directory cannot be written to; nothing is left behind then.
     """
+    # Drawing charts takes half a second to import: not before there is something to draw.
+    from usguide.output.report import write_report
+
     frames = key_frames(analysis)
     with _whole(directory) as partial:
         (partial / RESULT).write_text(to_json(result_document(analysis)), encoding="utf-8")

@@ -1,0 +1,440 @@
+"""The ``usguide`` command: human words to stderr, machine output to stdout, honest exit codes.
+
+0 done, 2 wrong usage, 3 the input cannot be read or is not ultrasound, 4 analysed but nothing
+could be measured, 130 stopped by Ctrl-C. Everything heavy is imported where it is needed, so that
+``--help`` and a mistyped option answer at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from usguide import __version__
+from usguide.errors import ConfigError, UsguideError
+
+if TYPE_CHECKING:
+    from usguide.ingest.clip import Clip
+    from usguide.model import Analysis, Header, Options
+
+EXIT_NOTHING_MEASURED = 4
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+CLAIM = "research software, not a medical device"
+
+# Longer than a start with compiled kernels takes anywhere we tried, so what lasts is compiling.
+_COMPILING_AFTER_S = 3.0
+
+# The mark keeps the lines of a paragraph as they are.
+_EXAMPLES = """\
+\b
+Examples:
+  usguide analyze heel.dcm
+  usguide analyze screen.mp4 --task needle --spacing 0.0563 -o needle_report
+  usguide analyze frames/ --fps 30 --json > result.json
+  usguide info screen.mp4
+  usguide synth needling -o needling.dcm --seed 7 frames=60
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=f"Measurements from recorded ultrasound clips ({CLAIM}).",
+    epilog=_EXAMPLES,
+)
+_words = Console(stderr=True, highlight=False)
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    # A killed run cleans up behind itself as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments and return its exit code."""
+    try:
+        code = app(args=list(arguments) or ["--help"], prog_name="usguide", standalone_mode=False)
+    except UsguideError as error:
+        _say(str(error))
+        return error.exit_code
+    except typer.TyperException as error:
+        _say(error.format_message())
+        return ConfigError.exit_code
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED:
+        _say("stopped before the end; no result was written.")
+    return code if isinstance(code, int) else 0
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"usguide {__version__} ({CLAIM})")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which version."),
+    ] = False,
+) -> None:
+    """Nothing but --version."""
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  usguide analyze heel.dcm\n"
+    "  usguide analyze screen.mp4 --task needle --task fascia --spacing 0.0563\n"
+    "  usguide analyze frames/ --fps 30 --no-overlay --json > result.json\n"
+)
+def analyze(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="A DICOM file, a video, an image, or a folder of images or with a DICOM file.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Where to write [<name>_usguide]."),
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="auto, fascia, needle, contraction or muscle; may be repeated [auto].",
+        ),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(metavar="MM|X,Y", help="Millimetres per pixel, instead of the file's."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="The B-mode picture in px, instead of finding it."),
+    ] = None,
+    fps: Annotated[
+        str | None, typer.Option(metavar="N", help="Frames per second, instead of the file's.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="These options from a file; the line wins."),
+    ] = None,
+    overlay: Annotated[
+        bool | None, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4 [yes].")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print result.json to stdout too.")] = False,
+) -> None:
+    """Measure one clip and write result.json, frames.csv, overlay.mp4 and report.html."""
+    given = {
+        "output": output,
+        "task": task or None,
+        "spacing": spacing,
+        "region": region,
+        "fps": fps,
+        "overlay": overlay,
+    }
+    asked = _settle(given, config)
+    directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
+    options = _options(asked)
+    from usguide.output import check_directory, write_results
+
+    check_directory(directory)
+    with _watching() as watch:
+        clip = _open(path, options, watch)
+        with _announcing_compilation():
+            from usguide import pipeline
+
+            pipeline.load_stages()
+        analysis = pipeline.analyze(clip, options, watch)
+        report = write_results(
+            analysis, clip, directory, overlay=asked.get("overlay", True), progress=watch
+        )
+    _summarize(analysis, report)
+    if json:
+        from usguide.output.result_json import result_document, to_json
+
+        sys.stdout.write(to_json(result_document(analysis)))
+    if not analysis.measured:
+        raise typer.Exit(EXIT_NOTHING_MEASURED)
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The recording.")],
+    json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
+) -> None:
+    """Say what a recording is: its picture, scale and timing, without measuring anything."""
+    from usguide.model import Options
+
+    with _watching() as watch:
+        header = _open(path, Options(), watch).header
+    if json:
+        from usguide.output.result_json import header_document, to_json
+
+        sys.stdout.write(to_json(header_document(header)))
+    else:
+        _describe(header)
+
+
+@app.command(epilog="\b\nExample:\n  usguide synth needling -o needling.dcm --seed 7 frames=60\n")
+def synth(
+    scene: Annotated[str, typer.Argument(metavar="SCENE", help="heel, needling, muscle, …")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Ends in .dcm, .mp4 or .npz.")
+    ],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Fixed parameters.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Everything not fixed is drawn from it.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Write a synthetic clip, and its exact truth beside it."""
+    fixed = dict(_setting(word) for word in settings or ())
+    with _announcing_compilation():
+        from usguide.synth import make_scene, write
+    recording, truth = write(make_scene(scene, seed=seed, **fixed), output, overwrite=overwrite)
+    _words.print(f"Wrote {recording} and its truth, {truth}.", soft_wrap=True)
+
+
+def _setting(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not (key and equals and value):
+        raise ConfigError(f"{word!r} is not a parameter; write it as key=value.")
+    if key == "seed":
+        raise ConfigError("the seed is an option: write --seed N.")
+    return key, value
+
+
+# --- options ----------------------------------------------------------------------------------
+
+_KEYS = ("output", "task", "spacing", "region", "fps", "overlay")
+
+
+def _settle(given: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """Join what the line says with what the file says; the line wins."""
+    asked = {} if config is None else _read_config(config)
+    return asked | {key: value for key, value in given.items() if value is not None}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        asked = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the configuration cannot be read: {error.strerror or error}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not a TOML file: {error}.") from error
+    unknown = sorted(set(asked) - set(_KEYS))
+    if unknown:
+        raise ConfigError(
+            f"{path}: there is no option {', '.join(unknown)}; there are {', '.join(_KEYS)}."
+        )
+    if not isinstance(asked.get("overlay", True), bool):
+        raise ConfigError(f"{path}: overlay is not true or false.")
+    if not isinstance(asked.get("output", ""), str):
+        raise ConfigError(f"{path}: output is not the name of a folder in quotes.")
+    return asked
+
+
+def _options(asked: dict[str, Any]) -> Options:
+    """Turn what was asked for, on the line or in a file, into options."""
+    from usguide.model import Options
+
+    spacing = _numbers("spacing", asked.get("spacing"), (1, 2), "MM or X,Y")
+    region = _numbers("region", asked.get("region"), (4,), "X,Y,W,H in whole pixels")
+    fps = _numbers("fps", asked.get("fps"), (1,), "a number")
+    return Options(
+        tasks=_tasks(asked.get("task", "auto")),
+        spacing_mm=None if spacing is None else (spacing[0], spacing[-1]),
+        region=None if region is None else _whole_pixels(region),
+        fps=None if fps is None else fps[0],
+    )
+
+
+def _tasks(names: object) -> frozenset[Any]:
+    from usguide.model import Task
+
+    wanted = [names] if isinstance(names, str) else names
+    known = ["auto", *(task.value for task in Task)]
+    if not isinstance(wanted, list) or not wanted:
+        raise ConfigError(f"task: {names!r} is no task; there are {', '.join(known)}.")
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"task: {name!r} is no task; there are {', '.join(known)}.")
+    return frozenset(Task) if "auto" in wanted else frozenset(Task(name) for name in wanted)
+
+
+def _numbers(name: str, value: object, counts: tuple[int, ...], form: str) -> list[float] | None:
+    """Read "1,2", 1 or [1, 2] as so many numbers."""
+    if value is None:
+        return None
+    parts: Any = value.split(",") if isinstance(value, str) else value
+    try:
+        numbers = [float(part) for part in (parts if isinstance(parts, list) else [parts])]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) not in counts:
+        raise ConfigError(f"{name}: {value!r} is not {form}.")
+    return numbers
+
+
+def _whole_pixels(region: list[float]) -> tuple[int, int, int, int]:
+    if not all(value.is_integer() for value in region):
+        raise ConfigError(f"region: {region} is not X,Y,W,H in whole pixels.")
+    x, y, width, height = (int(value) for value in region)
+    return x, y, width, height
+
+
+# --- what a person sees -----------------------------------------------------------------------
+
+
+def _say(sentence: str) -> None:
+    _words.print(Text(f"usguide: {sentence}"), soft_wrap=True)
+
+
+def _open(path: Path, options: Options, watch: _Watch) -> Clip:
+    with _announcing_compilation():
+        from usguide.ingest.opening import open_clip
+    return open_clip(
+        path,
+        spacing_mm=options.spacing_mm,
+        region=options.region,
+        fps=options.fps,
+        progress=watch,
+    )
+
+
+@contextmanager
+def _announcing_compilation() -> Iterator[None]:
+    """Say what the first start on a machine is waiting for, if it does wait."""
+    notice = threading.Timer(
+        _COMPILING_AFTER_S,
+        _words.print,
+        ["Compiling the kernels, once on this machine; this takes up to a minute…"],
+    )
+    notice.daemon = True
+    notice.start()
+    try:
+        yield
+    finally:
+        notice.cancel()
+
+
+# What the names that progress is reported under mean to a person.
+_ACTIVITY = {
+    "read": "Reading the recording",
+    "reading": "Looking at every frame",
+    "fascia": "Measuring the fascia",
+    "muscle": "Measuring the muscle",
+    "needle": "Following the needle",
+    "motion": "Following the tissue",
+    "overlay": "Drawing the results",
+}
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Shows progress as one bar per activity, with the time left at the pace so far."""
+
+    display: Progress
+    bars: dict[str, TaskID] = field(default_factory=dict)
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        if name not in self.bars:
+            for bar in self.bars.values():
+                self.display.update(bar, visible=False)
+            activity = _ACTIVITY.get(name, name)
+            self.bars[name] = self.display.add_task(activity, total=total or None)
+        self.display.update(
+            self.bars[name], completed=done, total=total or None, visible=done != total or not done
+        )
+
+
+@contextmanager
+def _watching() -> Iterator[_Watch]:
+    display = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=_words,
+        transient=True,
+        disable=not _words.is_terminal,
+    )
+    with display:
+        yield _Watch(display)
+
+
+def _summarize(analysis: Analysis, report: Path) -> None:
+    """Print the key numbers, or why there are none, and where the report is."""
+    from usguide.output.summary import Tone, cards, status_words
+
+    colours = {Tone.PLAIN: "green", Tone.NOTABLE: "bold red", Tone.UNSURE: "yellow"}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", style="bold", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("result")
+    for card in cards(analysis):
+        result = Text()
+        if card.verdict is not None:
+            result.append(card.verdict.text, style=colours[card.verdict.tone])
+        for figure in card.figures[:3]:
+            result.append("\n" if result else "")
+            result.append(figure.value, style="bold")
+            result.append(f" {figure.label}")
+            if figure.interval:
+                result.append(f" (95 %: {figure.interval})", style="dim")
+            elif figure.detail:
+                result.append(f" ({figure.detail})", style="dim")
+        if not result:
+            result.append(card.note)
+        status = Text(status_words(card.status), style="green" if card.measured else "dim")
+        table.add_row(card.title, status, result)
+    _words.print(table)
+    for warning in analysis.warnings:
+        _words.print(Text(f"Note: {warning}", style="yellow"), soft_wrap=True)
+    _words.print(Text(f"Report: {report}"), soft_wrap=True)
+
+
+def _describe(header: Header) -> None:
+    """Print one screen about a recording."""
+    from usguide.output.quality import recording_facts
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, fact in recording_facts(header):
+        table.add_row(name, Text(fact))
+    _words.print(table)
+    for warning in header.warnings:
+        _words.print(Text(f"Note: {warning}", style="yellow"), soft_wrap=True)

@@ -1,0 +1,66 @@
+"""What a recording is and how far its scale and timing can be trusted, in words."""
+
+from __future__ import annotations
+
+from usguide.model import Calibration, CalibrationSource, Header, SourceKind, Timing, TimingSource
+
+_KINDS = {
+    SourceKind.DICOM: "DICOM",
+    SourceKind.VIDEO: "video",
+    SourceKind.IMAGE: "single image",
+    SourceKind.IMAGES: "folder of images",
+    SourceKind.ARRAY: "frames in memory",
+}
+_SCALES = {
+    CalibrationSource.DICOM: "from the scanner's own calibration",
+    CalibrationSource.RULER: "read off the ruler on the screen",
+    CalibrationSource.USER: "given by the user",
+    CalibrationSource.NONE: "",
+}
+_CLOCKS = {
+    TimingSource.FRAME_TIME_VECTOR: "the DICOM frame time vector",
+    TimingSource.FRAME_TIME: "the DICOM frame time",
+    TimingSource.CINE_RATE: "the DICOM cine rate",
+    TimingSource.CONTAINER: "the video's time stamps",
+    TimingSource.USER: "the user",
+    TimingSource.NONE: "",
+}
+
+
+def recording_facts(header: Header) -> list[tuple[str, str]]:
+    """Return (name, words) about a recording, the file first."""
+    region, repeats = header.region, header.timing.duplicates
+    shape = "" if region.fan is None else ", a fan"
+    facts = [
+        ("Recording", f"{header.path.name}, {_KINDS[header.kind]}"),
+        ("Frames", f"{header.frames}, each {header.width} × {header.height} px"),
+        (
+            "B-mode picture",
+            f"{region.width} × {region.height} px at ({region.x}, {region.y}){shape}",
+        ),
+        ("Size of a pixel", _scale(header.calibration)),
+        ("Timing", _clock(header.timing)),
+    ]
+    if repeats:
+        facts.append(
+            ("Repeated frames", f"{repeats} only repeat an earlier one and are not measured again")
+        )
+    return facts
+
+
+def _scale(calibration: Calibration) -> str:
+    spacing = calibration.spacing_mm
+    if spacing is None:
+        return "not known: lengths are in pixels, and none is given in millimetres"
+    sure = calibration.confidence
+    confidence = "" if sure >= 1 else f", confidence {100 * sure:.0f} %"
+    return (
+        f"{spacing[0]:.4g} × {spacing[1]:.4g} mm, {_SCALES[calibration.source]}{confidence} "
+        f"({calibration.detail})"
+    )
+
+
+def _clock(timing: Timing) -> str:
+    if timing.fps is None or timing.duration_s is None:
+        return "none: nothing per second is given"
+    return f"{timing.fps:.1f} frames/s for {timing.duration_s:.1f} s, from {_CLOCKS[timing.source]}"

@@ -1,0 +1,310 @@
+"""What the command says, where it says it, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import output_analyses as made
+from usguide import cli, pipeline
+from usguide.ingest import opening
+from usguide.model import Analysis, Options, Task
+from usguide.output.result_json import result_schema
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def seen() -> dict[str, object]:
+    """What the commands handed on."""
+    return {}
+
+
+@pytest.fixture
+def finding() -> Callable[[object], Analysis]:
+    return made.measured
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    seen: dict[str, object],
+    finding: Callable[[object], Analysis],
+) -> Run:
+    """Run the command in an empty folder, on a made clip with a made analysis."""
+
+    def opened(path: Path, **options: object) -> object:
+        seen["path"] = path
+        seen["open"] = {key: value for key, value in options.items() if key != "progress"}
+        return made.clip()
+
+    def analyzed(clip: object, options: Options, progress: object) -> Analysis:
+        seen["options"] = options
+        progress("reading", 1, 2)
+        return finding(clip)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(opening, "open_clip", opened)
+    monkeypatch.setattr(pipeline, "analyze", analyzed)
+    monkeypatch.setattr(pipeline, "load_stages", lambda: None)
+    return lambda *words: cli.run([str(word) for word in words])
+
+
+def test_analyze_writes_everything_and_sums_it_up(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("analyze", "some/where/heel.dcm") == 0
+    assert {path.name for path in (tmp_path / "heel_usguide").iterdir()} == {
+        "result.json",
+        "frames.csv",
+        "fascia_profile.csv",
+        "overlay.mp4",
+        "report.html",
+    }
+    out, err = capsys.readouterr()
+    assert out == ""
+    for words in ("Plantar fascia", "3.4 mm", "thickened", "measured", "heel_usguide/report.html"):
+        assert words in err
+
+
+def test_json_alone_goes_to_stdout(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("analyze", "heel.dcm", "--json", "--no-overlay", "-o", "out") == 0
+    out, _ = capsys.readouterr()
+    jsonschema.validate(json.loads(out), result_schema())
+    assert json.loads(out) == json.loads(Path("out/result.json").read_text("utf-8"))
+    assert not Path("out/overlay.mp4").exists()
+
+
+@pytest.mark.parametrize("finding", [made.nothing_measured], ids=["nothing measured"])
+def test_nothing_measured_is_exit_code_4_with_reasons_and_a_report(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("analyze", "heel.dcm", "-o", "out") == 4
+    assert Path("out/report.html").exists()
+    _, err = capsys.readouterr()
+    assert "not in view" in err
+    assert "Traceback" not in err
+
+
+def test_options_reach_the_analysis(run: Run, seen: dict[str, object]) -> None:
+    words = "--task needle --task fascia --spacing 0.1,0.2 --region 1,2,30,40 --fps 25 --no-overlay"
+    assert run("analyze", "heel.dcm", *words.split()) == 0
+    assert seen["options"] == Options(
+        tasks=frozenset({Task.NEEDLE, Task.FASCIA}),
+        spacing_mm=(0.1, 0.2),
+        region=(1, 2, 30, 40),
+        fps=25.0,
+    )
+    assert seen["open"] == {"spacing_mm": (0.1, 0.2), "region": (1, 2, 30, 40), "fps": 25.0}
+
+
+@pytest.mark.parametrize("words", [[], ["--task", "auto"], ["--task", "auto", "--task", "muscle"]])
+def test_auto_runs_every_stage(run: Run, seen: dict[str, object], words: list[str]) -> None:
+    assert run("analyze", "heel.dcm", "--no-overlay", *words) == 0
+    assert seen["options"] == Options()
+
+
+def test_a_configuration_file_holds_options_and_the_line_wins(
+    run: Run, seen: dict[str, object]
+) -> None:
+    Path("lab.toml").write_text(
+        'task = ["needle"]\nspacing = 0.05\nregion = [1, 2, 30, 40]\nfps = 20\n'
+        'overlay = false\noutput = "there"\n'
+    )
+    assert run("analyze", "heel.dcm", "--config", "lab.toml", "--spacing", "0.1,0.3") == 0
+    assert seen["options"] == Options(
+        tasks=frozenset({Task.NEEDLE}), spacing_mm=(0.1, 0.3), region=(1, 2, 30, 40), fps=20.0
+    )
+    assert Path("there/report.html").exists()
+    assert not Path("there/overlay.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("spacings = 1\ncolour = 2\n", "colour, spacings"),
+        ("spacing = [1, 2, 3]\n", "spacing"),
+        ("region = [1, 2, 3.5, 4]\n", "region"),
+        ('fps = "fast"\n', "fps"),
+        ("overlay = 1\n", "overlay"),
+        ("output = 3\n", "output"),
+        ("task = 3\n", "task"),
+        ("task = []\n", "task"),
+        ('task = "spleen"\n', "spleen"),
+        ("this is not TOML", "TOML"),
+    ],
+)
+def test_a_wrong_configuration_names_what_is_wrong(
+    run: Run, capsys: pytest.CaptureFixture[str], text: str, named: str
+) -> None:
+    Path("lab.toml").write_text(text)
+    assert run("analyze", "heel.dcm", "--config", "lab.toml") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert named in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze"],
+        ["analyse", "heel.dcm"],
+        ["analyze", "heel.dcm", "--colour"],
+        ["analyze", "heel.dcm", "--task", "spleen"],
+        ["analyze", "heel.dcm", "--spacing", "wide"],
+        ["analyze", "heel.dcm", "--spacing", "1,2,3"],
+        ["analyze", "heel.dcm", "--region", "1,2,3"],
+        ["analyze", "heel.dcm", "--region", "1,2,3.5,4"],
+        ["analyze", "heel.dcm", "--fps", "fast"],
+        ["analyze", "heel.dcm", "--config", "missing.toml"],
+        ["synth", "heel", "-o", "x.dcm", "frames"],
+        ["synth", "heel", "-o", "x.dcm", "seed=3"],
+        ["synth", "spleen", "-o", "x.dcm"],
+        ["synth", "heel"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usguide: ")
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_folder_under_a_file_is_refused_before_any_work(
+    run: Run, seen: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").write_text("a file")
+    assert run("analyze", "heel.dcm", "-o", "taken/out") == 2
+    assert "taken is a file, not a folder" in capsys.readouterr().err
+    assert seen == {}
+
+
+def test_ctrl_c_is_one_sentence_and_exit_code_130(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "analyze", interrupted)
+    assert run("analyze", "heel.dcm", "-o", "out") == 130
+    assert capsys.readouterr().err.strip() == (
+        "usguide: stopped before the end; no result was written."
+    )
+    assert list(Path().iterdir()) == []
+
+
+def test_a_slow_start_is_announced_and_a_quick_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cli._announcing_compilation():
+        pass
+    monkeypatch.setattr(cli, "_COMPILING_AFTER_S", 0.01)
+    assert "Compiling" not in capsys.readouterr().err
+    with cli._announcing_compilation():
+        time.sleep(0.3)
+    assert "Compiling the kernels, once on this machine" in capsys.readouterr().err
+
+
+def test_info_is_one_screen_for_a_person(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", "heel.dcm") == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "140 × 90 px at (10, 20)" in err
+    assert "0.25 × 0.2 mm" in err
+    assert "3 only repeat an earlier one" in err
+    assert "Note: the last frame is cut short" in err
+    assert len(err.splitlines()) < 24
+
+
+def test_info_for_machines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", "heel.dcm", "--json") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert set(json.loads(out)) == {"source", "region_px", "calibration", "timing", "warnings"}
+
+
+def test_version_and_help(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert "research software, not a medical device" in capsys.readouterr().out
+    assert run() == run("--help") == 0
+    out, _ = capsys.readouterr()
+    assert "\n    usguide analyze heel.dcm\n" in out
+    for command in ("analyze", "info", "synth"):
+        assert run(command, "--help") == 0
+
+
+# --- the command itself, in a process of its own ----------------------------------------------
+
+
+def command(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "usguide", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def bad_inputs(folder: Path) -> None:
+    (folder / "empty.mp4").touch()
+    (folder / "letter.dcm").write_text("Dear colleague,\n")
+    (folder / "nothing").mkdir()
+    from PIL import Image
+
+    speckle = np.random.default_rng(0).rayleigh(30, (60, 80)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(speckle).save(folder / "still.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        (["missing.dcm"], 3, "missing.dcm"),
+        (["empty.mp4"], 3, "empty.mp4"),
+        (["letter.dcm"], 3, "letter.dcm"),
+        (["nothing"], 3, "nothing"),
+        (["still.png", "--spacing", "-0.1"], 2, "spacing"),
+        (["still.png", "--spacing", "nan"], 2, "spacing"),
+        (["still.png", "--region", "60,40,50,50"], 2, "region"),
+        (["still.png", "-o", "letter.dcm/out"], 2, "letter.dcm"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_sentence_an_exit_code_and_no_result(
+    tmp_path: Path, words: list[str], code: int, named: str
+) -> None:
+    bad_inputs(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    done = command("analyze", *words, folder=tmp_path)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert named in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_help_answers_without_loading_anything_heavy() -> None:
+    code = (
+        "import sys\nfrom usguide import cli\ncli.run(['--help'])\n"
+        "heavy = {'numpy', 'cv2', 'av', 'numba', 'pydicom', 'scipy', 'matplotlib', 'jinja2'}\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & heavy), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stderr.strip() == "[]"
