@@ -1,0 +1,191 @@
+"""From the stored bytes of one DICOM frame to luma, whatever the codec and the colour space."""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import UID
+
+from usguide.errors import UnreadableError
+from usguide.ingest.luma import luma_of_rgb, rgb_of_ybr, to_8_bit
+from usguide.model import Frame
+
+_JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+DECODING_ERRORS = (
+    RuntimeError,
+    ValueError,
+    AttributeError,
+    NotImplementedError,
+    TypeError,
+    KeyError,
+    IndexError,
+    struct.error,
+    OSError,
+    MemoryError,
+    cv2.error,
+)
+"""What the decoders raise on a damaged frame; such a frame is left out and counted."""
+
+Decoded = tuple[Frame, Callable[[], NDArray[np.uint8]] | None]
+"""Luma of a frame and, where it has colours, a function giving them as RGB."""
+
+
+def frame_decoder(
+    path: Path, syntax: UID, options: dict[str, Any], dataset: Dataset
+) -> Callable[[bytes], Decoded]:
+    """Choose how to turn the bytes of one frame into luma.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    syntax : UID
+        Transfer syntax of the pixel data.
+    options : dict
+        Decoding options of pydicom for one frame.
+    dataset : Dataset
+        The header.
+
+    Returns
+    -------
+    callable
+        From the bytes of one frame to its luma and, for colour, a function giving its RGB; raises
+        one of ``DECODING_ERRORS`` on a damaged frame.
+
+    Raises
+    ------
+    UnreadableError
+        If nothing here decodes this transfer syntax.
+    """
+    height, width = int(dataset.Rows), int(dataset.Columns)
+    if syntax == _JPEG_BASELINE:
+        return functools.partial(_decode_jpeg, shape=(height, width))
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        raise UnreadableError(
+            f"{path}: its pixels are stored as {syntax.name or syntax}, which "
+            "cannot be decoded; export it uncompressed or as JPEG 2000."
+        ) from error
+
+    def decode(frame: bytes) -> Decoded:
+        source = _encapsulate(frame) if syntax.is_encapsulated else frame
+        samples, meta = decoder.as_array(source, index=0, raw=True, **options)
+        if samples.shape[:2] != (height, width):
+            raise ValueError(f"a frame of {samples.shape[1]} x {samples.shape[0]} px")
+        return _finish(samples, str(meta["photometric_interpretation"]), dataset)
+
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        table = _palette(dataset)
+        brightness = luma_of_rgb(table[None, :, :])[0]
+
+        def decode_palette(frame: bytes) -> Decoded:
+            source = _encapsulate(frame) if syntax.is_encapsulated else frame
+            indices, _ = decoder.as_array(source, index=0, raw=True, **options)
+            indices = np.minimum(indices, len(table) - 1)
+            return brightness[indices], lambda: table[indices]
+
+        return decode_palette
+    return decode
+
+
+def _encapsulate(frame: bytes) -> bytes:
+    """Wrap one frame as PS3.5 A.4 does: an empty offset table, then the frame as one item."""
+    padded = frame + b"\0" * (len(frame) % 2)
+    item = b"\xfe\xff\x00\xe0"
+    return item + struct.pack("<L", 0) + item + struct.pack("<L", len(padded)) + padded
+
+
+def _decode_jpeg(frame: bytes, shape: tuple[int, int]) -> Decoded:
+    """Decode 8-bit baseline JPEG: libjpeg hands over the luma channel without converting it."""
+    if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise ValueError("a JPEG frame without its end")
+    if jpeg_size(frame) != shape:
+        raise ValueError("a JPEG frame of another size than the header says")
+    data = np.frombuffer(frame, dtype=np.uint8)
+    luma = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    if luma is None:
+        raise ValueError("a damaged JPEG frame")
+
+    def colours() -> NDArray[np.uint8]:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        return np.asarray(picture, dtype=np.uint8)
+
+    return np.asarray(luma, dtype=np.uint8), colours
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) in a JPEG's start-of-frame segment, None where there is none."""
+    position = 2
+    while position + 9 <= len(data):
+        if data[position] != 0xFF:
+            return None
+        marker = data[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            return height, width
+        position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]
+    return None
+
+
+def _finish(samples: NDArray[Any], photometric: str, dataset: Dataset) -> Decoded:
+    """Turn decoded samples, (height, width) or (height, width, 3), into luma."""
+    bits = int(dataset.BitsStored)
+    if samples.ndim == 2:
+        luma = _grey(samples, dataset, bits)
+        return (255 - luma if photometric == "MONOCHROME1" else luma), None
+    colour = to_8_bit(samples, bits)
+    if photometric.startswith("YBR"):
+        return np.ascontiguousarray(colour[:, :, 0]), lambda: rgb_of_ybr(colour)
+    return luma_of_rgb(colour), lambda: colour
+
+
+def _grey(samples: NDArray[Any], dataset: Dataset, bits: int) -> Frame:
+    """8-bit greys, through the display window where deeper data states one (PS3.3 C.11.2.1.2)."""
+    centre, width = _first(dataset, "WindowCenter"), _first(dataset, "WindowWidth")
+    if bits > 8 and centre is not None and width is not None and width > 1:
+        slope = _first(dataset, "RescaleSlope") or 1.0
+        values = samples.astype(np.float32) * slope + (_first(dataset, "RescaleIntercept") or 0.0)
+        shown = ((values - (centre - 0.5)) / (width - 1.0) + 0.5) * 255.0
+        return np.asarray(np.clip(shown + 0.5, 0, 255), dtype=np.uint8)
+    if int(dataset.PixelRepresentation) == 1:
+        samples = samples.astype(np.int32) + 2 ** (bits - 1)
+    return to_8_bit(samples, bits)
+
+
+def _first(dataset: Dataset, keyword: str) -> float | None:
+    """First value of an element that may hold several numbers."""
+    value = dataset.get(keyword)
+    values = list(value) if isinstance(value, (list, tuple, MultiValue)) else [value]
+    try:
+        return float(values[0]) if values and values[0] is not None else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _palette(dataset: Dataset) -> NDArray[np.uint8]:
+    """Colour of every stored value, uint8, shape (2 ** bits stored, 3)."""
+    bits = min(int(dataset.BitsAllocated), 16)
+    indices = np.arange(2**bits, dtype=np.uint16 if bits > 8 else np.uint8)
+    table = np.asarray(apply_color_lut(indices[None, :], dataset))[0]
+    depth = int(dataset.RedPaletteColorLookupTableDescriptor[2])
+    if table.dtype == np.uint8 and depth == 8:
+        return np.ascontiguousarray(table, dtype=np.uint8)
+    if depth == 16 and int(table.max(initial=0)) <= 255:
+        # 8-bit entries in a table declared as 16-bit: a known habit of old writers.
+        return np.asarray(table, dtype=np.uint8)
+    return to_8_bit(table, depth)

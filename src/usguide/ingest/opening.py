@@ -1,0 +1,339 @@
+"""Open any recording: choose the reader, survey the frames, settle time, scale and region."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.errors import CalibrationError, ConfigError, UnreadableError
+from usguide.ingest.clip import Clip
+from usguide.ingest.dicom import listed_recordings, read_dicom
+from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, read_image, read_images
+from usguide.ingest.recording import Recording, ScaledBox
+from usguide.ingest.repeats import GRID, find_repeats
+from usguide.ingest.screen import find_region, tissue_mask
+from usguide.ingest.survey import Survey, survey
+from usguide.ingest.video import read_video
+from usguide.model import (
+    Calibration,
+    CalibrationSource,
+    Floats,
+    Frame,
+    Header,
+    Progress,
+    Region,
+    Timing,
+    TimingSource,
+)
+
+_DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
+_VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".gif"}
+)
+
+Box = tuple[int, int, int, int]
+
+
+def open_clip(
+    path: str | Path,
+    *,
+    spacing_mm: float | tuple[float, float] | None = None,
+    region: Box | None = None,
+    fps: float | None = None,
+    progress: Progress | None = None,
+) -> Clip:
+    """Open an ultrasound recording.
+
+    The frames are decoded once, to find the picture on the screen and the frames that repeat, and
+    then again each time they are asked for; only a few are in memory at any time.
+
+    Parameters
+    ----------
+    path : str or Path
+        A DICOM file, a DICOMDIR or folder with one DICOM recording, a video, an image, or a
+        folder of numbered images.
+    spacing_mm : float or (float, float), optional
+        Millimetres per pixel, or along x and along y, instead of what the file says.
+    region : (int, int, int, int), optional
+        x, y, width and height of the B-mode picture in source px, instead of finding it.
+    fps : float, optional
+        Frames per second, instead of the file's timing.
+    progress : callable, optional
+        Called as ``progress("read", done, total)`` while the frames are surveyed.
+
+    Returns
+    -------
+    Clip
+
+    Raises
+    ------
+    UnreadableError
+        If the input is missing, empty, damaged or in no format known here.
+    NotUltrasoundError
+        If it holds other images than ultrasound.
+    CalibrationError
+        If ``spacing_mm`` cannot be a pixel spacing.
+    ConfigError
+        If ``region`` or ``fps`` make no sense for this recording.
+    """
+    path = Path(path)
+    spacing = _checked_spacing(spacing_mm)
+    rate = _checked_fps(fps)
+    recording = _read(path)
+    seen_box = None if region is None else _checked_region(region, recording)
+    seen = survey(recording, progress)
+    return Clip(
+        _header(recording, seen, spacing, seen_box, rate), functools.partial(_luma, recording)
+    )
+
+
+# --- what the user asked for ------------------------------------------------------------------
+
+
+def _checked_spacing(spacing_mm: float | tuple[float, float] | None) -> Calibration | None:
+    if spacing_mm is None:
+        return None
+    given = (spacing_mm, spacing_mm) if isinstance(spacing_mm, (int, float)) else tuple(spacing_mm)
+    if len(given) != 2 or not all(math.isfinite(v) and v > 0 for v in given):
+        raise CalibrationError(
+            f"A pixel spacing of {spacing_mm} mm makes no sense; give millimetres per pixel as "
+            "one positive number, or two for x and y."
+        )
+    return Calibration(
+        float(given[0]), float(given[1]), CalibrationSource.USER, 1.0, "given by the user"
+    )
+
+
+def _checked_fps(fps: float | None) -> float | None:
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
+    return fps
+
+
+def _checked_region(region: Box, recording: Recording) -> Region:
+    x, y, width, height = (int(value) for value in region)
+    if width < 1 or height < 1:
+        raise ConfigError(
+            f"The region {x},{y},{width},{height} is empty; give x,y,width,height in pixels."
+        )
+    if x < 0 or y < 0 or x + width > recording.width or y + height > recording.height:
+        raise ConfigError(
+            f"The region {x},{y},{width},{height} lies outside the frame of "
+            f"{recording.width} x {recording.height} px; give x,y,width,height inside it."
+        )
+    return Region(x, y, width, height)
+
+
+# --- choosing the reader ----------------------------------------------------------------------
+
+
+def _read(path: Path) -> Recording:
+    try:
+        if path.is_dir():
+            return _read_folder(path)
+        if not path.is_file():
+            raise UnreadableError(f"{path}: there is no such file or folder; check the path.")
+        return _read_file(path)
+    except PermissionError as error:
+        raise UnreadableError(f"{path}: may not be read; check its permissions.") from error
+
+
+def _read_file(path: Path) -> Recording:
+    if path.stat().st_size == 0:
+        raise UnreadableError(f"{path}: is empty; copy it again from where it was recorded.")
+    suffix = path.suffix.lower()
+    if path.name.upper() == "DICOMDIR":
+        return _read_dicomdir(path)
+    if has_dicom_preamble(path) or suffix in _DICOM_SUFFIXES:
+        return read_dicom(path, _sha256([path]))
+    if suffix in IMAGE_SUFFIXES:
+        return read_image(path, _sha256([path]))
+    if suffix in _VIDEO_SUFFIXES:
+        return read_video(path, _sha256([path]))
+    # An unknown name: DICOM is often stored without preamble and without suffix.
+    readers: tuple[Callable[[Path, str], Recording], ...] = (read_dicom, read_image, read_video)
+    for reader in readers:
+        with contextlib.suppress(UnreadableError):
+            return reader(path, _sha256([path]))
+    raise UnreadableError(
+        f"{path}: is neither DICOM, nor a video, nor an image; give the recording itself."
+    )
+
+
+def has_dicom_preamble(path: Path) -> bool:
+    """Whether a file starts as DICOM files should (PS3.10 7.1)."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _read_folder(folder: Path) -> Recording:
+    if (folder / "DICOMDIR").is_file():
+        return _read_dicomdir(folder / "DICOMDIR")
+    files = [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
+    images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
+    dicom = [
+        f
+        for f in files
+        if f not in images and (f.suffix.lower() in _DICOM_SUFFIXES or has_dicom_preamble(f))
+    ]
+    if dicom:
+        return _read_only_one(folder, dicom)
+    if images:
+        return read_images(folder, images, _sha256(sorted(images, key=natural_key)))
+    videos = [f for f in files if f.suffix.lower() in _VIDEO_SUFFIXES]
+    if videos:
+        raise UnreadableError(
+            f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
+        )
+    raise UnreadableError(f"{folder}: holds no DICOM file, image or video; give another folder.")
+
+
+def _read_dicomdir(path: Path) -> Recording:
+    """Open the only ultrasound recording that a DICOMDIR lists."""
+    present = listed_recordings(path)
+    if not present:
+        raise UnreadableError(
+            f"{path}: lists no ultrasound recording that is there; give the DICOM file itself."
+        )
+    return _read_only_one(path, present)
+
+
+def _read_only_one(source: Path, files: Sequence[Path]) -> Recording:
+    if len(files) > 1:
+        names = ", ".join(str(file.name) for file in files[:3])
+        raise UnreadableError(
+            f"{source}: holds {len(files)} DICOM files ({names}{', …' if len(files) > 3 else ''});"
+            " give one of them."
+        )
+    return _read_file(files[0])
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    """Hash of a file's bytes; of several, hash of their hashes in order."""
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+# --- putting it together ----------------------------------------------------------------------
+
+
+def _luma(recording: Recording) -> Iterator[Frame]:
+    """Decode from the beginning."""
+    return (picture.luma for picture in recording.pictures())
+
+
+def _header(
+    recording: Recording,
+    seen: Survey,
+    given: Calibration | None,
+    box: Region | None,
+    fps: float | None,
+) -> Header:
+    notes = list(recording.warnings)
+    frames = len(seen.positions)
+    if frames < recording.expected:
+        notes.append(
+            f"Only {frames} of the {recording.expected} frames that the file promises are whole; "
+            "the others are left out."
+        )
+    region = box or find_region(seen.samples, recording.scaled[0].box if recording.scaled else None)
+    calibration = given or _stated_scale(recording.scaled, region, notes)
+    timing = _timing(recording, seen, region, fps, notes)
+    return Header(
+        path=recording.path,
+        sha256=recording.sha256,
+        kind=recording.kind,
+        frames=frames,
+        width=recording.width,
+        height=recording.height,
+        region=region,
+        tissue=tissue_mask(seen.colours, region),
+        calibration=calibration,
+        timing=timing,
+        source_names=recording.source_names,
+        frame_numbers=seen.positions,
+        warnings=tuple(notes),
+    )
+
+
+def _stated_scale(scaled: tuple[ScaledBox, ...], region: Region, notes: list[str]) -> Calibration:
+    """Scale of the stated box that the region lies in, or none, with a sentence."""
+
+    def overlap(box: Box) -> int:
+        width = min(region.x + region.width, box[0] + box[2]) - max(region.x, box[0])
+        height = min(region.y + region.height, box[1] + box[3]) - max(region.y, box[1])
+        return max(0, width) * max(0, height)
+
+    best = max(scaled, key=lambda entry: overlap(entry.box), default=None)
+    if best is not None and 2 * overlap(best.box) > region.width * region.height:
+        return Calibration(
+            best.mm_per_px[0],
+            best.mm_per_px[1],
+            CalibrationSource.DICOM,
+            1.0,
+            "calibrated ultrasound region of the DICOM file",
+        )
+    notes.append(
+        "No pixel spacing is known, so lengths are in pixels: give the spacing in millimetres per "
+        "pixel (--spacing) if you know it."
+    )
+    return Calibration()
+
+
+def _timing(
+    recording: Recording, seen: Survey, region: Region, fps: float | None, notes: list[str]
+) -> Timing:
+    time_s, source = _times(recording, seen, fps, notes)
+    return Timing(time_s, source, find_repeats(_largest_change(seen.changes, region, recording)))
+
+
+def _times(
+    recording: Recording, seen: Survey, fps: float | None, notes: list[str]
+) -> tuple[Floats | None, TimingSource]:
+    """Seconds of every decoded frame, the first 0, and where they come from."""
+    positions = seen.positions
+    if fps is not None:
+        return (positions - positions[0]) / fps, TimingSource.USER
+    if len(positions) < 2:
+        return None, TimingSource.NONE
+    stated = recording.times_s
+    if stated is not None and positions[-1] < len(stated):
+        return stated[positions] - stated[positions[0]], recording.timing_source
+    shown = seen.times_s
+    if np.isfinite(shown).all():
+        if (np.diff(shown) > 0).all():
+            return shown - shown[0], TimingSource.CONTAINER
+        trouble = "The container's time stamps do not increase"
+    else:
+        trouble = "The recording carries no time stamps"
+    if not any("figures per second" in note for note in notes):
+        notes.append(
+            f"{trouble}, so figures per second are left out: give the frame rate (--fps) if you "
+            "know it."
+        )
+    return None, TimingSource.NONE
+
+
+def _largest_change(
+    changes: NDArray[np.float32], region: Region, recording: Recording
+) -> NDArray[np.float32]:
+    """Change of the most changed block in the cells that the region touches, shape (frames,)."""
+    x0 = region.x * GRID // recording.width
+    x1 = -(-(region.x + region.width) * GRID // recording.width)
+    y0 = region.y * GRID // recording.height
+    y1 = -(-(region.y + region.height) * GRID // recording.height)
+    inside = changes[:, y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    largest: NDArray[np.float32] = inside.reshape(len(changes), -1).max(axis=1)
+    return largest

@@ -1,0 +1,113 @@
+"""What a reader hands over: pictures in order, and what the file says about time and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.errors import UnreadableError
+from usguide.model import Floats, Frame, SourceKind, TimingSource
+
+MAX_FRAME_PX = 64_000_000
+"""Largest frame decoded, px: eight times a 4K screen; a header that promises more is refused
+before anything is allocated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One decoded frame.
+
+    Parameters
+    ----------
+    luma : ndarray of uint8, shape (height, width)
+        Brightness, 0 to 255.
+    colours : callable or None
+        Called without arguments, gives the same frame as uint8 RGB, shape (height, width, 3);
+        None where the frame is grey by nature. Costs a conversion, so only samples are asked.
+    position : int
+        Position of the frame in the original recording.
+    time_s : float or None
+        Presentation time, where the container carries one per frame.
+    """
+
+    luma: Frame
+    colours: Callable[[], NDArray[np.uint8]] | None = None
+    position: int = 0
+    time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledBox:
+    """A part of the screen whose scale the file states: x, y, width, height in px, and mm/px."""
+
+    box: tuple[int, int, int, int]
+    mm_per_px: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A file as its reader sees it, before anybody looks at the picture.
+
+    Parameters
+    ----------
+    path : Path
+        What was opened.
+    sha256 : str
+        Hash of the bytes.
+    kind : SourceKind
+        Container family.
+    width, height : int
+        Size of a frame in px.
+    pictures : callable
+        Starts decoding from the beginning and yields every whole frame in order, the same ones
+        every time.
+    expected : int
+        Frames the file promises, 0 where it does not say.
+    times_s : ndarray of float64 or None
+        Times by position in the original recording, where the header states them; frames of a
+        container carry their own instead.
+    timing_source : TimingSource
+        Where the times come from.
+    scaled : tuple of ScaledBox
+        B-mode boxes with a stated scale, the one to use first.
+    source_names : tuple of str
+        Name of each frame's own file, for a folder of images.
+    warnings : tuple of str
+        Sentences for the reader.
+    """
+
+    path: Path
+    sha256: str
+    kind: SourceKind
+    width: int
+    height: int
+    pictures: Callable[[], Iterator[Picture]]
+    expected: int = 0
+    times_s: Floats | None = None
+    timing_source: TimingSource = TimingSource.NONE
+    scaled: tuple[ScaledBox, ...] = ()
+    source_names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse a frame size that is empty or too large to be a screen.
+
+    Raises
+    ------
+    UnreadableError
+        Before anything of that size is allocated.
+    """
+    if width < 1 or height < 1:
+        raise UnreadableError(
+            f"{path}: its frames are {width} x {height} px, so there is no picture."
+        )
+    if width * height > MAX_FRAME_PX:
+        raise UnreadableError(
+            f"{path}: its header promises frames of {width} x {height} px, more than any "
+            "scanner makes; the file is damaged or not a recording."
+        )

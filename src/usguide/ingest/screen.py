@@ -1,0 +1,271 @@
+"""The B-mode picture on a scanner's screen, and what inside it is not tissue.
+
+Screen furniture is flat or still; a B-mode picture is textured by speckle and noise all over, and
+changes from frame to frame. Where neither tells, the whole frame is taken for the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.ingest.fan import fan_mask, fit_fan
+from usguide.model import Bools, Frame, Region
+
+_TEXTURE = 3
+"""Range of grey levels in 3 x 3 px from which on a place is textured: above the rounding of a
+decoder, below electronic noise."""
+_CHANGE = 5
+"""Range of grey levels over the sampled frames from which on a place changes."""
+_BLOCK_SHARE = 1 / 40
+"""Size of the window, as a share of the frame's shorter side, in which most pixels of a picture
+are textured or change."""
+_SOLID_SHARE = 1 / 10
+"""Narrower things, as a share of the shorter side, are text, rulers and bars, not a picture."""
+_MIN_AREA = 0.1
+"""Smallest picture, as a share of the frame."""
+_MAX_BAND = 0.15
+"""Widest dark band across a picture, as a share of the part already found."""
+_MIN_PART = 0.25
+"""Narrowest part beyond such a band, as a share of the part already found."""
+_STEP = 2.0
+"""How much larger than its neighbours the step along a side is where it marks the edge."""
+_SHADOW_LEVEL = 0.5
+"""Least share at which a column found by its surroundings, a shadow for instance, is kept."""
+_MIN_RECTANGULAR = 0.8
+"""Where dropping the emptier sides would lose more than the rest, the picture is no rectangle."""
+_EDGE_LEVEL = 0.6
+"""A column or row belongs to the picture while it has this share of the texture inside; tuned,
+with the shares above, on half of the real screens."""
+
+_GRAPHIC_CHROMA = 28.0
+"""Distance in Cb, Cr from the picture's own tint at which a pixel is coloured: the tint of the
+grey maps at hand keeps within 10."""
+_GRAPHIC_MARGIN_PX = 3
+"""Chroma is stored at half resolution and blurred by the encoder."""
+
+Box = tuple[int, int, int, int]
+
+
+def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
+    """Find the B-mode picture.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (k, height, width)
+        Luma of a few frames spread over the recording.
+    box : (int, int, int, int), optional
+        x, y, width, height that the file states; then only the fan in it is looked for.
+
+    Returns
+    -------
+    Region
+        The whole frame where nothing sensible is found.
+    """
+    height, width = samples.shape[1:]
+    x, y, w, h = box or (0, 0, width, height)
+    stated = samples[:, y : y + h, x : x + w]
+    whole = Region(x, y, w, h)
+    if min(w, h) < 32:
+        return whole
+    alive = _alive(stated)
+    solid = _solid(alive)
+    if solid is None:
+        return whole
+    changing = _dense(np.ptp(stated, axis=0) >= _CHANGE) if len(stated) > 2 else None
+    fan = fit_fan(solid, changing)
+    if fan is not None:
+        mask = fan_mask(fan, 0, 0, w, h)
+        fan = replace(fan, apex_px=(fan.apex_px[0] + x, fan.apex_px[1] + y))
+        if box is not None:
+            return replace(whole, fan=fan)
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        return Region(
+            x + int(columns[0]),
+            y + int(rows[0]),
+            int(columns[-1] - columns[0]) + 1,
+            int(rows[-1] - rows[0]) + 1,
+            fan,
+        )
+    if box is not None:
+        return whole
+    left, top, right, bottom = _rectangle(samples, alive, solid)
+    if (right - left) * (bottom - top) < _MIN_AREA * w * h:
+        return whole
+    return Region(left, top, right - left, bottom - top)
+
+
+def tissue_mask(colours: NDArray[np.uint8] | None, region: Region) -> Bools:
+    """Tell where the region shows echoes: inside the fan, not under graphics.
+
+    Parameters
+    ----------
+    colours : ndarray of uint8, shape (height, width, 3), or None
+        The first frame in RGB.
+    region : Region
+
+    Returns
+    -------
+    ndarray of bool, shape (region.height, region.width)
+    """
+    rows, columns = region.slices
+    tissue = np.ones((region.height, region.width), dtype=np.bool_)
+    if region.fan is not None:
+        tissue = fan_mask(region.fan, region.x, region.y, region.width, region.height)
+    if colours is not None:
+        size = 2 * _GRAPHIC_MARGIN_PX + 1
+        graphics = _coloured(colours[rows, columns]).astype(np.uint8)
+        tissue &= cv2.dilate(graphics, np.ones((size, size), np.uint8)) == 0
+    return tissue
+
+
+def _alive(samples: NDArray[np.uint8]) -> Bools:
+    """Where a picture is textured or changes, shape (height, width)."""
+    square = np.ones((3, 3), np.uint8)
+    textured = np.zeros(samples.shape[1:], dtype=np.bool_)
+    for luma in samples:
+        frame: Frame = np.ascontiguousarray(luma)
+        textured |= cv2.subtract(cv2.dilate(frame, square), cv2.erode(frame, square)) >= _TEXTURE
+    if len(samples) > 2:
+        textured |= np.ptp(samples, axis=0) >= _CHANGE
+    return textured
+
+
+def _odd(area: Bools, share: float) -> int:
+    """Odd window size that is a share of the shorter side."""
+    shorter = int(min(area.shape))
+    return max(7, round(shorter * share)) | 1
+
+
+def _dense(flags: Bools) -> Bools:
+    """Places around which most pixels are flagged."""
+    block = _odd(flags, _BLOCK_SHARE)
+    dense: Bools = cv2.boxFilter(flags.astype(np.float32), -1, (block, block)) > 0.5
+    return dense
+
+
+def _solid(alive: Bools) -> Bools | None:
+    """Largest area, without text and bars, where most places are alive, or None."""
+    dense = _dense(alive).astype(np.uint8)
+    block, size = _odd(alive, _BLOCK_SHARE), _odd(alive, _SOLID_SHARE)
+    opened = cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((size, size), np.uint8), borderValue=0)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    if count < 2:
+        return None
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    core = np.isin(labels, [largest, *_parts_of(np.asarray(stats, dtype=np.int32), largest)])
+    # Opening has rounded the corners: give back what is dense right around the core.
+    near = cv2.dilate(core.astype(np.uint8), np.ones((block, block), np.uint8))
+    solid: Bools = (near > 0) & (dense > 0)
+    return solid
+
+
+def _parts_of(stats: NDArray[np.integer], largest: int) -> list[int]:
+    """Find areas that a narrow dark band parts from the largest one: above, below or beside it."""
+    x, y, w, h = stats[largest, :4]
+    found = []
+    for label in range(1, len(stats)):
+        px, py, pw, ph = stats[label, :4]
+        gap_x = max(px - (x + w), x - (px + pw))
+        gap_y = max(py - (y + h), y - (py + ph))
+        within_x = px >= x - 2 and px + pw <= x + w + 2 and pw >= _MIN_PART * w
+        within_y = py >= y - 2 and py + ph <= y + h + 2 and ph >= _MIN_PART * h
+        stacked, beside = within_x and gap_y < _MAX_BAND * h, within_y and gap_x < _MAX_BAND * w
+        if label != largest and (stacked or beside):
+            found.append(label)
+    return found
+
+
+def _rectangle(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Box:
+    """Box (left, top, right, bottom), ends exclusive, around a solid area.
+
+    A column is in the picture while it is about as alive as the columns inside: text and rulers
+    beside the picture are not. The edge is then where brightness steps along a whole side, since
+    an encoder smears texture over it.
+    """
+    if _no_furniture(samples, alive, solid):
+        solid = alive
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    margin = _odd(alive, _BLOCK_SHARE)
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    if solid is not alive:
+        found = (right - left) * (bottom - top)
+        x0, x1 = _extent(alive[top:bottom].mean(axis=0), left, right)
+        y0, y1 = _extent(alive[:, x0:x1].mean(axis=1), top, bottom)
+        if (x1 - x0) * (y1 - y0) >= _MIN_RECTANGULAR * found:
+            left, right, top, bottom = x0, x1, y0, y1
+    luma = samples.mean(axis=0, dtype=np.float32)
+    inside = luma[top:bottom]
+    left, right = _snap(inside, left, margin), _snap(inside, right, margin)
+    inside = luma[:, left:right].T
+    return left, _snap(inside, top, margin), right, _snap(inside, bottom, margin)
+
+
+def _no_furniture(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> bool:
+    """Whether all that is alive outside a solid area changes: then it is picture too."""
+    if len(samples) < 3:
+        return False
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    outside = alive.copy()
+    outside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
+    still = outside & (np.ptp(samples, axis=0) < _CHANGE)
+    return bool(np.count_nonzero(still) < 0.2 * np.count_nonzero(outside))
+
+
+def _extent(profile: NDArray[np.floating], low: int, high: int) -> tuple[int, int]:
+    """Grow [low, high) while the level is that of the inside, and drop what is almost empty."""
+    quarter = (high - low) // 4
+    level = float(np.median(profile[low + quarter : high - quarter]))
+    inside = profile >= _EDGE_LEVEL * level
+    while low > 0 and inside[low - 1]:
+        low -= 1
+    while high < len(profile) and inside[high]:
+        high += 1
+    some = profile >= _SHADOW_LEVEL * level
+    low += _leading_false(some[low:high])
+    high -= _leading_false(some[low:high][::-1])
+    return low, max(high, low + 1)
+
+
+def _leading_false(flags: Bools) -> int:
+    """How many entries precede the first True; 0 where there is none."""
+    return int(flags.argmax()) if flags.any() else 0
+
+
+def _snap(luma: NDArray[np.float32], edge: int, reach: int) -> int:
+    """Move an edge to the column where brightness steps along the whole side, if there is one.
+
+    Parameters
+    ----------
+    luma : ndarray of float32, shape (rows, columns)
+    edge : int
+        First column on the far side of the step.
+    reach : int
+        How far to look, in columns.
+    """
+    width = luma.shape[1]
+    if edge < 3 or edge > width - 3:
+        return 0 if edge < 3 else width
+    start, stop = max(1, edge - reach), min(width, edge + reach + 1)
+    steps = np.median(np.abs(np.diff(luma[:, start - 1 : stop], axis=1)), axis=0)
+    best = int(steps.argmax())
+    return start + best if steps[best] >= _STEP * (1.0 + float(np.median(steps))) else edge
+
+
+def _coloured(colours: NDArray[np.uint8]) -> Bools:
+    """Pixels whose hue is not that of the picture's grey map."""
+    ycc = np.asarray(cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2YCrCb), np.uint8)
+    luma = ycc[:, :, 0] >> 4
+    chroma = ycc[:, :, 1:].astype(np.float32)
+    tint = np.full((16, 2), 128.0, dtype=np.float32)
+    for level in range(16):
+        pixels = chroma[luma == level]
+        if len(pixels) >= 50:
+            tint[level] = np.median(pixels, axis=0)
+    distance = np.linalg.norm(chroma - tint[luma], axis=2)
+    coloured: Bools = distance > _GRAPHIC_CHROMA
+    return coloured

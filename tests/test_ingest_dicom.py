@@ -1,0 +1,380 @@
+"""DICOM: every way of storing a picture gives the same luma, and nothing is invented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+
+from ingest_files import region_item, speckle, write_dicom, write_video
+from usguide import NotUltrasoundError, UnreadableError, open_clip
+from usguide.ingest.dicom import read_dicom
+from usguide.model import CalibrationSource, SourceKind, TimingSource
+
+pytestmark = [
+    # pydicom reports what it repairs in files that are odd on purpose.
+    pytest.mark.filterwarnings("ignore::UserWarning:pydicom"),
+]
+
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+H264_IN_DICOM = "1.2.840.10008.1.2.4.102"
+
+
+def frames_of(path: Path) -> list[NDArray[np.uint8]]:
+    return [picture.luma for picture in read_dicom(path, "").pictures()]
+
+
+def jpeg(luma: NDArray[np.uint8]) -> bytes:
+    return bytes(cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
+
+
+def test_native_grey_cine_is_returned_as_stored(tmp_path: Path) -> None:
+    stored = speckle(5, 60, 80)
+    clip = open_clip(write_dicom(tmp_path / "a.dcm", stored, FrameTime=40.0))
+    assert clip.header.kind is SourceKind.DICOM
+    for _ in range(2):
+        shown = list(clip.frames())
+        assert [index for index, _ in shown] == [0, 1, 2, 3, 4]
+        np.testing.assert_array_equal([frame for _, frame in shown], stored)
+    np.testing.assert_array_equal(clip[3], stored[3])
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_colour_becomes_rec_601_luma(tmp_path: Path, planar: int) -> None:
+    rgb = np.stack([speckle(2, 40, 50, seed=s) for s in range(3)], axis=-1)
+    stored = rgb if planar == 0 else np.moveaxis(rgb, -1, 1)
+    path = write_dicom(
+        tmp_path / "a.dcm", rgb, PlanarConfiguration=planar, pixel_bytes=stored.tobytes()
+    )
+    expected = rgb @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(np.array(frames_of(path)) - expected).max() <= 1.0
+
+
+def test_luma_of_ycbcr_is_taken_straight(tmp_path: Path) -> None:
+    ybr = np.stack([speckle(2, 40, 50, seed=s) for s in range(3)], axis=-1)
+    path = write_dicom(tmp_path / "a.dcm", ybr, PhotometricInterpretation="YBR_FULL")
+    np.testing.assert_array_equal(frames_of(path), ybr[..., 0])
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_native_subsampled_ycbcr_whether_or_not_chroma_was_dropped(
+    tmp_path: Path, dropped: bool
+) -> None:
+    ybr = np.stack([speckle(2, 40, 50, seed=s) for s in range(3)], axis=-1)
+    if dropped:
+        pairs = np.stack(
+            [ybr[:, :, ::2, 0], ybr[:, :, 1::2, 0], ybr[:, :, ::2, 1], ybr[:, :, ::2, 2]], axis=-1
+        )
+        stored = pairs.tobytes()
+    else:
+        stored = ybr.tobytes()
+    path = write_dicom(
+        tmp_path / "a.dcm", ybr, PhotometricInterpretation="YBR_FULL_422", pixel_bytes=stored
+    )
+    np.testing.assert_array_equal(frames_of(path), ybr[..., 0])
+
+
+def test_sixteen_bit_pixels_keep_their_order_and_range(tmp_path: Path) -> None:
+    deep = np.linspace(0, 4095, 40 * 50).reshape(1, 40, 50).astype(np.uint16)
+    luma = frames_of(write_dicom(tmp_path / "a.dcm", deep, BitsStored=12, HighBit=11))[0]
+    assert luma.min() == 0
+    assert luma.max() == 255
+    assert (np.diff(luma.ravel().astype(int)) >= 0).all()
+
+
+def test_monochrome1_is_inverted(tmp_path: Path) -> None:
+    stored = speckle(1, 40, 50)
+    path = write_dicom(tmp_path / "a.dcm", stored, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(frames_of(path)[0], 255 - stored[0])
+
+
+def test_without_preamble_or_suffix(tmp_path: Path) -> None:
+    stored = speckle(2, 40, 50)
+    path = write_dicom(tmp_path / "a.dcm", stored)
+    bare = tmp_path / "IM0001"
+    bare.write_bytes(path.read_bytes()[132:])
+    np.testing.assert_array_equal([f for _, f in open_clip(bare).frames()], stored)
+
+
+def test_number_of_frames_missing_on_a_cine(tmp_path: Path) -> None:
+    stored = speckle(4, 40, 50)
+    clip = open_clip(write_dicom(tmp_path / "a.dcm", stored, NumberOfFrames=None, FrameTime=40.0))
+    assert clip.header.frames == 4
+    assert any("how many frames" in warning for warning in clip.header.warnings)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_truncated_file_keeps_its_whole_frames(tmp_path: Path, compressed: bool) -> None:
+    stored = speckle(6, 64, 80)
+    if compressed:
+        path = write_dicom(
+            tmp_path / "a.dcm",
+            stored,
+            transfer_syntax=JPEG_BASELINE,
+            pixel_bytes=encapsulate([jpeg(f) for f in stored]),
+            FrameTime=40.0,
+        )
+    else:
+        path = write_dicom(tmp_path / "a.dcm", stored, FrameTime=40.0)
+    whole = frames_of(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.6)])
+    clip = open_clip(path)
+    assert clip.header.frames == 3
+    np.testing.assert_array_equal([f for _, f in clip.frames()], whole[:3])
+    assert any("3 of the 6 frames" in warning for warning in clip.header.warnings)
+
+
+def test_a_damaged_frame_is_left_out_and_its_place_kept(tmp_path: Path) -> None:
+    stored = speckle(5, 64, 80)
+    coded = [jpeg(f) for f in stored]
+    coded[2] = coded[2][: len(coded[2]) // 2]
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        stored,
+        transfer_syntax=JPEG_BASELINE,
+        pixel_bytes=encapsulate(coded),
+        FrameTime=40.0,
+    )
+    header = open_clip(path).header
+    assert header.frame_numbers.tolist() == [0, 1, 3, 4]
+    assert header.timing.time_s is not None
+    np.testing.assert_allclose(header.timing.time_s, [0, 0.04, 0.12, 0.16])
+
+
+def test_fragmented_frames_without_offset_table(tmp_path: Path) -> None:
+    stored = speckle(3, 64, 80)
+    coded = [jpeg(f) for f in stored]
+    whole = write_dicom(
+        tmp_path / "a.dcm", stored, transfer_syntax=JPEG_BASELINE, pixel_bytes=encapsulate(coded)
+    )
+    split = write_dicom(
+        tmp_path / "b.dcm",
+        stored,
+        transfer_syntax=JPEG_BASELINE,
+        pixel_bytes=encapsulate(coded, fragments_per_frame=3, has_bot=False),
+        NumberOfFrames=None,
+    )
+    np.testing.assert_array_equal(frames_of(split), frames_of(whole))
+
+
+def test_a_video_inside_dicom_goes_to_the_video_reader(tmp_path: Path) -> None:
+    stored = np.repeat(np.linspace(40, 220, 6).astype(np.uint8), 64 * 80).reshape(6, 64, 80)
+    video = write_video(tmp_path / "a.mp4", stored).read_bytes()
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        stored,
+        transfer_syntax=H264_IN_DICOM,
+        pixel_bytes=encapsulate([video], has_bot=False),
+        FrameTime=40.0,
+    )
+    clip = open_clip(path)
+    assert clip.header.kind is SourceKind.DICOM
+    assert clip.header.timing.source is TimingSource.FRAME_TIME
+    shown = np.array([frame.mean() for _, frame in clip.frames()])
+    expected = (np.linspace(40, 220, 6) - 16) * 255 / 219
+    np.testing.assert_allclose(shown, expected, atol=3)
+
+
+# --- scale -------------------------------------------------------------------------------------
+
+
+def test_scale_of_a_region_is_ten_times_its_delta_x_and_y_apart(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        speckle(1, 120, 160),
+        SequenceOfUltrasoundRegions=[region_item((10, 5, 149, 104), (-0.02, 0.03))],
+    )
+    header = open_clip(path).header
+    assert header.calibration.source is CalibrationSource.DICOM
+    assert header.calibration.spacing_mm == pytest.approx((0.2, 0.3))
+    region = header.region
+    assert (region.x, region.y, region.width, region.height) == (10, 5, 140, 100)
+
+
+def test_the_b_mode_region_is_chosen_clipped_to_the_image(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        speckle(1, 120, 160),
+        SequenceOfUltrasoundRegions=[
+            region_item((0, 100, 159, 119), (0.5, 0.5), PhysicalUnitsXDirection=4),  # an ECG
+            region_item((0, 0, 9, 60), (0.5, 0.5), RegionSpatialFormat=0),  # a colour bar
+            region_item((60, 0, 60, 60), (0.4, 0.4)),  # zero wide
+            region_item((20, 10, 400, 500), (0.02, 0.02)),
+        ],
+    )
+    header = open_clip(path).header
+    assert header.calibration.spacing_mm == pytest.approx((0.2, 0.2))
+    region = header.region
+    assert (region.x, region.y, region.width, region.height) == (20, 10, 140, 110)
+
+
+def test_of_two_pictures_the_region_of_the_user_chooses(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        speckle(1, 120, 160),
+        SequenceOfUltrasoundRegions=[
+            region_item((0, 0, 99, 119), (0.02, 0.02)),
+            region_item((100, 0, 159, 119), (0.03, 0.03)),
+        ],
+    )
+    first = open_clip(path).header
+    assert first.calibration.mm_per_px_x == pytest.approx(0.2)
+    assert any("2 B-mode pictures of different scales" in w for w in first.warnings)
+    second = open_clip(path, region=(105, 5, 50, 100)).header
+    assert second.calibration.mm_per_px_x == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"PhysicalDeltaX": 0.0},
+        {"PhysicalUnitsYDirection": 0},
+        {"RegionSpatialFormat": 2},
+        {"PhysicalDeltaY": 1e9},
+    ],
+)
+def test_a_region_without_a_usable_scale_gives_none(
+    tmp_path: Path, change: dict[str, float]
+) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        speckle(1, 120, 160),
+        PixelSpacing=[0.3, 0.3],  # not meant for ultrasound
+        SequenceOfUltrasoundRegions=[region_item((0, 0, 159, 119), (0.02, 0.02), **change)],
+    )
+    header = open_clip(path).header
+    assert header.calibration.source is CalibrationSource.NONE
+    assert header.calibration.spacing_mm is None
+    assert any("No pixel spacing is known" in w for w in header.warnings)
+
+
+# --- time --------------------------------------------------------------------------------------
+
+
+def test_frame_time_vector(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        speckle(4, 40, 50),
+        FrameIncrementPointer=0x00181065,
+        FrameTimeVector=[0, 50, 30, 20],
+        FrameTime=999.0,
+    )
+    timing = open_clip(path).header.timing
+    assert timing.source is TimingSource.FRAME_TIME_VECTOR
+    np.testing.assert_allclose(timing.time_s, [0, 0.05, 0.08, 0.1])
+
+
+def test_frame_time_where_the_vector_is_too_short(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        speckle(4, 40, 50),
+        FrameIncrementPointer=0x00181065,
+        FrameTimeVector=[0, 50],
+        FrameTime=40.0,
+    )
+    header = open_clip(path).header
+    assert header.timing.source is TimingSource.FRAME_TIME
+    assert header.timing.fps == pytest.approx(25.0)
+    assert any("does not fit 4 frames" in w for w in header.warnings)
+
+
+def test_cine_rate_comes_with_a_warning(tmp_path: Path) -> None:
+    header = open_clip(write_dicom(tmp_path / "a.dcm", speckle(4, 40, 50), CineRate=20)).header
+    assert header.timing.source is TimingSource.CINE_RATE
+    assert header.timing.fps == pytest.approx(20.0)
+    assert any("cine rate of 20 frames/s" in w for w in header.warnings)
+
+
+def test_no_timing_is_said_not_assumed(tmp_path: Path) -> None:
+    header = open_clip(write_dicom(tmp_path / "a.dcm", speckle(4, 40, 50))).header
+    assert header.timing.time_s is None
+    assert header.timing.source is TimingSource.NONE
+    assert sum("figures per second are left out" in w for w in header.warnings) == 1
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+def test_a_ct_is_not_ultrasound() -> None:
+    with pytest.raises(NotUltrasoundError, match="CT Image Storage"):
+        open_clip(get_testdata_file("CT_small.dcm"))
+
+
+def test_a_text_file_named_dcm(tmp_path: Path) -> None:
+    path = tmp_path / "notes.dcm"
+    path.write_text("These are my notes, not a recording.\n" * 10)
+    with pytest.raises(UnreadableError, match=r"notes\.dcm"):
+        open_clip(path)
+
+
+def test_a_header_that_promises_the_moon_is_refused_before_allocation(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm", speckle(1, 40, 50), Rows=60000, Columns=60000, NumberOfFrames=10000
+    )
+    with pytest.raises(UnreadableError, match="60000 x 60000"):
+        open_clip(path)
+
+
+def test_no_pixel_data(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 40, 50))
+    ds = pydicom.dcmread(path)
+    del ds.PixelData
+    ds.save_as(path)
+    with pytest.raises(UnreadableError, match="holds no picture"):
+        open_clip(path)
+
+
+def test_pixels_cut_off_right_away(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(2, 40, 50))
+    path.write_bytes(path.read_bytes()[:-4000])
+    with pytest.raises(UnreadableError, match="no whole frame"):
+        open_clip(path)
+
+
+# --- real files of pydicom-data and deid-data --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "scale", "source"),
+    [
+        ("color3d_jpeg_baseline.dcm", 120, 0.510497, TimingSource.FRAME_TIME),
+        ("examples_ybr_color.dcm", 30, 0.510497, TimingSource.FRAME_TIME),
+        ("OBXXXX1A_rle_2frame.dcm", 2, 0.262288, TimingSource.NONE),
+        ("OBXXXX1A_expb_2frame.dcm", 2, 0.262288, TimingSource.NONE),
+        ("gdcm-US-ALOKA-16.dcm", 1, 0.382653, TimingSource.NONE),
+        ("JPGLosslessP14SV1_1s_1f_8b.dcm", 1, 0.254767, TimingSource.NONE),
+        ("US1_J2KI.dcm", 1, None, TimingSource.NONE),
+        ("color-px.dcm", 1, None, TimingSource.NONE),
+        ("ExplVR_BigEnd.dcm", 1, None, TimingSource.NONE),
+    ],
+)
+def test_real_files(name: str, frames: int, scale: float | None, source: TimingSource) -> None:
+    path = get_testdata_file(name)
+    assert path is not None
+    header = open_clip(path).header
+    assert header.frames == frames
+    assert header.timing.source is source
+    assert header.calibration.mm_per_px_x == (None if scale is None else pytest.approx(scale, 1e-4))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("OBXXXX1A.dcm", "OBXXXX1A_expb.dcm"),  # palette, little and big endian
+        ("OBXXXX1A.dcm", "OBXXXX1A_rle.dcm"),
+        ("gdcm-US-ALOKA-16.dcm", "gdcm-US-ALOKA-16_big.dcm"),
+        ("color-pl.dcm", "color-px.dcm"),
+        ("US1_UNCR.dcm", "US1_J2KR.dcm"),
+    ],
+)
+def test_twins_give_the_same_picture(one: str, other: str) -> None:
+    first, second = (frames_of(Path(str(get_testdata_file(name)))) for name in (one, other))
+    np.testing.assert_array_equal(first, second)
+    assert np.std(first) > 5

@@ -1,0 +1,290 @@
+"""Videos, images and folders; what the user overrides; what is refused, in one sentence."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+
+from ingest_files import speckle, write_dicom, write_sound, write_video
+from usguide import (
+    CalibrationError,
+    ConfigError,
+    IngestError,
+    UnreadableError,
+    open_clip,
+)
+from usguide.ingest.luma import LIMITED_TO_FULL
+from usguide.model import CalibrationSource, SourceKind, TimingSource
+
+
+def write_images(folder: Path, numbers: list[str], height: int = 60, width: int = 80) -> Path:
+    folder.mkdir()
+    for index, number in enumerate(numbers):
+        cv2.imwrite(str(folder / f"{number}.png"), speckle(1, height, width, seed=index)[0])
+    return folder
+
+
+# --- video -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [64, 83])  # 83: the decoder pads its lines
+def test_video_luma_is_the_y_plane_at_full_range(tmp_path: Path, width: int) -> None:
+    ramp = np.tile(np.linspace(16, 235, width).astype(np.uint8), (48, 1))
+    path = write_video(
+        tmp_path / "a.mkv",
+        np.stack([ramp, ramp[:, ::-1]] * 3),
+        codec="ffv1",
+        options={"level": "3"},
+    )
+    clip = open_clip(path)
+    assert clip.header.kind is SourceKind.VIDEO
+    assert (clip.header.width, clip.header.height) == (width, 48)
+    np.testing.assert_array_equal(clip[0], LIMITED_TO_FULL[ramp])
+    np.testing.assert_array_equal(clip[1], LIMITED_TO_FULL[ramp[:, ::-1]])
+    assert clip[0].min() == 0
+    assert clip[0].max() == 255
+
+
+def test_video_times_are_the_real_ones(tmp_path: Path) -> None:
+    pts = [0, 1, 2, 10, 11, 30]
+    path = write_video(tmp_path / "a.mkv", speckle(6, 64, 80), fps=25, pts=pts)
+    timing = open_clip(path).header.timing
+    assert timing.source is TimingSource.CONTAINER
+    np.testing.assert_allclose(timing.time_s, np.array(pts) / 25, atol=1e-3)
+
+
+def test_a_truncated_video_with_its_index_is_salvaged(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", speckle(40, 64, 80))
+    whole = path.read_bytes()
+    fast = tmp_path / "fast.mp4"
+    _move_index_to_front(path, fast)
+    fast.write_bytes(fast.read_bytes()[: int(len(whole) * 0.5)])
+    header = open_clip(fast).header
+    assert 5 < header.frames < 40
+    assert any("of the 40 frames" in w for w in header.warnings)
+
+
+def _move_index_to_front(source: Path, target: Path) -> None:
+    import av
+
+    with (
+        av.open(str(source)) as old,
+        av.open(str(target), "w", options={"movflags": "faststart"}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+
+
+def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
+    import tracemalloc
+
+    def peak(frames: int) -> int:
+        random = np.random.default_rng(0)
+        picture = random.integers(0, 255, (96, 128), dtype=np.uint8)
+        rolled = (np.roll(picture, i, axis=1) for i in range(frames))
+        path = write_video(tmp_path / f"{frames}.mp4", rolled)
+        tracemalloc.start()
+        clip = open_clip(path)
+        total = sum(int(frame[0, 0]) for _, frame in clip.frames())
+        assert total > 0
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    short, long = peak(100), peak(3000)
+    # Time, change and position of a frame: a few hundred bytes.
+    assert long - short < 2900 * 1000
+
+
+# --- images ------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_sorted_by_number_and_keeps_the_numbers(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "f", ["img9", "img10", "img100"])
+    header = open_clip(folder).header
+    assert header.kind is SourceKind.IMAGES
+    assert header.source_names == ("img9.png", "img10.png", "img100.png")
+    assert header.frame_numbers.tolist() == [9, 10, 100]
+    assert header.timing.time_s is None
+    timing = open_clip(folder, fps=10).header.timing
+    np.testing.assert_allclose(timing.time_s, [0, 0.1, 9.1])
+    assert timing.source is TimingSource.USER
+
+
+def test_images_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "f", ["1", "2"])
+    cv2.imwrite(str(folder / "3.png"), speckle(1, 61, 80)[0])
+    with pytest.raises(UnreadableError, match=r"1\.png is 80 x 60 px and 3\.png is 80 x 61 px"):
+        open_clip(folder)
+
+
+def test_a_deep_image_uses_its_whole_range(tmp_path: Path) -> None:
+    deep = np.linspace(0, 65535, 60 * 80).reshape(60, 80).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), deep)
+    clip = open_clip(tmp_path / "a.png")
+    assert clip.header.kind is SourceKind.IMAGE
+    np.testing.assert_array_equal(clip[0], deep >> 8)
+
+
+def test_a_jpeg_gives_its_luma(tmp_path: Path) -> None:
+    smooth = np.tile(np.linspace(0, 255, 80).astype(np.uint8), (60, 1))
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.dstack([smooth, smooth // 2, smooth // 4]))
+    expected = 0.114 * smooth + 0.587 * (smooth // 2) + 0.299 * (smooth // 4)
+    np.testing.assert_allclose(open_clip(tmp_path / "a.jpg")[0], expected, atol=4)
+
+
+# --- folders of DICOM --------------------------------------------------------------------------
+
+
+def test_a_folder_with_one_dicom_file_opens_it(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "IM_0001", speckle(2, 40, 50))
+    assert open_clip(tmp_path).header.frames == 2
+
+
+def test_a_folder_with_several_dicom_files_asks_which(tmp_path: Path) -> None:
+    for name in ("a.dcm", "b.dcm"):
+        write_dicom(tmp_path / name, speckle(2, 40, 50))
+    with pytest.raises(UnreadableError, match=r"2 DICOM files \(a\.dcm, b\.dcm\); give one"):
+        open_clip(tmp_path)
+
+
+def test_a_dicomdir_without_ultrasound_says_so() -> None:
+    with pytest.raises(UnreadableError, match="lists no ultrasound recording"):
+        open_clip(get_testdata_file("DICOMDIR"))
+
+
+# --- what the user overrides -------------------------------------------------------------------
+
+
+def test_spacing_region_and_rate_of_the_user_win(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(3, 60, 80), FrameTime=40.0)
+    clip = open_clip(path, spacing_mm=(0.1, 0.2), region=(4, 6, 30, 20), fps=50)
+    header = clip.header
+    assert header.calibration.source is CalibrationSource.USER
+    assert header.calibration.spacing_mm == (0.1, 0.2)
+    assert header.timing.source is TimingSource.USER
+    assert header.timing.fps == pytest.approx(50)
+    whole = open_clip(path, region=(0, 0, 80, 60))[1]
+    np.testing.assert_array_equal(clip[1], whole[6:26, 4:34])
+    assert header.tissue.shape == (20, 30)
+    assert open_clip(path, spacing_mm=0.3).header.calibration.spacing_mm == (0.3, 0.3)
+
+
+@pytest.mark.parametrize("spacing", [-0.1, 0.0, math.nan, math.inf, (0.1, -1.0), (0.1, 0.1, 0.1)])
+def test_a_spacing_that_is_none_is_refused(tmp_path: Path, spacing: Any) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
+    with pytest.raises(CalibrationError, match="makes no sense"):
+        open_clip(path, spacing_mm=spacing)
+
+
+@pytest.mark.parametrize("region", [(60, 0, 30, 20), (-1, 0, 5, 5), (0, 50, 10, 11), (0, 0, 0, 5)])
+def test_a_region_outside_the_frame_is_refused(tmp_path: Path, region: Any) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
+    with pytest.raises(ConfigError, match="region"):
+        open_clip(path, region=region)
+
+
+@pytest.mark.parametrize("fps", [0, -5, math.nan])
+def test_a_rate_that_is_none_is_refused(tmp_path: Path, fps: float) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
+    with pytest.raises(ConfigError, match="frames per second"):
+        open_clip(path, fps=fps)
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+def bad_inputs(folder: Path) -> dict[str, Path]:
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "notes.mp4").write_text("not a video\n" * 100)
+    (folder / "notes.png").write_text("not an image\n" * 100)
+    (folder / "notes").write_text("nothing at all\n" * 100)
+    (folder / "nothing").mkdir()
+    write_video(folder / "whole.mp4", speckle(10, 64, 80))
+    (folder / "cut.mp4").write_bytes((folder / "whole.mp4").read_bytes()[:2000])
+    cv2.imwrite(str(folder / "whole.png"), speckle(1, 60, 80)[0])
+    (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:2000])
+    (folder / "videos").mkdir()
+    shutil.copy(folder / "whole.mp4", folder / "videos")
+    return {
+        "missing": folder / "missing.mp4",
+        "empty": folder / "empty.mp4",
+        "text as video": folder / "notes.mp4",
+        "text as image": folder / "notes.png",
+        "text": folder / "notes",
+        "empty folder": folder / "nothing",
+        "truncated mp4": folder / "cut.mp4",
+        "truncated image": folder / "cut.png",
+        "sound": write_sound(folder / "sound.mp4"),
+        "zero frames": write_video(folder / "zero.mkv", [speckle(1, 64, 80)[0]][:0] or []),
+        "folder of videos": folder / "videos",
+    }
+
+
+BAD = [
+    "missing", "empty", "text as video", "text as image", "text", "empty folder",
+    "truncated mp4", "truncated image", "sound", "zero frames", "folder of videos",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_one_sentence_that_names_it(tmp_path: Path, case: str) -> None:
+    path = bad_inputs(tmp_path)[case]
+    with pytest.raises(UnreadableError) as caught:
+        open_clip(path)
+    message = str(caught.value)
+    assert path.name in message
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 64), (4, 40, 3), (4, 3, 40), (2, 1, 1)])
+def test_odd_but_honest_sizes_open(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    clip = open_clip(write_dicom(tmp_path / "a.dcm", speckle(*shape)))
+    assert clip.header.frames == shape[0]
+    assert clip[0].shape == shape[1:]
+    assert (clip.header.region.width, clip.header.region.height) == (shape[2], shape[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_mutated_files_open_or_are_refused_politely(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("mutated")
+    name = data.draw(st.sampled_from(["a.dcm", "a.mkv", "a.png"]))
+    path = folder / name
+    if name == "a.dcm":
+        write_dicom(path, speckle(2, 16, 20), FrameTime=40.0)
+    elif name == "a.mkv":
+        write_video(path, speckle(3, 32, 32))
+    else:
+        cv2.imwrite(str(path), speckle(1, 16, 20)[0])
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(1, len(content))) :]
+    path.write_bytes(bytes(content))
+    refusal = ""
+    frames = 0
+    try:
+        frames = sum(1 for _ in open_clip(path).frames())
+    except IngestError as error:
+        refusal = str(error)
+    assert frames >= 1 or name in refusal
+    assert "\n" not in refusal
