@@ -208,7 +208,8 @@ def belly(score, superficial, deep):
         superficial_left_y_px=superficial,
         deep_left_y_px=deep,
         thickness_px=deep - superficial,
-        thickness_spread_px=1.0,
+        thickness_low_px=deep - superficial - 1.0,
+        thickness_high_px=deep - superficial + 1.0,
         echo_intensity=40.0,
         echo_spread=2.0,
     )

@@ -87,9 +87,12 @@ class MuscleStage:
         for index, belly in found:
             superficial[index] = belly.superficial_y_px + region.y
             deep[index] = belly.deep_y_px + region.y
-        spread = float(np.median([belly.thickness_spread_px for _, belly in found]))
+        below = np.median([belly.thickness_px - belly.thickness_low_px for _, belly in found])
+        above = np.median([belly.thickness_high_px - belly.thickness_px for _, belly in found])
         value = typical.thickness_px
-        thickness_px = Measurement(value, max(0.0, value - spread), value + spread, "px")
+        thickness_px = Measurement(
+            value, max(0.0, value - float(below)), value + float(above), "px"
+        )
         frame_px = per_frame([belly.thickness_px for _, belly in found])
         calibration = self._header.calibration
         # Both thicknesses are normal to the mid-line; a millimetre is that of the vertical axis.

@@ -17,9 +17,10 @@ UNLIKELY = 0.15
 _JUMP = 0.05
 """Change of an edge from frame to frame, as a part of the height, that is no longer motion."""
 
-_JUMP_PRICE = 2.0
+_JUMP_PRICE = 1.2
 _LOSS_PRICE = 0.7
-"""Price, in log score, of a change to other bands, and of losing or finding the muscle."""
+"""Price, in log score, of a change to other bands, and of losing or finding the muscle: two changes
+cost less than a loss and a find, so that fast motion between sparse frames is no loss."""
 
 
 def follow(seen: Sequence[Sequence[Belly]], height: int) -> list[Belly | None]:
