@@ -1,0 +1,162 @@
+"""What the tissue does: displacement, contractions, separation of muscle ends, twitches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from usguide.model import (
+    Bools,
+    ContractionResult,
+    Floats,
+    Frame,
+    Frames,
+    Header,
+    MotionResult,
+    MuscleResult,
+    NeedleTrack,
+    Separation,
+    SeparationFlag,
+    Status,
+)
+from usguide.motion.contraction import Contraction, analyse, described
+from usguide.motion.displacement import Tracker
+from usguide.motion.history import History, Motion
+from usguide.motion.separation import Finding, examine
+from usguide.motion.strip import Belly, belly_of
+
+__all__ = ["MotionStage"]
+
+MIN_FRAMES = 5
+"""Distinct frames under which nothing is said about motion."""
+
+
+class MotionStage:
+    """Follows the tissue through a clip and says what it did.
+
+    Parameters
+    ----------
+    header : Header
+        What the recording is.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._tracker = Tracker(header.tissue)
+        self._history = History(header.region.width, header.region.height)
+
+    def observe(self, index: int, frame: Frame) -> None:
+        """Track one distinct frame; frames come in order."""
+        if self._tracker.usable:
+            self._history.add(index, self._tracker.step(frame))
+
+    def conclude(
+        self,
+        clip: Frames,
+        muscle: MuscleResult,
+        needle: NeedleTrack,  # noqa: ARG002
+    ) -> MotionResult:
+        """Say what moved; reads the clip once more where muscle ends seem to part.
+
+        Parameters
+        ----------
+        clip : Frames
+            The recording that was observed.
+        muscle : MuscleResult
+            Where the muscle lies.
+        needle : NeedleTrack
+            Where the needle was: its own motion and drag are no twitch.
+        """
+        if not self._tracker.usable:
+            return _declined("the picture is too small to track speckle in.")
+        if len(self._history) < MIN_FRAMES:
+            return _declined(
+                f"{len(self._history)} distinct frame(s) show no motion; "
+                f"at least {MIN_FRAMES} are needed."
+            )
+        header = self._header
+        motion = self._history.motion()
+        belly = belly_of(muscle, header.region)
+        contraction = analyse(
+            motion,
+            *_zones(motion, belly),
+            header.calibration,
+            header.region.width,
+            _step_s(header, motion),
+        )
+        finding = examine(clip, motion, contraction, belly)
+        return MotionResult(self._contraction_result(motion, contraction, finding), ())
+
+    def _contraction_result(
+        self, motion: Motion, contraction: Contraction, finding: Finding
+    ) -> ContractionResult:
+        header = self._header
+        if not contraction.significant:
+            status, reason = Status.NONE_FOUND, "the muscle was not seen to contract or to move."
+        else:
+            status = Status.MEASURED
+            count = len(contraction.cycles)
+            reason = f"{count} contraction{'s' if count > 1 else ''} found."
+        separation = finding.separation
+        if separation.location_px is not None:
+            x, y = separation.location_px
+            separation = replace(separation, location_px=(x + header.region.x, y + header.region.y))
+
+        def spread(values: Floats | None) -> Floats | None:
+            if values is None:
+                return None
+            full = np.full(header.frames, np.nan)
+            full[motion.frames] = values
+            return full
+
+        gap = low = high = None
+        if header.calibration.spacing_mm is not None and np.isfinite(finding.gap_px).any():
+            scale = float(header.calibration.length_mm(np.array([1.0, 0.0])))
+            gap = spread(finding.gap_px * scale)
+            low = spread(np.maximum(finding.gap_px - 1.96 * finding.error_px, 0.0) * scale)
+            high = spread((finding.gap_px + 1.96 * finding.error_px) * scale)
+        return ContractionResult(
+            status=status,
+            reason=reason,
+            cycles=described(contraction, motion, header.timing),
+            separation=separation,
+            activation=spread(contraction.activation),
+            displacement_px=spread(contraction.signed_px),
+            displacement_mm=spread(contraction.signed_mm),
+            gap_mm=gap,
+            gap_low_mm=low,
+            gap_high_mm=high,
+        )
+
+
+def _zones(motion: Motion, belly: Belly) -> tuple[Bools, Bools]:
+    """Cells between the probe and the muscle, and cells of the muscle, shape (rows, columns)."""
+    middle = int(motion.frames[len(motion.frames) // 2])
+    superficial, deep = belly.borders(middle)
+    top = np.interp(motion.x_px, belly.columns, superficial)
+    bottom = np.interp(motion.x_px, belly.columns, deep)
+    y = motion.y_px[:, None]
+    above = np.asarray(y < top - 0.5 * (motion.y_px[1] - motion.y_px[0]))
+    inside = np.asarray((y >= top) & (y <= bottom))
+    if np.count_nonzero(inside) < 8:
+        inside = ~above
+    return above, inside
+
+
+def _step_s(header: Header, motion: Motion) -> float | None:
+    """Usual time between the distinct frames."""
+    time_s = header.timing.time_s
+    if time_s is None:
+        return None
+    return float(np.median(np.diff(time_s[motion.frames])))
+
+
+def _declined(reason: str) -> MotionResult:
+    return MotionResult(
+        ContractionResult(
+            status=Status.NOT_MEASURED,
+            reason=reason,
+            separation=Separation(SeparationFlag.INDETERMINATE, reason),
+        )
+    )

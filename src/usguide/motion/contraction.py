@@ -1,0 +1,277 @@
+"""Contraction cycles: from a field of displacements to onset, peak and release.
+
+The dominant displacement is the first principal component of the field over the clip, in space
+and time together, so that it also follows a torn muscle whose ends move in opposite directions.
+What the tissue between the probe and the muscle does is the probe's own slip on the skin, and is
+taken off first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, median_filter
+
+from usguide.model import Bools, Calibration, Cycle, Floats, Timing
+from usguide.motion.history import Motion
+
+MIN_EXCURSION_MM = 1.0
+"""Smallest movement called a contraction: twice the accumulated tracking error aimed at."""
+
+MIN_EXCURSION_SHARE = 0.015
+"""The same without a scale, as a share of the region's width: 1 mm of some 65."""
+
+MIN_SIGNAL_TO_NOISE = 6.0
+"""Excursion over frame-to-frame jitter under which a movement is not told from noise."""
+
+RISE, FALL, REST = 0.35, 0.2, 0.1
+"""Activation that starts a cycle, that ends it, and within which the muscle is at rest. As in
+onset detection from force or EMG, a high level to be sure and a low one to date the event."""
+
+STANDSTILL = 0.1
+"""Share of the steepest change in a cycle's rise (or fall) under which the muscle stands still:
+onset and release are dated where the curve leaves and regains its standstill."""
+
+SMOOTHING_S = 0.04
+"""SD of the smoothing of the displacement curve: below the 100 ms in which muscle force rises."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contraction:
+    """The dominant movement of a clip.
+
+    Parameters
+    ----------
+    activation : ndarray, shape (n,)
+        0 at rest to 1 at the largest excursion, per entry of the motion history.
+    signed_px, signed_mm : ndarray, shape (n,)
+        Displacement of the moving tissue from rest; positive towards +x. mm None if unknown.
+    slip_px : ndarray, shape (n, 2)
+        Movement of the probe over the skin.
+    cycles : tuple of (start, peak, end)
+        Entries of the history.
+    excursion_px : float
+        Largest excursion of the clip.
+    significant : bool
+        Whether that is a movement at all.
+    """
+
+    activation: Floats
+    signed_px: Floats
+    signed_mm: Floats | None
+    slip_px: Floats
+    cycles: tuple[tuple[int, int, int], ...]
+    excursion_px: float
+    significant: bool
+
+    def rest_before(self, cycle: tuple[int, int, int]) -> int:
+        """Entry that stands for rest in a cycle: its start, or its end where that is calmer."""
+        start, _, end = cycle
+        return start if self.activation[start] <= self.activation[end] else end
+
+
+def probe_slip(motion: Motion, above_muscle: Bools) -> Floats:
+    """Displacement of the tissue over the muscle, shape (n, 2): what the probe slips by.
+
+    Parameters
+    ----------
+    motion : Motion
+        Displacement history.
+    above_muscle : ndarray of bool, shape (rows, columns)
+        Cells between the probe and the muscle.
+    """
+    n = len(motion.frames)
+    slip = np.zeros((n, 2))
+    values = motion.displacement_px[:, above_muscle]
+    good = motion.quality[:, above_muscle] > 0.3
+    enough = good.sum(axis=1) >= 3
+    if np.count_nonzero(enough) < 0.5 * n:
+        return slip
+    masked = np.where(good[..., None], values, np.nan)[enough]
+    known = np.flatnonzero(enough)
+    medians = np.nanmedian(masked, axis=1)
+    for axis in range(2):
+        slip[:, axis] = np.interp(np.arange(n), known, medians[:, axis])
+    return slip
+
+
+def dominant_mode(displacement: NDArray[np.floating], weights: Floats) -> tuple[Floats, Floats]:
+    """First principal component of displacement: a curve over time and a pattern in space.
+
+    Parameters
+    ----------
+    displacement : ndarray, shape (n, cells, 2)
+        Displacement from the first frame.
+    weights : ndarray, shape (cells,)
+        Trust in each cell over the clip.
+
+    Returns
+    -------
+    curve : ndarray, shape (n,)
+        Displacement of the tissue that moves most (90th percentile of the pattern).
+    pattern : ndarray, shape (cells, 2)
+        Movement of each cell per unit of the curve.
+    """
+    n = len(displacement)
+    flat = displacement.reshape(n, -1).astype(np.float64)
+    flat = flat - np.median(flat, axis=0)
+    trust = np.repeat(np.sqrt(weights), 2)
+    gram = np.zeros((flat.shape[1], flat.shape[1]))
+    for start in range(0, n, 4096):
+        part = flat[start : start + 4096] * trust
+        gram += part.T @ part
+    _, vectors = np.linalg.eigh(gram)
+    lead = vectors[:, -1]
+    pattern = np.where(trust > 0, lead / np.maximum(trust, 1e-9), 0.0).reshape(-1, 2)
+    curve = (flat * trust) @ lead
+    moving = np.linalg.norm(pattern[weights > 0], axis=1)
+    size = float(np.percentile(moving, 90)) if len(moving) else 0.0
+    if size <= 0.0:
+        return np.zeros(n), np.zeros_like(pattern)
+    if (pattern[:, 0] * weights).sum() < 0:
+        pattern, curve = -pattern, -curve
+    return curve * size, pattern / size
+
+
+def smoothed(curve: Floats, step_s: float | None) -> Floats:
+    """Take single-frame outliers and jitter off a curve."""
+    if len(curve) < 5:
+        return curve
+    sigma = 1.0 if step_s is None else float(np.clip(SMOOTHING_S / step_s, 0.5, 5.0))
+    calm: Floats = gaussian_filter1d(median_filter(curve, 3, mode="nearest"), sigma, mode="nearest")
+    return calm
+
+
+def rest_is_high(curve: Floats) -> bool:
+    """Whether rest lies at the upper end of the curve.
+
+    Recordings start at rest and mostly end there. The start decides if it lies near one end of
+    the range; if the clip starts in mid-movement, its end decides; if that does not either, the
+    level at which the muscle dwells.
+    """
+    low, high = np.percentile(curve, [1, 99])
+    span = max(high - low, 1e-12)
+    window = max(1, min(5, len(curve) // 10))
+    for level in (np.median(curve[:window]), np.median(curve[-window:])):
+        share = (level - low) / span
+        if share < 0.25:
+            return False
+        if share > 0.75:
+            return True
+    return bool(np.median(curve) > 0.5 * (low + high))
+
+
+def find_cycles(activation: Floats) -> tuple[tuple[int, int, int], ...]:
+    """Cycles (start, peak, end) of an activation curve, with hysteresis.
+
+    A clip that starts or ends in mid-contraction gives a cycle that starts or ends with it.
+    """
+    cycles: list[tuple[int, int, int]] = []
+    n = len(activation)
+    position = 0
+    while position < n:
+        if activation[position] < RISE:
+            position += 1
+            continue
+        stop = position
+        while stop < n and activation[stop] >= FALL:
+            stop += 1
+        peak = position + int(np.argmax(activation[position:stop]))
+        start = _standstill(activation[: peak + 1][::-1], peak)
+        start = max(peak - start, cycles[-1][2] if cycles else 0)
+        end = peak + _standstill(activation[peak:], n - 1 - peak)
+        cycles.append((start, peak, end))
+        position = stop
+    return tuple(cycles)
+
+
+def _standstill(falling: Floats, last: int) -> int:
+    """How far from a peak a curve comes to rest, looking away from the peak; ``last`` if never."""
+    low = np.flatnonzero(falling < FALL)
+    if len(low) == 0:
+        return last
+    change = -np.diff(falling)
+    steepest = float(change[: low[0]].max())
+    for k in range(int(low[0]), len(change)):
+        if change[k] <= STANDSTILL * steepest and (falling[k] <= REST or change[k] <= 0):
+            return k
+    return last
+
+
+def analyse(
+    motion: Motion,
+    above_muscle: Bools,
+    in_muscle: Bools,
+    calibration: Calibration,
+    width_px: int,
+    step_s: float | None,
+) -> Contraction:
+    """Find the dominant movement of a clip and its cycles.
+
+    Parameters
+    ----------
+    motion : Motion
+        Displacement history.
+    above_muscle, in_muscle : ndarray of bool, shape (rows, columns)
+        Cells between probe and muscle, and in the muscle.
+    calibration : Calibration
+        Size of a pixel.
+    width_px : int
+        Width of the region.
+    step_s : float or None
+        Time between distinct frames.
+    """
+    n = len(motion.frames)
+    slip = probe_slip(motion, above_muscle)
+    relative = motion.displacement_px[:, in_muscle] - slip[:, None, :]
+    weights = motion.quality[:, in_muscle].mean(axis=0).astype(np.float64)
+    weights[weights < 0.15] = 0.0
+    raw, pattern = dominant_mode(relative, weights)
+    curve = smoothed(raw, step_s)
+    if rest_is_high(curve):
+        low, high = np.percentile(curve, [1, 99])
+        activation = high - curve
+    else:
+        low, high = np.percentile(curve, [1, 99])
+        activation = curve - low
+    excursion = float(activation.max()) if n else 0.0
+    jitter = float(np.median(np.abs(np.diff(raw, 2)))) / 0.6745 / np.sqrt(6.0) if n > 4 else 0.0
+    scale_mm = None
+    if calibration.spacing_mm is not None and excursion > 0:
+        lengths = calibration.length_mm(pattern)[weights > 0]
+        scale_mm = float(np.percentile(lengths, 90)) if len(lengths) else 0.0
+        large = excursion * scale_mm >= MIN_EXCURSION_MM
+    else:
+        large = excursion >= MIN_EXCURSION_SHARE * width_px
+    significant = n >= 5 and large and excursion >= MIN_SIGNAL_TO_NOISE * jitter
+    activation = np.clip(activation / excursion, 0.0, 1.0) if excursion > 0 else np.zeros(n)
+    rest_level = float(np.median(curve[activation <= REST])) if excursion > 0 else 0.0
+    signed = curve - rest_level
+    return Contraction(
+        activation=activation if significant else np.zeros(n),
+        signed_px=signed,
+        signed_mm=None if scale_mm is None else signed * scale_mm,
+        slip_px=slip,
+        cycles=find_cycles(activation) if significant else (),
+        excursion_px=excursion,
+        significant=significant,
+    )
+
+
+def described(contraction: Contraction, motion: Motion, timing: Timing) -> tuple[Cycle, ...]:
+    """Cycles in source frames, seconds and millimetres."""
+    cycles = []
+    for start, peak, end in contraction.cycles:
+        first, top, last = (int(motion.frames[k]) for k in (start, peak, end))
+        start_s, peak_s, end_s = (
+            None if timing.time_s is None else float(timing.time_s[f]) for f in (first, top, last)
+        )
+        rest = min(start, end, key=lambda k: contraction.activation[k])
+        moved_px = abs(float(contraction.signed_px[peak] - contraction.signed_px[rest]))
+        moved_mm = None
+        if contraction.signed_mm is not None:
+            moved_mm = abs(float(contraction.signed_mm[peak] - contraction.signed_mm[rest]))
+        cycles.append(Cycle(first, top, last, start_s, peak_s, end_s, moved_mm, moved_px))
+    return tuple(cycles)

@@ -1,0 +1,139 @@
+"""What is kept of every frame's displacement: a coarse, quantised field, under a kilobyte each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Bools, Floats
+from usguide.motion.displacement import GRID, Field, resample
+
+CELLS = (8, GRID[1])
+"""Rows and columns of the cells kept; columns stay fine, since muscles lie along the image."""
+
+STEPS_PER_UNIT = 16384
+"""Displacements are kept to 1/16384 of the region's longer side (0.03 px of 512), in int16."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Displacement of the tissue over a whole clip, on cells fixed in the region.
+
+    Parameters
+    ----------
+    frames : ndarray of int64, shape (n,)
+        Source frame of each entry.
+    displacement_px : ndarray of float32, shape (n, rows, columns, 2)
+        How far the tissue now in each cell has moved since the first frame, (x, y) px.
+    quality : ndarray of float32, shape (n, rows, columns)
+        Trust in each, 0 to 1.
+    tracked : ndarray of float64, shape (n,)
+        Share of the trackable points matched in each frame.
+    lost : ndarray of bool, shape (n,)
+        Frames whose tie to the frame before is broken.
+    x_px, y_px : ndarray, shapes (columns,) and (rows,)
+        Cell centres in region px.
+    """
+
+    frames: NDArray[np.int64]
+    displacement_px: NDArray[np.float32]
+    quality: NDArray[np.float32]
+    tracked: Floats
+    lost: Bools
+    x_px: Floats
+    y_px: Floats
+
+    def at(self, entry: int, points_px: Floats) -> Floats:
+        """Displacement in one entry at points (m, 2) of the region, bilinear, clamped."""
+        return bilinear(self.displacement_px[entry], self.x_px, self.y_px, points_px)
+
+
+def bilinear(values: NDArray[np.floating], x: Floats, y: Floats, points: Floats) -> Floats:
+    """Interpolate (rows, columns, k) values on a regular grid at points (m, 2); shape (m, k)."""
+    rows, columns = values.shape[:2]
+    fx = np.clip((points[:, 0] - x[0]) / (x[1] - x[0]), 0, columns - 1)
+    fy = np.clip((points[:, 1] - y[0]) / (y[1] - y[0]), 0, rows - 1)
+    j = np.minimum(fx.astype(np.int64), columns - 2)
+    i = np.minimum(fy.astype(np.int64), rows - 2)
+    u = (fx - j)[:, None]
+    v = (fy - i)[:, None]
+    upper = values[i, j] * (1 - u) + values[i, j + 1] * u
+    lower = values[i + 1, j] * (1 - u) + values[i + 1, j + 1] * u
+    result: Floats = np.asarray(upper * (1 - v) + lower * v, dtype=np.float64)
+    return result
+
+
+@dataclass(slots=True)
+class History:
+    """Gathers the fields of a clip as they come.
+
+    Parameters
+    ----------
+    width, height : int
+        Size of the region in px.
+    """
+
+    width: int
+    height: int
+    _frames: list[int] = field(default_factory=list)
+    _displacement: list[NDArray[np.int16]] = field(default_factory=list)
+    _quality: list[NDArray[np.uint8]] = field(default_factory=list)
+    _tracked: list[float] = field(default_factory=list)
+    _lost: list[bool] = field(default_factory=list)
+
+    @property
+    def unit_px(self) -> float:
+        """Size of a quantisation step in px."""
+        return max(self.width, self.height) / STEPS_PER_UNIT
+
+    @property
+    def x_px(self) -> Floats:
+        """Cell centres along x."""
+        x: Floats = (np.arange(CELLS[1], dtype=np.float64) + 0.5) * (self.width / CELLS[1]) - 0.5
+        return x
+
+    @property
+    def y_px(self) -> Floats:
+        """Cell centres along y."""
+        y: Floats = (np.arange(CELLS[0], dtype=np.float64) + 0.5) * (self.height / CELLS[0]) - 0.5
+        return y
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, index: int, measured: Field) -> None:
+        """Keep what matters of one frame's field."""
+        x, y = self.x_px, self.y_px
+        cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+        bandwidth = 0.6 * np.array([x[1] - x[0], y[1] - y[0]])
+        quality = measured.quality.ravel()
+        stacked = np.concatenate(
+            [measured.displacement_px.reshape(-1, 2), quality[:, None]], axis=1
+        )
+        there = resample(
+            measured.position_px.reshape(-1, 2) / bandwidth,
+            stacked,
+            np.maximum(quality, 1e-3),
+            cells / bandwidth,
+            1.0,
+        )
+        steps = np.clip(np.rint(there[:, :2] / self.unit_px), -32767, 32767)
+        self._frames.append(index)
+        self._displacement.append(steps.astype(np.int16).reshape(*CELLS, 2))
+        self._quality.append(np.rint(there[:, 2] * 255).astype(np.uint8).reshape(CELLS))
+        self._tracked.append(measured.tracked)
+        self._lost.append(measured.lost)
+
+    def motion(self) -> Motion:
+        """Everything gathered, as arrays."""
+        return Motion(
+            np.array(self._frames, dtype=np.int64),
+            np.stack(self._displacement).astype(np.float32) * np.float32(self.unit_px),
+            np.stack(self._quality).astype(np.float32) / np.float32(255),
+            np.array(self._tracked),
+            np.array(self._lost, dtype=np.bool_),
+            self.x_px,
+            self.y_px,
+        )

@@ -1,0 +1,132 @@
+"""Where tissue parts: a jump in displacement along the muscle that stretching does not explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from usguide.model import Floats
+from usguide.motion.history import Motion, bilinear
+from usguide.motion.strip import Belly
+
+DEPTH_LINES = 12
+"""Depths of the muscle at which displacement is read."""
+
+WINDOW = 3
+"""Depths averaged: a quarter of the muscle's thickness."""
+
+FLANK = 4
+"""Cells at either side of a gap taken as its ends, about 8 mm of a 48 mm wide image."""
+
+WIDEST = 9
+"""Cells that a gap may span."""
+
+MIN_TRUST = 0.15
+"""Quality under which a cell does not speak."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parting:
+    """A place where tissue on both sides moves apart between rest and peak.
+
+    Parameters
+    ----------
+    depths : slice
+        Lines (of ``DEPTH_LINES``) over which it was seen.
+    left, right : int
+        Cells that bound it.
+    jump_px : float
+        By how much more than smooth stretching the right side moved to the right of the left.
+    error_px : float
+        Standard error of that.
+    """
+
+    depths: slice
+    left: int
+    right: int
+    jump_px: float
+    error_px: float
+
+
+def change_between(motion: Motion, belly: Belly, rest: int, peak: int) -> tuple[Floats, Floats]:
+    """Displacement along the muscle from rest to peak, at the peak's positions.
+
+    Returns
+    -------
+    along : ndarray, shape (DEPTH_LINES, columns)
+        Displacement along the image's x, px: the straightened muscle's own axis.
+    trust : ndarray, shape (DEPTH_LINES, columns)
+        Quality at rest and at peak, the lesser of both.
+    """
+    frame = int(motion.frames[peak])
+    lines = belly.depth_lines(frame, DEPTH_LINES)
+    x = motion.x_px
+    y = np.stack([np.interp(x, belly.columns, line) for line in lines])
+    now = np.stack([np.broadcast_to(x, y.shape), y], axis=-1).reshape(-1, 2)
+    at_peak = motion.at(peak, now)
+    then = now
+    for _ in range(4):  # where that tissue was at rest: a fixed point of the rest field
+        then = now - (at_peak - motion.at(rest, then))
+    moved = now - then
+    trust = np.minimum(_quality(motion, peak, now), _quality(motion, rest, then))
+    width = belly.columns[-1]
+    trust = np.where((then[:, 0] < -0.02 * width) | (then[:, 0] > 1.02 * width), 0.0, trust)
+    return moved[:, 0].reshape(y.shape), trust.reshape(y.shape)
+
+
+def _quality(motion: Motion, entry: int, points: Floats) -> Floats:
+    found: Floats = bilinear(motion.quality[entry][..., None], motion.x_px, motion.y_px, points)[
+        :, 0
+    ]
+    return found
+
+
+def find_partings(along: Floats, trust: Floats) -> list[Parting]:
+    """Every depth window's strongest parting, best first.
+
+    Beside a gap the displacement is a + b x on both sides, with one slope b (the muscle's own
+    stretch or shortening) and a step between them. Shortening is not credited to the step.
+    """
+    found = []
+    columns = along.shape[1]
+    for first in range(along.shape[0] - WINDOW + 1):
+        rows = slice(first, first + WINDOW)
+        weight = trust[rows].mean(axis=0)
+        u = (along[rows] * trust[rows]).sum(axis=0) / np.maximum(trust[rows].sum(axis=0), 1e-9)
+        weight = np.where(weight >= MIN_TRUST, weight, 0.0)
+        best: Parting | None = None
+        for left in range(1, columns - 2):
+            for right in range(left + 1, min(left + WIDEST, columns - 2) + 1):
+                step = _step(u, weight, left, right)
+                if step is None:
+                    continue
+                jump, error = step
+                if best is None or jump - 2 * error > best.jump_px - 2 * best.error_px:
+                    best = Parting(rows, left, right, jump, error)
+        if best is not None and best.jump_px > 2 * best.error_px:
+            found.append(best)
+    found.sort(key=lambda p: p.jump_px - 2 * p.error_px, reverse=True)
+    return found
+
+
+def _step(u: Floats, weight: Floats, left: int, right: int) -> tuple[float, float] | None:
+    """Jump between the cells up to ``left`` and those from ``right`` on, and its error."""
+    before = np.arange(max(0, left - FLANK + 1), left + 1)
+    after = np.arange(right, min(len(u), right + FLANK))
+    a, b = weight[before], weight[after]
+    if np.count_nonzero(a) < 2 or np.count_nonzero(b) < 2:
+        return None
+    xa, ya = float(np.average(before, weights=a)), float(np.average(u[before], weights=a))
+    xb, yb = float(np.average(after, weights=b)), float(np.average(u[after], weights=b))
+    dxa, dxb = before - xa, after - xb
+    dya, dyb = u[before] - ya, u[after] - yb
+    spread = float((a * dxa**2).sum() + (b * dxb**2).sum())
+    slope = float((a * dxa * dya).sum() + (b * dxb * dyb).sum()) / max(spread, 1e-9)
+    residual = (a * (dya - slope * dxa) ** 2).sum() + (b * (dyb - slope * dxb) ** 2).sum()
+    na, nb = int(np.count_nonzero(a)), int(np.count_nonzero(b))
+    count = na + nb
+    variance = float(residual) / max(float(a.sum() + b.sum()), 1e-9) * count / max(count - 3, 1)
+    error = float(np.sqrt(variance * (1 / na + 1 / nb)))
+    error = float(np.hypot(error, np.sqrt(variance / max(spread, 1e-9)) * (xb - xa)))
+    return yb - ya - max(slope, 0.0) * (xb - xa), error

@@ -1,0 +1,394 @@
+"""Separation: whether two muscle ends part when the muscle contracts.
+
+Three witnesses must agree before a separation is flagged: the tissue on both sides of a place
+moves apart by more than smooth stretching (speckle tracking), a dark gap lies there at the peak
+with an edge on either side, and that gap widens from rest to peak beyond its interval. Healthy
+muscle slides, thickens and darkens, and its dark lanes between bright fascicles open and close,
+but the tissue on both sides of a lane moves together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import (
+    Calibration,
+    Floats,
+    Frame,
+    Frames,
+    Measurement,
+    Separation,
+    SeparationFlag,
+)
+from usguide.motion.contraction import Contraction
+from usguide.motion.gap import Gap, find_gap, measure_width
+from usguide.motion.history import Motion
+from usguide.motion.parting import DEPTH_LINES, MIN_TRUST, Parting, change_between, find_partings
+from usguide.motion.strip import DEPTHS, Belly, straighten
+
+CYCLES = 3
+"""The largest contractions of a clip that are examined."""
+
+PLACES = 3
+"""Places examined in each of them."""
+
+MIN_JUMP_MM = 0.7
+"""Least parting that is looked into; half of the 1.5 mm of widening that must not be missed."""
+
+MIN_JUMP_SHARE = 0.012
+"""The same without a scale, as a share of the region's width."""
+
+MIN_CONTRAST = 2.5
+"""How many spreads of the tissue's brightness a gap must be darker than its darker side."""
+
+MIN_TORN = 0.1
+"""Least share of the muscle's thickness; thinner clefts are told from fascicle lanes by nothing."""
+
+MIN_CORRELATION = 0.6
+"""Least correlation of gap width with contraction."""
+
+MIN_COVERAGE = 0.35
+"""Share of the muscle that must be tracked from rest to peak for 'none' to mean anything."""
+
+Z95 = 1.96
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """The verdict, and the gap's width in every entry of the motion history (NaN unknown), px."""
+
+    separation: Separation
+    gap_px: Floats
+    error_px: Floats
+    lean: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Suspect:
+    gap: Gap
+    parting: Parting
+    rest: int
+    left_flank: Floats
+    right_flank: Floats
+
+
+def examine(
+    clip: Frames,
+    motion: Motion,
+    contraction: Contraction,
+    belly: Belly,
+) -> Finding:
+    """Decide whether two muscle ends part in this clip.
+
+    Parameters
+    ----------
+    clip : Frames
+        The recording; read again only where something is suspected.
+    motion : Motion
+        Displacement history of the clip.
+    contraction : Contraction
+        Its dominant movement.
+    belly : Belly
+        Where the muscle lies.
+    """
+    n = len(motion.frames)
+    unknown = np.full(n, np.nan)
+
+    def verdict(flag: SeparationFlag, reason: str) -> Finding:
+        return Finding(Separation(flag, reason), unknown, unknown)
+
+    if not contraction.cycles:
+        return verdict(
+            SeparationFlag.INDETERMINATE,
+            "the muscle was not seen to contract, and a tear shows itself on contraction.",
+        )
+    cell = float(motion.x_px[1] - motion.x_px[0])
+    calibration = clip.header.calibration
+    smallest = _smallest(calibration, clip.header.region.width)
+    coverage = 0.0
+    suspects: list[_Suspect] = []
+    ranked = sorted(contraction.cycles, key=lambda c: contraction.activation[c[1]], reverse=True)[
+        :CYCLES
+    ]
+    for cycle in ranked:
+        rest, peak = contraction.rest_before(cycle), cycle[1]
+        along, trust = change_between(motion, belly, rest, peak)
+        coverage = max(coverage, float((trust >= MIN_TRUST).mean()))
+        partings = [p for p in find_partings(along, trust) if p.jump_px >= smallest]
+        partings = _apart(partings)[:PLACES]
+        if partings:
+            frame = int(motion.frames[peak])
+            strip = straighten(clip[frame], belly, frame)
+            for parting in partings:
+                suspect = _suspect(strip, motion, belly, parting, rest, peak, cell)
+                if suspect is not None:
+                    suspects.append(suspect)
+    if not suspects:
+        if coverage < MIN_COVERAGE:
+            return verdict(
+                SeparationFlag.INDETERMINATE,
+                f"only {coverage:.0%} of the muscle could be tracked from rest to peak, "
+                f"under {MIN_COVERAGE:.0%}.",
+            )
+        return verdict(
+            SeparationFlag.NONE,
+            "the muscle moves without parting: no dark gap lies between ends that move apart.",
+        )
+    findings = [
+        _judge(suspect, widths, errors, motion, contraction, belly, calibration)
+        for suspect, (widths, errors) in zip(
+            suspects, _widths(clip, motion, belly, suspects, cell), strict=True
+        )
+    ]
+    order = {SeparationFlag.SEPARATION: 0, SeparationFlag.INDETERMINATE: 1, SeparationFlag.NONE: 2}
+    return min(
+        findings,
+        key=lambda f: (
+            order[f.separation.flag],
+            -(f.separation.widening_mm.value if f.separation.widening_mm else 0.0),
+        ),
+    )
+
+
+def _apart(partings: list[Parting]) -> list[Parting]:
+    """Drop partings that lie over a better one."""
+    kept: list[Parting] = []
+    for parting in partings:
+        if not any(p.left <= parting.right and parting.left <= p.right for p in kept):
+            kept.append(parting)
+    return kept
+
+
+def _suspect(
+    strip: NDArray[np.float32],
+    motion: Motion,
+    belly: Belly,
+    parting: Parting,
+    rest: int,
+    peak: int,
+    cell: float,
+) -> _Suspect | None:
+    """Look for a dark gap where tissue was seen to part."""
+    frame = int(motion.frames[peak])
+    superficial, deep = belly.borders(frame)
+    per_line = DEPTHS // DEPTH_LINES
+    rows = slice(parting.depths.start * per_line, parting.depths.stop * per_line)
+    inner = (float(motion.x_px[parting.left]), float(motion.x_px[parting.right]))
+    row_px = float(np.median(deep - superficial)) / DEPTHS
+    gap = find_gap(strip, peak, rows, inner, cell, row_px)
+    if gap is None or gap.levels.contrast < MIN_CONTRAST:
+        return None
+    lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
+
+    def flank(near: float, far: float) -> Floats:
+        x = np.linspace(near, far, 6)
+        x = x[(x >= 0) & (x <= strip.shape[1] - 1)]
+        y = lines[:, x.astype(np.int64)]
+        points: Floats = np.stack([np.broadcast_to(x, y.shape), y], axis=-1).reshape(-1, 2)
+        return points
+
+    left_edge, right_edge = gap.centre - 0.5 * gap.width, gap.centre + 0.5 * gap.width
+    left = flank(left_edge - 3.5 * cell, left_edge - 0.7 * cell)
+    right = flank(right_edge + 0.7 * cell, right_edge + 3.5 * cell)
+    if min(len(left), len(right)) == 0:
+        return None
+    return _Suspect(gap, parting, rest, left, right)
+
+
+def _widths(
+    clip: Frames, motion: Motion, belly: Belly, suspects: list[_Suspect], cell: float
+) -> list[tuple[Floats, Floats]]:
+    """Width of every suspected gap in every frame, from one more pass over the clip."""
+    n = len(motion.frames)
+    found = [(np.full(n, np.nan), np.full(n, np.nan)) for _ in suspects]
+    for entry, (index, frame) in zip(range(n), _known(clip, motion), strict=False):
+        strip = straighten(frame, belly, index)
+        for suspect, (widths, errors) in zip(suspects, found, strict=True):
+            gap = suspect.gap
+            moved_left = _moved(motion, gap.entry, entry, suspect.left_flank)
+            moved_right = _moved(motion, gap.entry, entry, suspect.right_flank)
+            width = measure_width(
+                strip,
+                gap,
+                gap.centre - 0.5 * gap.width + moved_left,
+                gap.centre + 0.5 * gap.width + moved_right,
+                0.7 * cell,
+                int(2.5 * cell),
+            )
+            if width is not None:
+                widths[entry] = width.value * gap.lean
+                errors[entry] = width.error * gap.lean
+    return found
+
+
+def _known(clip: Frames, motion: Motion) -> Iterator[tuple[int, Frame]]:
+    """Frames that the motion history has an entry for."""
+    wanted = set(motion.frames.tolist())
+    return ((index, frame) for index, frame in clip.frames() if index in wanted)
+
+
+def _moved(motion: Motion, origin: int, entry: int, points: Floats) -> float:
+    """Mean movement along x, from one entry to another, of tissue at points of the first."""
+    start = motion.at(origin, points)
+    now = points
+    for _ in range(4):
+        now = points + motion.at(entry, now) - start
+    return float(np.median((now - points)[:, 0]))
+
+
+def _judge(
+    suspect: _Suspect,
+    widths: Floats,
+    errors: Floats,
+    motion: Motion,
+    contraction: Contraction,
+    belly: Belly,
+    calibration: Calibration,
+) -> Finding:
+    """Weigh one suspected gap."""
+    gap = suspect.gap
+    activation = contraction.activation
+    at_rest = _around(widths, activation <= max(0.1, activation[suspect.rest] + 0.02), suspect.rest)
+    at_peak = _around(widths, activation >= 0.9 * activation[gap.entry], gap.entry)
+    finding = Finding(Separation(SeparationFlag.NONE, ""), widths, errors, gap.lean)
+    if len(at_rest) == 0 or len(at_peak) == 0:
+        return _with(
+            finding,
+            SeparationFlag.INDETERMINATE,
+            "ends seem to part, but the gap between them cannot be measured both at rest and at "
+            "the peak of the contraction.",
+        )
+    rest_px, peak_px = float(np.median(widths[at_rest])), float(np.median(widths[at_peak]))
+    rest_error = float(np.median(errors[at_rest]))
+    peak_error = float(np.median(errors[at_peak]))
+    widening = peak_px - rest_px
+    widening_error = float(np.hypot(rest_error, peak_error))
+    known = np.isfinite(widths)
+    together = _correlation(widths[known], activation[known])
+    torn = len(gap.rows) / DEPTHS
+    jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
+    middle_row = gap.rows[len(gap.rows) // 2]
+    x = gap.centre
+    frame = int(motion.frames[gap.entry])
+    y = float(
+        belly.depth_lines(frame, DEPTHS)[middle_row, int(np.clip(x, 0, len(belly.columns) - 1))]
+    )
+
+    def length(value: float, error: float) -> Measurement | None:
+        if calibration.spacing_mm is None:
+            return None
+        scale = float(calibration.length_mm(np.array([1.0, 0.0])))
+        low = value - Z95 * error
+        return Measurement(value, low, value + Z95 * error, "px").scaled(scale, "mm")
+
+    rest_mm, peak_mm = length(rest_px, rest_error), length(peak_px, peak_error)
+    measured = Separation(
+        SeparationFlag.NONE,
+        "",
+        gap_rest_mm=_not_negative(rest_mm),
+        gap_peak_mm=_not_negative(peak_mm),
+        widening_mm=length(widening, widening_error),
+        torn_fraction=_torn_fraction(len(gap.rows)) if belly.known else None,
+        location_px=(x, y),
+    )
+    finding = Finding(measured, widths, errors, gap.lean)
+    said = _said(rest_px, peak_px, rest_mm, peak_mm)
+    widens = widening - Z95 * widening_error > 0 and widening >= 0.5 * _smallest(
+        calibration, len(belly.columns)
+    )
+    if not widens:
+        return _with(
+            finding,
+            SeparationFlag.NONE,
+            f"a dark gap of {said[0]} at rest does not widen on contraction ({said[1]}).",
+        )
+    if jump - Z95 * jump_error <= 0 or jump < 0.35 * widening:
+        return _with(
+            finding,
+            SeparationFlag.NONE,
+            "a dark gap changes, but the tissue on both sides of it moves together.",
+        )
+    if torn < MIN_TORN or together < MIN_CORRELATION:
+        return _with(
+            finding,
+            SeparationFlag.INDETERMINATE,
+            f"a gap opens from {said[0]} to {said[1]}, but it "
+            + (
+                f"crosses only {torn:.0%} of the muscle"
+                if torn < MIN_TORN
+                else "does not follow the contraction"
+            )
+            + ".",
+        )
+    return _with(
+        finding,
+        SeparationFlag.SEPARATION,
+        f"two ends part on contraction: the gap between them opens from {said[0]} to {said[1]}.",
+    )
+
+
+def _with(finding: Finding, flag: SeparationFlag, reason: str) -> Finding:
+    separation = finding.separation
+    grade = None
+    if flag is SeparationFlag.SEPARATION and separation.torn_fraction is not None:
+        grade = suggested_grade(separation.torn_fraction)
+    return replace(finding, separation=replace(separation, flag=flag, reason=reason, grade=grade))
+
+
+def suggested_grade(torn: Measurement) -> str | None:
+    """Peetrons grade: 1 under 5 % of the muscle, 2 from 5 to 50 %, 3 complete (BJSM).
+
+    None between a half and complete, for which the grading has no name.
+    """
+    if torn.high >= 1.0 and torn.low >= 0.5:
+        return "3"
+    if torn.value > 0.5:
+        return None
+    return "2" if torn.value >= 0.05 else "1"
+
+
+def _torn_fraction(rows: int) -> Measurement:
+    """Share of the strip's rows, to a row at either end."""
+    value = rows / DEPTHS
+    margin = 2.0 / DEPTHS
+    return Measurement(value, max(0.0, value - margin), min(1.0, value + margin), "1")
+
+
+def _around(widths: Floats, wanted: NDArray[np.bool_], entry: int) -> NDArray[np.int64]:
+    """Pick the nine measured entries nearest to one, among the wanted."""
+    candidates = np.flatnonzero(wanted & np.isfinite(widths))
+    nearest = np.argsort(np.abs(candidates - entry), kind="stable")[:9]
+    return candidates[nearest]
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    if len(a) < 5 or np.std(a) == 0 or np.std(b) == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _smallest(calibration: Calibration, width: int) -> float:
+    """Least widening called one, px."""
+    if calibration.spacing_mm is None:
+        return MIN_JUMP_SHARE * width
+    return MIN_JUMP_MM / calibration.spacing_mm[0]
+
+
+def _not_negative(measurement: Measurement | None) -> Measurement | None:
+    if measurement is None:
+        return None
+    return Measurement(
+        measurement.value, max(0.0, measurement.low), measurement.high, measurement.unit
+    )
+
+
+def _said(
+    rest_px: float, peak_px: float, rest: Measurement | None, peak: Measurement | None
+) -> tuple[str, str]:
+    if rest is None or peak is None:
+        return f"{rest_px:.0f} px", f"{peak_px:.0f} px"
+    return f"{rest.value:.1f} mm", f"{peak.value:.1f} mm"

@@ -1,0 +1,124 @@
+"""The compiled block matching against slow, obvious twins."""
+
+import numpy as np
+import pytest
+
+from usguide.kernels.block_matching import correlate_at, match_blocks, parabola_peak
+
+pytestmark = pytest.mark.kernel
+
+
+def speckle(rows, columns, seed=0):
+    return np.random.default_rng(seed).uniform(10, 200, (rows, columns)).astype(np.float32)
+
+
+def naive_correlation(a, b):
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
+
+
+def naive_match(reference, target, corner, guess, size, reach):
+    """Best displacement by trying all of them; no sub-pixel part."""
+    (x, y), (w, h) = corner, size
+    block = reference[y : y + h, x : x + w]
+    scores = {}
+    for dy in range(guess[1] - reach, guess[1] + reach + 1):
+        for dx in range(guess[0] - reach, guess[0] + reach + 1):
+            rows, columns = slice(y + dy, y + dy + h), slice(x + dx, x + dx + w)
+            inside = y + dy >= 0 and x + dx >= 0
+            inside &= rows.stop <= target.shape[0] and columns.stop <= target.shape[1]
+            if inside:
+                scores[dx, dy] = naive_correlation(block, target[rows, columns])
+    best = max(scores, key=scores.get)
+    return best, scores
+
+
+def run(reference, target, corners, guess, size, reach):
+    found = np.empty((len(corners), 4), np.float32)
+    match_blocks(
+        reference,
+        target,
+        np.array(corners, np.int64),
+        np.array(guess, np.float32),
+        *size,
+        reach,
+        reach,
+        found,
+    )
+    return found
+
+
+def zero_mean(block):
+    block = (block - block.mean()).astype(np.float32)
+    return block, float(np.linalg.norm(block))
+
+
+def test_correlation_is_the_textbook_formula():
+    a, b = speckle(9, 11), speckle(9, 11, 1)
+    block, norm = zero_mean(a[2:7, 3:9])
+    got = correlate_at(block, norm, b, 1, 4, np.empty((3, 6), np.float32))
+    assert got == pytest.approx(naive_correlation(a[2:7, 3:9], b[1:6, 4:10]), abs=1e-5)
+
+
+def test_correlation_says_outside_and_flat():
+    block, norm = zero_mean(speckle(3, 3))
+    sums = np.empty((3, 3), np.float32)
+    target = np.full((6, 6), 50, np.float32)
+    assert correlate_at(block, norm, target, 4, 0, sums) == -1.0
+    assert correlate_at(block, norm, target, 0, -1, sums) == -1.0
+    assert correlate_at(block, norm, target, 1, 1, sums) == 0.0
+
+
+def test_correlation_ignores_gain_and_brightness():
+    picture = speckle(5, 5)
+    block, norm = zero_mean(picture)
+    sums = np.empty((3, 5), np.float32)
+    assert correlate_at(block, norm, 0.4 * picture + 60, 0, 0, sums) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("peak", [-0.4, -0.1, 0.0, 0.3])
+def test_parabola_peak_is_exact_on_a_parabola(peak):
+    values = [1 - (x - peak) ** 2 for x in (-1, 0, 1)]
+    assert parabola_peak(*values) == pytest.approx(peak)
+
+
+def test_parabola_without_a_maximum_stays_put():
+    assert parabola_peak(1.0, 0.5, 1.0) == 0.0
+    assert parabola_peak(0.0, 1.0, 1.9) == 0.5
+
+
+def test_match_agrees_with_trying_everything():
+    reference, target = speckle(14, 16), speckle(14, 16, 3)
+    corners = [(4, 4), (6, 5), (5, 3)]
+    for corner, got in zip(
+        corners, run(reference, target, corners, [(0, 0)] * 3, (5, 4), 2), strict=True
+    ):
+        (dx, dy), scores = naive_match(reference, target, corner, (0, 0), (5, 4), 2)
+        if abs(dx) < 2 and abs(dy) < 2:
+            assert np.abs(got[:2] - (dx, dy)).max() <= 0.5
+            assert got[2] == pytest.approx(scores[dx, dy], abs=1e-4)
+
+
+def test_match_follows_a_shift_beyond_the_window():
+    reference = speckle(22, 26)
+    target = np.roll(reference, (3, -4), axis=(0, 1))
+    got = run(reference, target, [(10, 8)], [(0, 0)], (6, 6), 2)[0]
+    smooth_enough = got[2] > 0.99
+    # White noise has no slope towards its peak: only a guess near it can find it.
+    near = run(reference, target, [(10, 8)], [(-3, 2)], (6, 6), 2)[0]
+    assert smooth_enough or near[2] > 0.99
+    assert np.abs(near[:2] - (-4, 3)).max() < 0.2
+
+
+def test_match_reports_the_spread_of_the_block():
+    reference = speckle(12, 12)
+    got = run(reference, reference, [(3, 3)], [(0, 0)], (5, 4), 1)[0]
+    assert got[3] == pytest.approx(reference[3:7, 3:8].std(), rel=1e-4)
+    assert got[2] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_match_says_when_every_candidate_leaves_the_image():
+    reference = speckle(12, 12)
+    got = run(reference, reference, [(3, 3)], [(40, 0)], (5, 4), 1)[0]
+    assert got[2] == -1.0
