@@ -44,7 +44,7 @@ _RIM = 0.012
 
 _SLOPE_PRICE = 0.7
 _TUBE = 10
-_STRAIGHT_PRICE = 0.5
+_STRAIGHT_PRICE = 2.0
 """Grid rows on either side of a band's parabola in which it is traced again, and the price of
 leaving the parabola's direction: a fascicle that leaves an aponeurosis must not lead it away, and
 a slanting band must not pay for its slant."""
