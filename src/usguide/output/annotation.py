@@ -127,10 +127,8 @@ class Annotator:
         left, top = region.x - 2, region.y - 2
         right, bottom = region.x + region.width + 1, region.y + region.height + 1
         corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
-        drawing.line(
-            canvas, self.view.canvas_px(np.array(corners, dtype=np.float64)), drawing.GREY,
-            opacity=0.5,
-        )  # fmt: skip
+        outline = self.view.canvas_px(np.array(corners, dtype=np.float64))
+        drawing.line(canvas, outline, drawing.mix(drawing.INK, drawing.GREY, 0.5))
 
     def _fascia(self, canvas: Picture, index: int) -> None:
         fascia = self.analysis.fascia

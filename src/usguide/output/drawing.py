@@ -203,6 +203,9 @@ def _window(
 
 
 def _blend(part: Picture, shape: Mask, colour: Colour, opacity: float) -> None:
-    weight = shape[..., None] * np.float32(opacity / 255)
+    """Mix a colour in where a shape covers; lines cover little of their surroundings."""
+    rows, columns = np.nonzero(shape)
+    ground = part[rows, columns]
+    weight = shape[rows, columns, None] * np.float32(opacity / 255)
     ink = np.array(colour[::-1], dtype=np.float32)
-    part[:] = (part + (ink - part) * weight + np.float32(0.5)).astype(np.uint8)
+    part[rows, columns] = (ground + (ink - ground) * weight + np.float32(0.5)).astype(np.uint8)

@@ -54,9 +54,11 @@ def _scale(calibration: Calibration) -> str:
         return "not known: lengths are in pixels, and none is given in millimetres"
     sure = calibration.confidence
     confidence = "" if sure >= 1 else f", confidence {100 * sure:.0f} %"
+    # What the user gave needs no provenance.
+    by_hand = calibration.source is CalibrationSource.USER
+    detail = "" if by_hand else f" ({calibration.detail.rstrip('.')})"
     return (
-        f"{spacing[0]:.4g} × {spacing[1]:.4g} mm, {_SCALES[calibration.source]}{confidence} "
-        f"({calibration.detail})"
+        f"{spacing[0]:.4g} × {spacing[1]:.4g} mm, {_SCALES[calibration.source]}{confidence}{detail}"
     )
 
 

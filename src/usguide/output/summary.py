@@ -20,7 +20,6 @@ from usguide.model import (
     NeedleTrack,
     SeparationFlag,
     Status,
-    Task,
 )
 
 
@@ -88,10 +87,11 @@ def cards(analysis: Analysis) -> tuple[Card, ...]:
         _muscle(analysis.muscle),
         _contraction(motion.contraction),
     ]
-    if motion.contraction.status is Status.MEASURED:
+    decided = motion.contraction.separation.flag is not SeparationFlag.INDETERMINATE
+    if decided or motion.contraction.status is Status.MEASURED:
         made.append(_separation(motion.contraction))
-    if Task.CONTRACTION in analysis.options.tasks:
-        made.append(_twitches(motion, analysis.header))
+    if motion.twitches:
+        made.append(_twitches(motion))
     return tuple(card for card in made if card.status is not Status.NOT_REQUESTED)
 
 
@@ -281,17 +281,12 @@ def _separation(contraction: ContractionResult) -> Card:
     )
 
 
-def _twitches(motion: MotionResult, header: Header) -> Card:
-    title = "Local twitch"
+def _twitches(motion: MotionResult) -> Card:
     twitches = motion.twitches
-    if header.timing.time_s is None:
-        return _not_measured(title, Status.NOT_MEASURED, "the recording has no timing")
-    if not twitches:
-        return Card(title, Status.NONE_FOUND, note="No twitch was seen.")
     figures = [Figure("twitch" if len(twitches) == 1 else "twitches", str(len(twitches)))]
     figures += _largest("peak movement", (one.peak_mm for one in twitches), "mm")
     speeds = _largest("peak speed, at least", (one.peak_velocity_mm_s for one in twitches), "mm/s")
-    return Card(title, Status.MEASURED, (*figures, *speeds))
+    return Card("Local twitch", Status.MEASURED, (*figures, *speeds))
 
 
 def _largest(label: str, values: Iterable[float | None], unit: str) -> list[Figure]:

@@ -86,8 +86,12 @@ def check_directory(directory: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise _cannot_write(directory, f"{existing} is a file, not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise _cannot_write(directory, f"{existing} is not writable")
+    try:
+        # Permissions do not tell: a read-only disk, a quota and the administrator differ.
+        with tempfile.TemporaryDirectory(prefix=".usguide-", dir=existing):
+            pass
+    except OSError as error:
+        raise _cannot_write(directory, f"{existing}: {error.strerror or error}") from error
 
 
 @contextmanager
