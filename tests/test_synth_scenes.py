@@ -109,7 +109,7 @@ def test_a_dicom_carries_scale_timing_and_nearly_the_same_pixels(tmp_path: Path)
     region = ds.SequenceOfUltrasoundRegions[0]
     assert region.PhysicalDeltaX * 10 == pytest.approx(scene.spacing_mm[0])
     assert ds.FrameTimeVector == [0, 40, 40, 40, 40, 40]
-    assert np.abs(ds.pixel_array.astype(float) - scene.array()).mean() < 2.0
+    assert np.abs(ds.pixel_array.astype(float) - scene.array()).mean() < 3.0  # JPEG
     assert json.loads(truth.read_text()) == scene.truth
 
 

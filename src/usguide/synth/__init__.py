@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from usguide.synth.recording import write
-from usguide.synth.scene import Scene
+from usguide.synth.scene import Recording, Scene
 from usguide.synth.scenes import SCENES, make_scene
 
-__all__ = ["SCENES", "Scene", "make_scene", "write"]
+__all__ = ["SCENES", "Recording", "Scene", "make_scene", "write"]

@@ -28,8 +28,6 @@ class HeelWorld:
         In-plane needle.
     motions : list of Motion
         What else moves the tissue.
-    time_s : ndarray, shape (frames,)
-        Time of every frame.
     """
 
     def __init__(
@@ -39,7 +37,6 @@ class HeelWorld:
         drift: Drift,
         needle: Needle | None,
         motions: list[Motion],
-        time_s: Floats,
     ) -> None:
         self.tissue = heel.tissue
         self.motions: list[Motion] = [*motions, drift]
@@ -47,7 +44,6 @@ class HeelWorld:
         self._heel = heel
         self._drift = drift
         self._needle = needle
-        self._time_s = time_s
 
     def instruments(self, frame: int) -> Scatterers | None:
         """Return the needle's echoes at their place in one frame."""
@@ -66,17 +62,19 @@ class HeelWorld:
         """Return None: the tissue's echoes do not change."""
         return None
 
-    def truth(self, place: Placement) -> Truth:
-        """Return the truth of fascia, needle and twitches."""
+    def truth(self, place: Placement, shown: list[int]) -> Truth:
+        """Return the truth of fascia, needle and twitches, for the frames shown."""
         return {
             "fascia": self._fascia_truth(place),
-            "needle": None if self._needle is None else self._needle_truth(place, self._needle),
+            "needle": None
+            if self._needle is None
+            else self._needle_truth(place, self._needle, shown),
             "twitches": [
                 twitch_truth(place, motion) for motion in self.motions if isinstance(motion, Twitch)
             ],
             "muscle": None,
             "contraction": None,
-            "drift_mm": rounded(place.turn(self._drift.shift_mm), 4),
+            "drift_mm": rounded(place.turn(self._drift.shift_mm)[shown], 4),
         }
 
     def _fascia_truth(self, place: Placement) -> Truth:
@@ -122,9 +120,9 @@ class HeelWorld:
             else [{"distance_mm": float(v["rupture_at_mm"]), "width_mm": width}],
         }
 
-    def _needle_truth(self, place: Placement, needle: Needle) -> Truth:
+    def _needle_truth(self, place: Placement, needle: Needle, shown: list[int]) -> Truth:
         tips, tails, angles, visible, entries = [], [], [], [], []
-        for frame in range(len(self._time_s)):
+        for frame in shown:
             shaft = needle.shaft_mm(frame) + self._drift.shift_mm[frame]
             tip, tail = shaft[-1], shaft[0]
             inside = self._inside(shaft)
@@ -144,9 +142,9 @@ class HeelWorld:
             "tail_px": rounded(np.array(tails), 3),
             "entry_px": rounded(np.array(entries), 3),
             "visible": visible,
-            "fading_db": rounded(needle.fading, 2),
+            "fading_db": rounded(needle.fading[shown], 2),
             "angle_deg": rounded(np.array(angles), 3),
-            "depth_mm": rounded(needle.depth_mm, 4),
+            "depth_mm": rounded(needle.depth_mm[shown], 4),
             "level_db": round(needle.level_db, 2),
             "passes": [
                 {

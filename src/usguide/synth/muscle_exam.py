@@ -85,15 +85,15 @@ class MuscleWorld:
             factor *= np.float32(math.cos(turned)) + np.float32(math.sin(turned)) * self._neighbour
         return np.asarray(factor, dtype=np.float32)
 
-    def truth(self, place: Placement) -> Truth:
-        """Return the truth of muscle and contraction."""
+    def truth(self, place: Placement, shown: list[int]) -> Truth:
+        """Return the truth of muscle and contraction, for the frames shown."""
         return {
             "fascia": None,
             "needle": None,
             "twitches": [],
-            "muscle": self._muscle_truth(place),
-            "contraction": self._contraction_truth(place),
-            "drift_mm": rounded(place.turn(self._drift.shift_mm), 4),
+            "muscle": self._muscle_truth(place, shown),
+            "contraction": self._contraction_truth(place, shown),
+            "drift_mm": rounded(place.turn(self._drift.shift_mm)[shown], 4),
         }
 
     def _moved(self, frame: int, points_mm: Floats) -> Floats:
@@ -105,16 +105,13 @@ class MuscleWorld:
                 moved += np.stack(step, axis=1)
         return moved
 
-    def _frames(self) -> range:
-        return range(len(self._contraction.activation))
-
-    def _muscle_truth(self, place: Placement) -> Truth:
+    def _muscle_truth(self, place: Placement, shown: list[int]) -> Truth:
         belly, width = self._muscle.belly, self._scanner.width_mm
         at = np.linspace(0.0, width, 15)
         wide = np.linspace(-30.0, width + 30.0, 200)
         lines: dict[str, list[Floats]] = {"superficial": [], "deep": []}
         thickness = []
-        for frame in self._frames():
+        for frame in shown:
             depths = {}
             for side, z in (("superficial", belly.superficial_z), ("deep", belly.deep_z)):
                 # A contraction moves the line's points along it; a tear does not move the line.
@@ -140,10 +137,10 @@ class MuscleWorld:
             "atrophy": float(self._muscle.values["atrophy"]),
         }
 
-    def _contraction_truth(self, place: Placement) -> Truth:
+    def _contraction_truth(self, place: Placement, shown: list[int]) -> Truth:
         contraction, tear = self._contraction, self._tear
         return {
-            "activation": rounded(contraction.activation, 5),
+            "activation": rounded(contraction.activation[shown], 5),
             "cycles": [
                 {
                     "start_s": round(each.start_s, 4),
@@ -153,11 +150,11 @@ class MuscleWorld:
                 }
                 for each in self._cycles
             ],
-            "separation": self._separation_truth(place, tear),
+            "separation": self._separation_truth(place, tear, shown),
             "collections": self._collections(place),
         }
 
-    def _separation_truth(self, place: Placement, tear: Tear | None) -> Truth:
+    def _separation_truth(self, place: Placement, tear: Tear | None, shown: list[int]) -> Truth:
         if tear is None:
             return {"flag": "none", "tear": "none", "torn_fraction": 0.0}
         edge, belly = tear.edge, self._muscle.belly
@@ -168,7 +165,7 @@ class MuscleWorld:
         widths, widest, along, middles = [], [], [], []
         # A hair outside the fluid, where the tissue of either end begins.
         hair = 1e-6
-        for frame in self._frames():
+        for frame in shown:
             ends = []
             for side in (-1.0, 1.0):
                 x = centre + side * (half + hair)
@@ -184,7 +181,7 @@ class MuscleWorld:
             along.append(float(np.mean((ends[1] - ends[0])[inner, 0])))
             middles.append(place.px(between[20]))
         torn_fraction = float(edge.h[torn[-1]] - edge.h[torn[0]])
-        active = self._contraction.activation
+        active = self._contraction.activation[shown]
         rest, peak = int(np.argmin(active)), int(np.argmax(active))
         return {
             "flag": "separation" if tear.widening_mm > 0 else "none",

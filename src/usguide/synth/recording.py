@@ -5,63 +5,32 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage, generate_uid
 
 from usguide.errors import ConfigError, OutputError
-from usguide.model import Floats
-from usguide.synth.scene import Truth
+from usguide.synth.scene import Recording, Truth
 
-JPEG_QUALITY = 92
+JPEG_QUALITY = 88
 """Quality of the JPEG frames in a DICOM file: what scanners commonly store."""
 
 
-class Recordable(Protocol):
-    """A scene, or a scene on a screen."""
-
-    @property
-    def fps(self) -> float:
-        """Frames per second."""
-        ...
-
-    @property
-    def spacing_mm(self) -> tuple[float, float]:
-        """Millimetres per pixel (x, y)."""
-        ...
-
-    @property
-    def time_s(self) -> Floats:
-        """Time of every frame."""
-        ...
-
-    @property
-    def truth(self) -> Truth:
-        """The truth, JSON-ready."""
-        ...
-
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield frames, uint8 (height, width) or (height, width, 3) RGB."""
-        ...
-
-
 def write(
-    scene: Recordable, path: str | Path, *, overwrite: bool = False, crf: int = 20
+    scene: Recording, path: str | Path, *, overwrite: bool = False, crf: int = 20
 ) -> tuple[Path, Path]:
     """Write a scene's frames, and its truth as ``<stem>.truth.json`` beside them.
 
     Parameters
     ----------
-    scene : Recordable
+    scene : Recording
         What to write.
     path : str or Path
         Where; the suffix says how: ``.dcm`` (ultrasound multi-frame, JPEG, calibrated region),
@@ -84,7 +53,7 @@ def write(
         If a file exists and ``overwrite`` is False, or cannot be written.
     """
     path = Path(path)
-    writers: dict[str, Callable[[Recordable, Path], None]] = {
+    writers: dict[str, Callable[[Recording, Path], None]] = {
         ".dcm": _write_dicom,
         ".mp4": lambda what, where: _write_video(what, where, crf),
         ".npz": _write_arrays,
@@ -116,7 +85,7 @@ def write(
     return path, beside
 
 
-def _write_arrays(scene: Recordable, path: Path) -> None:
+def _write_arrays(scene: Recording, path: Path) -> None:
     np.savez_compressed(
         path,
         frames=np.stack(list(scene.frames())),
@@ -125,13 +94,13 @@ def _write_arrays(scene: Recordable, path: Path) -> None:
     )
 
 
-def _write_video(scene: Recordable, path: Path, crf: int) -> None:
+def _write_video(scene: Recording, path: Path, crf: int) -> None:
     """Write H.264 with yuv420p, which needs an even size: odd edges are repeated once."""
     # Millisecond-exact rates survive as fractions; MP4 stores times in this unit.
     rate = Fraction(scene.fps).limit_denominator(1000)
     with av.open(str(path), "w") as container:
         stream = None
-        for picture in scene.frames():
+        for picture in scene.pictures():
             height, width = picture.shape[:2]
             pad = [(0, height % 2), (0, width % 2)] + [(0, 0)] * (picture.ndim - 2)
             even = np.pad(picture, pad, mode="edge")
@@ -148,16 +117,13 @@ def _write_video(scene: Recordable, path: Path, crf: int) -> None:
             container.mux(stream.encode(None))
 
 
-def _write_dicom(scene: Recordable, path: Path) -> None:
+def _write_dicom(scene: Recording, path: Path) -> None:
     truth = scene.truth
     identity = json.dumps([truth["scene"], truth["seed"], truth["parameters"]])
     uids = [generate_uid(entropy_srcs=[part, identity]) for part in ("sop", "series", "study")]
     pixels = []
     size = (0, 0)
     for picture in scene.frames():
-        if picture.ndim == 3:
-            # Luma, as the scanner would have stored a grey picture.
-            picture = np.asarray(Image.fromarray(picture).convert("L"))
         size = picture.shape[:2]
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
@@ -186,7 +152,7 @@ def _write_dicom(scene: Recordable, path: Path) -> None:
     ds.HighBit = 7
     ds.PixelRepresentation = 0
     ds.NumberOfFrames = len(pixels)
-    steps = np.diff(scene.time_s, prepend=scene.time_s[:1]) * 1000.0
+    steps = np.diff(scene.times_s, prepend=scene.times_s[:1]) * 1000.0
     ds.FrameTimeVector = [f"{step:.6f}" for step in steps]
     ds.FrameIncrementPointer = 0x00181065
     ds.CineRate = max(1, round(scene.fps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,12 +79,82 @@ class World(Protocol):
         """Return a factor for every tissue scatterer's amplitude, or None for 1."""
         ...
 
-    def truth(self, place: Placement) -> Truth:
-        """Return the truth of this anatomy and instrument, JSON-ready."""
+    def truth(self, place: Placement, shown: list[int]) -> Truth:
+        """Return the truth of this anatomy and instrument, JSON-ready, for the frames shown."""
         ...
 
 
-class Scene:
+class Recording(ABC):
+    """Synthetic frames with their truth: a bare scene, or a scene on a screen."""
+
+    parameters: dict[str, Value]
+
+    @property
+    @abstractmethod
+    def fps(self) -> float:
+        """Source frames per second."""
+
+    @property
+    @abstractmethod
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of a source frame."""
+
+    @property
+    @abstractmethod
+    def spacing_mm(self) -> tuple[float, float]:
+        """Millimetres per pixel (x, y)."""
+
+    @property
+    @abstractmethod
+    def placement(self) -> Placement:
+        """Where the scene's millimetres lie in the source frame."""
+
+    @property
+    @abstractmethod
+    def truth(self) -> Truth:
+        """The truth, JSON-ready; every field is described in ``docs/truth.md``."""
+
+    @property
+    @abstractmethod
+    def times_s(self) -> Floats:
+        """Time of every source frame, shape (frames,)."""
+
+    @property
+    def count(self) -> int:
+        """Number of source frames."""
+        return len(self.times_s)
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """Yield the luma of every source frame, uint8 (height, width), the same each time."""
+
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield every source frame as a recorder stores it: grey, or RGB (height, width, 3)."""
+        return self.frames()
+
+    def array(self) -> NDArray[np.uint8]:
+        """Return the luma of all source frames, uint8 (frames, height, width)."""
+        return np.stack(list(self.frames()))
+
+    @abstractmethod
+    def displacement_mm(self, frame: int, points_px: Floats) -> Floats:
+        """Exact displacement from rest of tissue that lies at ``points_px`` at rest.
+
+        Parameters
+        ----------
+        frame : int
+            Source frame.
+        points_px : ndarray, shape (..., 2)
+            Points (x, y) in source px where the tissue is at rest.
+
+        Returns
+        -------
+        ndarray, shape (..., 2)
+            Displacement in mm, along the frame's x and y.
+        """
+
+
+class Scene(Recording):
     """A synthetic recording: frames on demand, and exact truth.
 
     Parameters
@@ -119,19 +190,19 @@ class Scene:
         self.seed = seed
         self.parameters = parameters
         self.scanner = scanner
-        self.time_s = time_s
+        self._time_s = time_s
         self.mirrored = mirrored
         self._world = world
-
-    @property
-    def count(self) -> int:
-        """Number of frames."""
-        return len(self.time_s)
 
     @property
     def fps(self) -> float:
         """Frames per second."""
         return float(self.parameters["fps"])
+
+    @property
+    def times_s(self) -> Floats:
+        """Time of every frame, shape (frames,)."""
+        return self._time_s
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -173,10 +244,6 @@ class Scene:
             picture = imager.show(envelope)
             yield np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture
 
-    def array(self) -> NDArray[np.uint8]:
-        """Return all frames, uint8 (frames, height, width)."""
-        return np.stack(list(self.frames()))
-
     def displacement_mm(self, frame: int, points_px: Floats) -> Floats:
         """Exact displacement from rest of tissue that lies at ``points_px`` at rest.
 
@@ -199,10 +266,18 @@ class Scene:
     @property
     def truth(self) -> Truth:
         """The truth, JSON-ready; every field is described in ``docs/truth.md``."""
-        return self.truth_at(self.placement)
+        return self.truth_at(self.placement, list(range(self.count)))
 
-    def truth_at(self, place: Placement) -> Truth:
-        """Return the truth with its coordinates placed in a larger frame."""
+    def truth_at(self, place: Placement, shown: list[int]) -> Truth:
+        """Return the truth with its coordinates placed in a larger frame.
+
+        Parameters
+        ----------
+        place : Placement
+            Where the picture lies in the frame.
+        shown : list of int
+            The frame of this scene that each source frame shows.
+        """
         width, height = self.size_px
         x = np.linspace(0.08, 0.92, 11) * (width - 1)
         y = np.linspace(0.08, 0.92, 9) * (height - 1)
@@ -233,7 +308,7 @@ class Scene:
             "timing": {
                 "fps": self.fps,
                 "scan_fps": self.fps,
-                "time_s": rounded(self.time_s, 6),
+                "time_s": rounded(self.times_s, 6),
                 "duplicate_of": [-1] * self.count,
                 "scan_frame": list(range(self.count)),
             },
@@ -241,7 +316,7 @@ class Scene:
                 "points_px": rounded(grid + offset, 2),
                 "displacement_mm": rounded(moved, 4),
             },
-            **self._world.truth(place),
+            **self._world.truth(place, shown),
         }
 
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth import contraction, heel, muscle, needle
+from usguide.synth import contraction, heel, muscle, needle, screen
 from usguide.synth.heel_exam import HeelWorld
 from usguide.synth.imaging import Scanner
 from usguide.synth.motion import Drift, Motion, Twitch, drift, slip
 from usguide.synth.muscle_exam import MuscleWorld
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value, settle, stream
-from usguide.synth.scene import Scene, World
+from usguide.synth.scene import Recording, Scene, World
 
 
 def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
@@ -79,7 +79,10 @@ SCENES: dict[str, dict[str, Parameter]] = {
 """Every scene's parameters."""
 
 
-def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Scene:
+_ON_SCREEN: dict[str, Parameter] = {"screen": Switch(0.0, "shown on a vendor-like screen")}
+
+
+def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Recording:
     """Make a synthetic recording with exact truth.
 
     Parameters
@@ -89,11 +92,13 @@ def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Scene:
     seed : int
         Everything not fixed is drawn from it; the same seed gives the same frames.
     **parameters
-        Values to fix, as numbers or as text; see ``SCENES`` for names, units and ranges.
+        Values to fix, as numbers or as text; see ``SCENES`` for names, units and ranges. With
+        ``screen=True`` the scene is shown on a vendor-like screen, and the parameters of
+        ``usguide.synth.screen`` may be given too.
 
     Returns
     -------
-    Scene
+    Recording
         Frames on demand, and their truth.
 
     Raises
@@ -105,7 +110,9 @@ def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Scene:
         raise ConfigError(f"There is no scene {name}; give one of {', '.join(SCENES)}.")
     if seed < 0:
         raise ConfigError(f"seed={seed} is negative; give 0 or more.")
-    values = settle(name, SCENES[name], seed, parameters)
+    on_screen = bool(_ON_SCREEN["screen"].accept("screen", parameters.pop("screen", False)))
+    known = {**SCENES[name], **(screen.PARAMETERS if on_screen else {})}
+    values = settle(name, known, seed, parameters)
     if "passes" in values and "passes" not in parameters:
         # A short clip shows as many of the drawn passes as fit; only asking for more is an error.
         values["passes"] = min(int(values["passes"]), needle.most_passes(values))
@@ -116,7 +123,15 @@ def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Scene:
         world = _muscle_world(scanner, values, time_s, seed, parameters)
     else:
         world = _heel_world(scanner, values, time_s, seed, with_needle=name == "needling")
-    return Scene(name, seed, values, scanner, world, time_s, mirrored=bool(values["mirrored"]))
+    scene_values = {key: values[key] for key in SCENES[name]}
+    scene = Scene(
+        name, seed, scene_values, scanner, world, time_s, mirrored=bool(values["mirrored"])
+    )
+    if not on_screen:
+        return scene
+    return screen.ScreenScene(
+        scene, {key: values[key] for key in screen.PARAMETERS}, stream(seed, "screen")
+    )
 
 
 def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
@@ -151,7 +166,7 @@ def _heel_world(
     tissue = heel.Heel(scanner, values, stream(seed, "heel"))
     slide = _slide(values, time_s, seed)
     if not with_needle:
-        return HeelWorld(scanner, tissue, slide, None, [], time_s)
+        return HeelWorld(scanner, tissue, slide, None, [])
     band = tissue.band
     at = float(values["target_at_mm"])
     target = [float(np.interp(at, band.distance_mm, band.midline_mm[:, k])) for k in range(2)]
@@ -161,7 +176,7 @@ def _heel_world(
     if limit > 0:
         motions.append(needle.Drag(shaft, tissue.insertion_x, limit))
     motions += _twitches(scanner, values, tissue, time_s, seed)
-    return HeelWorld(scanner, tissue, slide, shaft, motions, time_s)
+    return HeelWorld(scanner, tissue, slide, shaft, motions)
 
 
 def _slide(values: dict[str, Value], time_s: Floats, seed: int) -> Drift:
