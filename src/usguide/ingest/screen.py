@@ -251,7 +251,7 @@ def _snap(luma: NDArray[np.float32], edge: int, reach: int) -> int:
     if edge < 3 or edge > width - 3:
         return 0 if edge < 3 else width
     start, stop = max(1, edge - reach), min(width, edge + reach + 1)
-    steps = np.median(np.abs(np.diff(luma[:, start - 1 : stop], axis=1)), axis=0)
+    steps = np.abs(np.median(np.diff(luma[:, start - 1 : stop], axis=1), axis=0))
     best = int(steps.argmax())
     return start + best if steps[best] >= _STEP * (1.0 + float(np.median(steps))) else edge
 

@@ -1,0 +1,242 @@
+"""The picture on the screen, the fan in it, what is not tissue, and frames that repeat."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ingest_files import speckle, write_video
+from usguide import open_clip
+from usguide.ingest.fan import fan_mask, fit_fan
+from usguide.ingest.repeats import block_change, find_repeats
+from usguide.ingest.screen import find_region, tissue_mask
+from usguide.model import Fan, Region
+
+CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
+
+
+def screen(
+    box: tuple[int, int, int, int],
+    *,
+    frames: int = 1,
+    size: tuple[int, int] = (480, 640),
+    background: int = 0,
+) -> NDArray[np.uint8]:
+    """A vendor screen: background, a bar, a ruler, rows of glyphs, and speckle in the box."""
+    width = size[1]
+    random = np.random.default_rng(1)
+    still = np.full(size, background, dtype=np.uint8)
+    for row in range(4):  # text: small blocks of strokes
+        for column in range(12):
+            glyph = (random.random((10, 6)) < 0.5) * np.uint8(200)
+            still[4 + 14 * row : 14 + 14 * row, 4 + 8 * column : 10 + 8 * column] |= glyph
+    still[100:300, 8:20] = np.linspace(255, 0, 200).astype(np.uint8)[:, None]
+    x, y, w, h = box
+    still[y : y + h : 20, min(width - 8, x + w + 6) : min(width, x + w + 12)] = 220
+    shown = np.repeat(still[None], frames, axis=0)
+    for frame in shown:
+        frame[y : y + h, x : x + w] = np.clip(random.rayleigh(35, (h, w)), 0, 255)
+    return shown
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+@pytest.mark.parametrize("background", [0, 50])
+def test_the_picture_is_found_to_the_pixel(frames: int, background: int) -> None:
+    region = find_region(screen((150, 70, 380, 360), frames=frames, background=background))
+    assert abs(region.x - 150) <= 1
+    assert abs(region.y - 70) <= 1
+    assert abs(region.width - 380) <= 2
+    assert abs(region.height - 360) <= 2
+    assert region.fan is None
+
+
+def test_without_furniture_it_is_the_whole_frame() -> None:
+    assert find_region(speckle(3, 100, 120)) == Region(0, 0, 120, 100)
+
+
+@pytest.mark.parametrize("value", [0, 128])
+def test_an_empty_screen_is_the_whole_frame(value: int) -> None:
+    assert find_region(np.full((2, 100, 120), value, dtype=np.uint8)) == Region(0, 0, 120, 100)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.floats(-30, 30),
+    st.floats(20, 40),
+    st.floats(120, 200),
+    st.booleans(),
+)
+def test_a_fan_is_found_with_its_geometry(
+    shift: float, half_angle: float, inner: float, dark: bool
+) -> None:
+    height, width = 420, 640
+    truth = Fan((width / 2 + shift, 10 - inner), inner, inner + 380, -half_angle, half_angle)
+    mask = fan_mask(truth, 0, 0, width, height)
+    random = np.random.default_rng(0)
+    shown = np.clip(random.rayleigh(35, (height, width)), 1, 255).astype(np.uint8)
+    if dark:  # a shadow
+        shown[200:, int(width / 2 + shift) :][:, :60] = 0
+    shown[~mask] = 0
+    fan = find_region(shown[None]).fan
+    assert fan is not None
+    assert fan.apex_px == pytest.approx(truth.apex_px, abs=12)
+    assert fan.angle_left_deg == pytest.approx(truth.angle_left_deg, abs=1)
+    assert fan.angle_right_deg == pytest.approx(truth.angle_right_deg, abs=1)
+    found = fan_mask(fan, 0, 0, width, height)
+    assert np.count_nonzero(found & mask) / np.count_nonzero(found | mask) > 0.96
+
+
+def test_a_rectangle_is_no_fan() -> None:
+    echoes = np.zeros((200, 300), dtype=np.bool_)
+    echoes[10:180, 40:260] = True
+    assert fit_fan(echoes) is None
+
+
+def test_coloured_graphics_are_not_tissue_but_a_tint_is() -> None:
+    grey = speckle(1, 100, 120)[0]
+    tinted = np.stack([grey, grey, np.minimum(grey + 20, 255).astype(np.uint8)], axis=-1)
+    tinted[40:44, 50:54] = (255, 255, 0)
+    tissue = tissue_mask(tinted, Region(10, 10, 100, 80))
+    assert not tissue[30:34, 40:44].any()
+    assert tissue[:20].all()
+    assert tissue.mean() > 0.95
+
+
+def test_outside_the_fan_is_not_tissue() -> None:
+    fan = Fan((60.0, -20.0), 30.0, 110.0, -30.0, 30.0)
+    tissue = tissue_mask(None, Region(0, 0, 120, 100, fan))
+    np.testing.assert_array_equal(tissue, fan_mask(fan, 0, 0, 120, 100))
+
+
+# --- repeats -----------------------------------------------------------------------------------
+
+
+def drifting(frames: int, step: float, *, repeat: int = 1, noise: float = 1.0) -> NDArray[np.uint8]:
+    """Speckle that drifts ``step`` px per new frame, each shown ``repeat`` times."""
+    from scipy.ndimage import gaussian_filter, shift
+
+    random = np.random.default_rng(2)
+    texture = gaussian_filter(random.normal(size=(96, 160)), 1.5)
+    texture = 100 + 40 * texture / texture.std()
+    shown = []
+    for index in range(frames):
+        if index % repeat == 0:
+            moved = shift(texture, (0, step * (index // repeat)), mode="wrap", order=1)
+            live = moved + noise * random.normal(size=moved.shape)
+        shown.append(np.clip(live, 16, 235).astype(np.uint8))
+    return np.array(shown)
+
+
+@pytest.mark.parametrize("repeat", [2, 3, 5])
+@pytest.mark.parametrize("crf", [18, 23])
+def test_repeats_of_a_lossy_recorder_are_found(tmp_path: Path, repeat: int, crf: int) -> None:
+    path = write_video(
+        tmp_path / "a.mp4",
+        drifting(60, 1.0, repeat=repeat),
+        fps=60,
+        options={"preset": "veryfast", "crf": str(crf)},
+    )
+    duplicate_of = open_clip(path).header.timing.duplicate_of
+    expected = np.arange(60) // repeat * repeat
+    expected[expected == np.arange(60)] = -1
+    assert np.count_nonzero(duplicate_of == expected) >= 55  # an encoder may blend a few
+    originals = duplicate_of[duplicate_of >= 0]
+    assert (duplicate_of[originals] < 0).all()
+
+
+@pytest.mark.parametrize("step", [0.02, 0.1, 1.0])
+@pytest.mark.parametrize("crf", [18, 28])
+def test_slow_tissue_is_not_taken_for_repeats(tmp_path: Path, step: float, crf: int) -> None:
+    path = write_video(
+        tmp_path / "a.mp4",
+        drifting(60, step, noise=2.0),
+        options={"preset": "veryfast", "crf": str(crf)},
+    )
+    # An encoder does repeat a few frames to the bit where hardly anything moves.
+    assert open_clip(path).header.timing.duplicates <= 6
+
+
+def test_rest_before_and_after_a_movement_is_not_taken_for_repeats() -> None:
+    change = np.concatenate([np.full(40, 1.5), np.linspace(2, 15, 10), np.full(40, 1.6)])
+    assert (find_repeats(change.astype(np.float32)) < 0).all()
+
+
+def test_a_frozen_clip_keeps_its_first_frame() -> None:
+    duplicate_of = find_repeats(np.zeros(10, dtype=np.float32))
+    assert duplicate_of.tolist() == [-1] + [0] * 9
+
+
+def test_repeats_are_not_shown_to_the_stages(tmp_path: Path) -> None:
+    frames = np.repeat(speckle(4, 64, 80), 3, axis=0)
+    clip = open_clip(write_video(tmp_path / "a.mkv", frames, codec="ffv1", options={"level": "3"}))
+    assert [index for index, _ in clip.frames()] == [0, 3, 6, 9]
+    np.testing.assert_array_equal(clip[4], clip[3])
+
+
+def test_block_change_sees_a_small_moving_spot() -> None:
+    before = np.zeros((96, 160), dtype=np.uint8)
+    after = before.copy()
+    after[40:48, 80:88] = 200
+    change = block_change(after, before)
+    assert change.max() == pytest.approx(50, abs=1)
+    assert np.count_nonzero(change) == 1
+
+
+# --- real recordings ---------------------------------------------------------------------------
+
+
+def case(name: str) -> Path:
+    folder = CLIPS / name
+    if not folder.is_dir():
+        pytest.skip(f"the real recordings are not at {CLIPS}")
+    return folder
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize(
+    ("name", "file", "least"),
+    [
+        ("fascia_normal", "image.jpg", 0.97),
+        ("muscle_calf_ge_0", "clip.m4v", 0.97),
+        ("muscle_isokinetic030_01_push_01", "clip.mp4", 0.97),
+        ("thickness_range_of_motion", "frames", 0.97),
+    ],
+)
+def test_the_picture_on_real_screens(name: str, file: str, least: float) -> None:
+    folder = case(name)
+    x, y, w, h = json.loads((folder / "case.json").read_text())["region_xywh"]
+    truth = np.zeros((2000, 2000), dtype=np.bool_)
+    truth[y : y + h, x : x + w] = True
+    found = np.zeros_like(truth)
+    found[open_clip(folder / file).header.region.slices] = True
+    assert np.count_nonzero(found & truth) / np.count_nonzero(found | truth) > least
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize("number", ["01", "04", "05", "07", "08", "12"])
+def test_the_fan_of_one_probe_is_the_same_in_all_its_clips(number: str) -> None:
+    fan = open_clip(case(f"needle_convex_{number}") / "frames").header.region.fan
+    assert fan is not None
+    assert fan.apex_px == pytest.approx((285, -331), abs=10)
+    assert fan.radius_min_px == pytest.approx(363, abs=10)
+
+
+@pytest.mark.clips
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("needle_outofplane_horizontal", 112, 175),
+        ("needle_inplane_tissue", 140, 230),
+        ("muscle_passive_ROM_01_push_01", 394, 394),
+        ("muscle_isokinetic120_01_push_01", 79, 79),
+    ],
+)
+def test_repeats_in_real_recordings(name: str, least: int, most: int) -> None:
+    timing = open_clip(case(name) / "clip.mp4").header.timing
+    assert least <= len(timing.distinct) <= most
