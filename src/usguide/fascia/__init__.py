@@ -1,0 +1,283 @@
+"""The plantar fascia: where it is, how thick it is, and what it looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.fascia import appearance
+from usguide.fascia.appearance import Appearance
+from usguide.fascia.borders import BorderPair
+from usguide.fascia.calcaneus import Bone
+from usguide.fascia.detection import Heel, detect, followed_mm, turned
+from usguide.fascia.thickness import (
+    PROFILE_MM,
+    FrameProfile,
+    Profile,
+    category,
+    combine,
+    frame_profile,
+    summary,
+)
+from usguide.fascia.tracking import Tracker
+from usguide.fascia.workspace import Image, Workspace
+from usguide.model import (
+    Borders,
+    FasciaProfile,
+    FasciaResult,
+    Floats,
+    Frame,
+    Header,
+    Side,
+    Status,
+)
+
+__all__ = ["FasciaStage"]
+
+SEARCHES_FIRST = 4
+"""Frames at the beginning of a clip that are all searched from scratch."""
+SEARCH_EVERY = 24
+"""Later, every so many frames are searched again, to confirm the heel or to find it at last."""
+CONFIRMED_MIN = 0.4
+"""Share of the searches that must find the heel: an accident is not found again and again."""
+QUALITY_SHARE_MIN = 0.75
+"""A frame much below the clip's usual quality is off-plane or blurred, and is left out."""
+BORDER_COLUMNS = 96
+HEIGHT_MIN_PX = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Record:
+    """What is kept of one frame: some hundred bytes."""
+
+    index: int
+    quality: float
+    profile: FrameProfile
+    upper_y_px: NDArray[np.float32]
+    lower_y_px: NDArray[np.float32]
+
+
+@dataclass(slots=True, eq=False)
+class _Series:
+    """A heel that was found, and the frames it was followed through."""
+
+    tracker: Tracker
+    index: int
+    records: list[_Record]
+    readings: list[Appearance]
+
+
+class FasciaStage:
+    """Measures the plantar fascia of a clip, one frame at a time.
+
+    Parameters
+    ----------
+    header : Header
+        What is known of the clip.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._workspace = Workspace.of(header)
+        self._series: list[_Series] = []
+        self._seen = 0
+        self._searches = 0
+        self._found = 0
+        self._reasons: dict[str, int] = {}
+        region = header.region
+        self._x_px: Floats = region.x + np.linspace(0, region.width - 1, BORDER_COLUMNS)
+
+    def observe(self, index: int, frame: Frame) -> None:
+        """Measure one frame; ``frame`` is the region, uint8 (region.height, region.width)."""
+        if min(frame.shape) < HEIGHT_MIN_PX:
+            return
+        picture = self._workspace.picture(frame)
+        due = self._seen < SEARCHES_FIRST or self._seen % SEARCH_EVERY == 0
+        self._seen += 1
+        heel = self._search(picture) if due else None
+        series = self._series[-1] if self._series else None
+        followed = series.tracker.follow(picture) if series else None
+        if series is None or followed is None:
+            # Lost: find it again now rather than wait for the next search.
+            if series is not None and heel is None and not due:
+                heel = self._search(picture)
+            if heel is None:
+                return
+            series = _Series(Tracker(heel, picture, self._workspace), index, [], [])
+            self._series.append(series)
+            followed = series.tracker.follow(picture)
+            if followed is None:
+                return
+        reach = followed_mm(followed.pair)
+        evidence = _evidence(followed.pair)
+        record = _Record(
+            index,
+            float(np.clip(evidence, 0, 1) * np.clip(followed.similarity, 0, 1)),
+            frame_profile(followed.pair, reach, self._workspace.pixel_mm),
+            *self._border_rows(followed.pair, reach, series.tracker.heel.bone.mirrored),
+        )
+        series.records.append(record)
+        if heel is not None:
+            bone = series.tracker.heel.bone
+            moved = Bone(
+                bone.x + followed.shift_px[0],
+                bone.y + followed.shift_px[1],
+                bone.score,
+                bone.mirrored,
+            )
+            series.readings.append(
+                appearance.read(
+                    turned(picture, bone.mirrored),
+                    followed.pair,
+                    moved,
+                    reach,
+                    self._workspace.pixel_mm,
+                )
+            )
+
+    def conclude(self) -> FasciaResult:
+        """Combine the frames."""
+        if self._seen == 0:
+            return FasciaResult(Status.NONE_FOUND, "no frame is large enough to show a heel")
+        series = max(self._series, key=_weight, default=None)
+        if series is None or not series.records:
+            reason = max(self._reasons, key=self._reasons.__getitem__, default="no heel in view")
+            return FasciaResult(Status.NONE_FOUND, f"not a long-axis view of a heel: {reason}")
+        if self._found < CONFIRMED_MIN * self._searches:
+            return FasciaResult(
+                Status.NONE_FOUND,
+                "not a long-axis view of a heel: a bone and fascia were seen in only "
+                f"{self._found} of the {self._searches} frames searched",
+            )
+        return self._measured(series)
+
+    def _search(self, picture: Image) -> Heel | None:
+        self._searches += 1
+        heel = detect(picture, self._workspace)
+        if isinstance(heel, str):
+            self._reasons[heel] = self._reasons.get(heel, 0) + 1
+            return None
+        self._found += 1
+        return heel
+
+    def _source(self, points: Floats, mirrored: bool) -> Floats:
+        return self._workspace.to_source(points, mirrored=mirrored)
+
+    def _border_rows(
+        self, pair: BorderPair, reach_mm: float, mirrored: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Both borders as functions of the common source abscissae."""
+        shown = (pair.band.distance_mm >= 0) & (pair.band.distance_mm <= reach_mm)
+        rows = []
+        for offset in (pair.upper_px, pair.lower_px):
+            points = self._source(pair.band.points(offset)[shown], mirrored)
+            points = points[np.argsort(points[:, 0])]
+            y = np.full(len(self._x_px), np.nan)
+            if len(points):
+                y = np.interp(self._x_px, points[:, 0], points[:, 1], left=np.nan, right=np.nan)
+            rows.append(y.astype(np.float32))
+        return rows[0], rows[1]
+
+    def _measured(self, series: _Series) -> FasciaResult:
+        header, workspace = self._header, self._workspace
+        quality = np.full(header.frames, np.nan)
+        for record in series.records:
+            quality[record.index] = record.quality
+        usual = float(np.median([record.quality for record in series.records]))
+        used = [r for r in series.records if r.quality >= QUALITY_SHARE_MIN * usual]
+        heel = series.tracker.heel
+        pair, mirrored = heel.pair, heel.bone.mirrored
+        px_per_mm = _px_per_mm(pair, workspace)
+        profile = combine([record.profile for record in used], 1.0 / float(px_per_mm[0]))
+        calibrated = header.calibration.spacing_mm is not None
+        thickness_mm = summary(profile, "mm") if calibrated else None
+        scale_px = float(np.median(px_per_mm))
+        thickness_px = summary(profile, "px", scale_px, stations=calibrated)
+        reach = followed_mm(pair)
+        shown = (pair.band.distance_mm >= 0) & (pair.band.distance_mm <= reach)
+        superficial, deep = (
+            self._source(pair.band.points(offset)[shown], mirrored)
+            for offset in (pair.upper_px, pair.lower_px)
+        )
+        bone = np.stack([heel.bone.x, heel.bone.y], axis=1)
+        insertion = self._source(np.array(heel.bone.edge), mirrored)
+        frame_px = np.full(header.frames, np.nan)
+        for record in series.records:
+            frame_px[record.index] = record.profile.thickness[0] * scale_px
+        fat = appearance.fat_pad(series.readings)
+        return FasciaResult(
+            Status.MEASURED,
+            "" if calibrated else "the clip has no scale: lengths are in pixels",
+            insertion_px=(float(insertion[0]), float(insertion[1])),
+            side=Side.RIGHT if mirrored else Side.LEFT,
+            thickness_mm=thickness_mm,
+            thickness_px=thickness_px,
+            category=category(thickness_mm.maximum) if thickness_mm else None,
+            echogenicity=appearance.echogenicity(series.readings),
+            fibrillar_score=appearance.fibrillar_score(series.readings),
+            fat_pad_mm=fat if calibrated else None,
+            discontinuity=appearance.discontinuities(series.readings) if calibrated else (),
+            superficial_px=superficial,
+            deep_px=deep,
+            bone_px=self._source(bone, mirrored),
+            reference_frame=series.index,
+            frames_used=len(used),
+            profile=_profile(profile, pair, self, mirrored, scale_px, calibrated),
+            borders=self._borders(series),
+            frame_thickness_px=frame_px,
+            frame_thickness_mm=frame_px / scale_px if calibrated else None,
+            frame_quality=quality,
+        )
+
+    def _borders(self, series: _Series) -> Borders:
+        upper = np.full((self._header.frames, len(self._x_px)), np.nan, dtype=np.float32)
+        lower = upper.copy()
+        for record in series.records:
+            upper[record.index] = record.upper_y_px
+            lower[record.index] = record.lower_y_px
+        return Borders(self._x_px, upper, lower)
+
+
+def _profile(
+    profile: Profile,
+    pair: BorderPair,
+    stage: FasciaStage,
+    mirrored: bool,
+    scale_px: float,
+    calibrated: bool,
+) -> FasciaProfile:
+    known = np.isfinite(profile.thickness)
+    distance = PROFILE_MM[known]
+    half = 1.96 * profile.sd[known]
+    value = profile.thickness[known]
+    middle = pair.band.points((pair.upper_px + pair.lower_px) / 2)
+    points = np.stack(
+        [np.interp(distance, pair.band.distance_mm, middle[:, axis]) for axis in (0, 1)], axis=1
+    )
+    scale = 1.0 if calibrated else scale_px
+    return FasciaProfile(
+        distance * scale,
+        value * scale,
+        np.maximum(value - half, 0) * scale,
+        (value + half) * scale,
+        stage._source(points, mirrored),
+        "mm" if calibrated else "px",
+    )
+
+
+def _px_per_mm(pair: BorderPair, workspace: Workspace) -> Floats:
+    """Source pixels per nominal mm across the band, per column: pixels need not be square."""
+    ahead = pair.band.distance_mm >= 0
+    across = pair.band.normal[ahead] * workspace.per_work_px
+    return np.asarray(np.linalg.norm(across, axis=1) / workspace.pixel_mm)
+
+
+def _evidence(pair: BorderPair) -> float:
+    near = (pair.band.distance_mm >= 0) & (pair.band.distance_mm <= 15.0)
+    return float((pair.upper_evidence + pair.lower_evidence)[near].mean() / 2)
+
+
+def _weight(series: _Series) -> float:
+    return sum(record.quality for record in series.records)

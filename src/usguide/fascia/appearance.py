@@ -1,0 +1,207 @@
+"""What the fascia looks like: echogenicity, fibrils, interruptions, fat pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from usguide.fascia.borders import BorderPair
+from usguide.fascia.calcaneus import Bone
+from usguide.fascia.straighten import COLUMN_MM, Band
+from usguide.fascia.workspace import Image
+from usguide.model import Discontinuity, Floats, Measurement
+
+DB_PER_LEVEL = 60.0 / 255.0
+"""Grey levels are logarithmic; a display of 60 dB is assumed (scanners offer 40-90 dB)."""
+
+READ_MM = (0.0, 20.0)
+"""Part of the band read: echogenicity differs 1-2 cm from the insertion
+(doi 10.3390/diagnostics6020015)."""
+
+FAT_MM = (0.8, 3.0)
+"""Fat compared with, above the superficial border: clear of the border line, same depth."""
+
+FINE_MM = 0.1
+TENSOR_GRADIENT_MM = 0.15
+TENSOR_WINDOW_MM = 0.6
+
+SKIN_MM = 2.0
+"""Depth within which the skin's first echo is looked for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Appearance:
+    """The look of the band in one frame; columns are those of a band ``COLUMN_MM`` apart."""
+
+    echo_db: float
+    """Level of the fascia against the fat pad."""
+    coherence: float
+    fat_pad_mm: float
+    """Nominal mm; NaN where it cannot be seen."""
+    distance_mm: Floats
+    interruption: Floats
+    """How much each column lacks of the band's usual level, 0 (nothing) to 1 (all of it)."""
+
+
+def read(grey: Image, pair: BorderPair, bone: Bone, reach_mm: float, pixel_mm: float) -> Appearance:
+    """Read the band's appearance off one work picture.
+
+    Parameters
+    ----------
+    grey : ndarray of float32, shape (rows, columns)
+        Work picture in grey levels, the bone's front towards the right.
+    pair : BorderPair
+        Borders.
+    bone : Bone
+        Calcaneus, in the same frame.
+    reach_mm : float
+        Distance to which the band could be followed.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    """
+    band, upper, lower = _fine(pair, reach_mm)
+    within = (band.distance_mm >= READ_MM[0]) & (band.distance_mm <= READ_MM[1])
+    shares = np.linspace(0.15, 0.85, 15)
+    inside = np.stack([_line(grey, band, upper + share * (lower - upper)) for share in shares])
+    fat = np.stack(
+        [_line(grey, band, upper - above / pixel_mm) for above in np.linspace(*FAT_MM, 12)]
+    )
+    echo_db = float(inside[:, within].mean() - fat[:, within].mean()) * DB_PER_LEVEL
+    return Appearance(
+        echo_db,
+        _coherence(grey, band, upper, lower, within, pixel_mm),
+        _fat_pad(grey, bone, pixel_mm),
+        band.distance_mm,
+        _interruption(inside, fat),
+    )
+
+
+def _fine(pair: BorderPair, reach_mm: float) -> tuple[Band, Floats, Floats]:
+    """Resample a pair of borders to columns ``FINE_MM`` apart, from the insertion on."""
+    coarse = pair.band
+    distance = np.arange(0.0, min(reach_mm, coarse.distance_mm[-1]) + 1e-9, FINE_MM)
+
+    def at(values: Floats) -> Floats:
+        return np.interp(distance, coarse.distance_mm, values)
+
+    centre = np.stack([at(coarse.centre[:, axis]) for axis in (0, 1)], axis=1)
+    normal = np.stack([at(coarse.normal[:, axis]) for axis in (0, 1)], axis=1)
+    return Band(distance, centre, normal), at(pair.upper_px), at(pair.lower_px)
+
+
+def _line(grey: Image, band: Band, offset_px: Floats) -> Floats:
+    """Grey levels along a curve at an offset from the band's centre line."""
+    points = band.points(offset_px).astype(np.float32)
+    values = cv2.remap(
+        grey, points[:, :1], points[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(values[:, 0], dtype=np.float64)
+
+
+def _coherence(
+    grey: Image,
+    band: Band,
+    upper: Floats,
+    lower: Floats,
+    within: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    pixel_mm: float,
+) -> float:
+    """Mean coherence of the structure tensor inside the band.
+
+    ``sqrt((Jxx - Jyy)^2 + 4 Jxy^2) / (Jxx + Jyy)``, 1 for parallel lines, 0 for no direction.
+    """
+    reach = float(max(np.abs(upper).max(), np.abs(lower).max())) * pixel_mm + 1.0
+    offsets = np.arange(-reach, reach, FINE_MM) / pixel_mm
+    strip = band.sample(grey, offsets)
+    sigma = TENSOR_GRADIENT_MM / FINE_MM
+    gx = ndimage.gaussian_filter(strip, sigma, order=(0, 1))
+    gy = ndimage.gaussian_filter(strip, sigma, order=(1, 0))
+    window = TENSOR_WINDOW_MM / FINE_MM
+    jxx, jyy, jxy = (
+        ndimage.gaussian_filter(product, window) for product in (gx * gx, gy * gy, gx * gy)
+    )
+    coherence = np.sqrt((jxx - jyy) ** 2 + 4 * jxy**2) / (jxx + jyy + 1e-6)
+    margin = 0.1 * (lower - upper)
+    inner = (offsets[:, None] > upper + margin) & (offsets[:, None] < lower - margin)
+    inner &= within
+    return float(coherence[inner].mean()) if inner.any() else float("nan")
+
+
+def _fat_pad(grey: Image, bone: Bone, pixel_mm: float) -> float:
+    """Skin and fat over the shallowest point of the bone, nominal mm."""
+    top = int(np.argmin(bone.y))
+    x, y = round(bone.x[top]), float(bone.y[top])
+    reach = round(2.0 / pixel_mm)
+    column = grey[: max(int(y), 1), max(x - reach, 0) : x + reach + 1].mean(axis=1)
+    near = column[: max(round(SKIN_MM / pixel_mm), 1)]
+    bright = np.flatnonzero(near > 0.5 * near.max())
+    return (y - float(bright[0])) * pixel_mm if bright.size else float("nan")
+
+
+def _interruption(inside: Floats, fat: Floats) -> Floats:
+    """Lack of echo in each fine column, against the band's own usual level there."""
+    level = ndimage.gaussian_filter1d(inside.mean(axis=0), 0.3 / FINE_MM, mode="nearest")
+    usual = ndimage.median_filter(level, size=2 * round(6.0 / FINE_MM) + 1, mode="nearest")
+    floor = max(float(np.percentile(fat, 1.0)), 0.0)
+    return np.asarray((usual - level) / np.maximum(usual - floor, 5.0))
+
+
+def echogenicity(readings: Sequence[Appearance]) -> Measurement:
+    """Ratio of echo amplitude, fascia over fat pad, from levels in dB."""
+    value = np.array([reading.echo_db for reading in readings])
+    middle = float(np.median(value))
+    half = 1.96 * np.hypot(1.0, 1.4826 * np.median(np.abs(value - middle)))
+    low, mid, high = (10 ** (db / 20) for db in (middle - half, middle, middle + half))
+    return Measurement(float(mid), float(low), float(high), "1")
+
+
+def fibrillar_score(readings: Sequence[Appearance]) -> Measurement | None:
+    """Median coherence over frames."""
+    return _robust([reading.coherence for reading in readings], 0.05, "1", 1.0)
+
+
+def fat_pad(readings: Sequence[Appearance]) -> Measurement | None:
+    """Median fat-pad thickness over frames, nominal mm."""
+    return _robust([reading.fat_pad_mm for reading in readings], 0.25, "mm", np.inf)
+
+
+def _robust(values: Sequence[float], floor_sd: float, unit: str, most: float) -> Measurement | None:
+    known = np.array([value for value in values if np.isfinite(value)])
+    if known.size == 0:
+        return None
+    middle = float(np.median(known))
+    half = 1.96 * float(np.hypot(floor_sd, 1.4826 * np.median(np.abs(known - middle))))
+    return Measurement(middle, max(middle - half, 0.0), min(middle + half, most), unit)
+
+
+def discontinuities(readings: Sequence[Appearance]) -> tuple[Discontinuity, ...]:
+    """Find ruptures: columns that lack the band's echo in most frames read.
+
+    A needle, its shadow or its reverberation is never in the same place for long; a rupture is.
+    """
+    shortest = min(len(reading.distance_mm) for reading in readings)
+    lack = np.median([reading.interruption[:shortest] for reading in readings], axis=0)
+    distance = readings[0].distance_mm[:shortest]
+    found = []
+    labels, count = ndimage.label(lack > RUPTURE_LACK_HALF)
+    for label in range(1, count + 1):
+        columns = np.flatnonzero(labels == label)
+        width = len(columns) * FINE_MM
+        deepest = float(lack[columns].max())
+        if deepest < RUPTURE_LACK_MIN or width < RUPTURE_WIDTH_MIN_MM:
+            continue
+        middle = float(distance[columns].mean())
+        if middle < COLUMN_MM or columns[-1] == shortest - 1:
+            continue
+        found.append(Discontinuity(middle, width, float(np.clip(deepest, 0, 1))))
+    return tuple(found)
+
+
+# Tuned on synthetic heels.
+RUPTURE_LACK_MIN = 0.6
+RUPTURE_LACK_HALF = 0.35
+RUPTURE_WIDTH_MIN_MM = 1.2

@@ -1,0 +1,146 @@
+"""From one work picture to the heel in it, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from usguide.fascia.borders import BorderPair, find_borders
+from usguide.fascia.calcaneus import Bone, find_calcaneus
+from usguide.fascia.straighten import COLUMN_MM
+from usguide.fascia.texture import TissueModel
+from usguide.fascia.workspace import Image, Workspace
+from usguide.model import Bools, Floats
+
+JUDGED_MM = 12.0
+"""How much of the band decides whether it is a fascia."""
+EVIDENCE_MIN = 0.45
+CONTRAST_MIN = 0.04
+"""Least drop of level from the band to what lies beneath it, of the picture's range."""
+BAND_LEVEL_MIN = 0.05
+LINE_MAX_MM = 1.5
+"""A band thinner than this is a single bright line seen with both its sides. The thinnest healthy
+fascia reported at the heel is 2 mm (PMC7425221)."""
+FOLLOWED_MM = 4.0
+FOLLOWED_EVIDENCE_MIN = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What grey level counts as 0 and as 1: the floor and the white of one picture."""
+
+    floor: float
+    white: float
+
+    @classmethod
+    def of(cls, picture: Image, tissue: Bools) -> Scale:
+        """Take the 5th and 99th percentile of the echoes."""
+        values = picture[tissue][::3] if tissue.any() else picture[::3, ::3].ravel()
+        floor, white = np.percentile(values, [5.0, 99.0])
+        return cls(float(floor), float(white))
+
+    def levels(self, picture: Image) -> Image:
+        """Normalise a picture."""
+        return np.asarray((picture - self.floor) / (self.white - self.floor), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heel:
+    """A calcaneus and the fascia that leaves it, in work px of the (mirrored) picture."""
+
+    bone: Bone
+    pair: BorderPair
+    tissue: TissueModel
+    scale: Scale
+    evidence: float
+    """Mean border score over the first centimetre, -1 to 1."""
+    contrast: float
+    """Drop of level from the band to what lies beneath it."""
+
+
+def turned(picture: Image, mirrored: bool) -> Image:
+    """Return the picture with the bone's front to the right."""
+    return np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
+
+
+def detect(picture: Image, workspace: Workspace) -> Heel | str:
+    """Find the heel in one smoothed work picture, from scratch."""
+    tissue, pixel_mm = workspace.tissue, workspace.pixel_mm
+    scale = Scale.of(picture, tissue)
+    if scale.white - scale.floor < 1.0:
+        return "the picture is empty"
+    levels = scale.levels(picture)
+    bones = find_calcaneus(levels, tissue, pixel_mm)
+    if isinstance(bones, str):
+        return bones
+    heels: list[Heel] = []
+    reason = "no fascia leaves the bone-like line"
+    for bone in bones:
+        heel = _heel(turned(levels, bone.mirrored), bone, scale, pixel_mm)
+        if isinstance(heel, str):
+            reason = heel
+        else:
+            heels.append(heel)
+    if not heels:
+        return reason
+    return max(heels, key=lambda heel: heel.bone.score + heel.evidence)
+
+
+def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | str:
+    found = find_borders(levels, bone.edge, (bone.x, bone.y), pixel_mm)
+    if found is None:
+        return "no room for a fascia beside the bone-like line"
+    pair, tissue = found
+    judged = (pair.band.distance_mm >= 0.5) & (pair.band.distance_mm <= JUDGED_MM)
+    if np.count_nonzero(judged) * COLUMN_MM < JUDGED_MM / 2:
+        return "no room for a fascia beside the bone-like line"
+    evidence = float((pair.upper_evidence + pair.lower_evidence)[judged].mean() / 2)
+    band_level, below_level = band_levels(levels, pair, pixel_mm)
+    contrast = float(np.median((band_level - below_level)[judged]))
+    if float(np.median(pair.thickness_px[judged])) * pixel_mm < LINE_MAX_MM:
+        return "what leaves the bone-like line is a single line, not a band"
+    if evidence < EVIDENCE_MIN:
+        return "no continuous band leaves the bone-like line"
+    if contrast < CONTRAST_MIN or float(np.median(band_level[judged])) < BAND_LEVEL_MIN:
+        return "what leaves the bone-like line is no brighter than what lies beneath it"
+    return Heel(bone, pair, tissue, scale, evidence, contrast)
+
+
+def band_levels(levels: Image, pair: BorderPair, pixel_mm: float) -> tuple[Floats, Floats]:
+    """Mean level inside the band and in the 2 mm beneath it, per column."""
+    inside = np.stack(
+        [
+            _along(levels, pair, pair.upper_px + share * pair.thickness_px)
+            for share in np.linspace(0.2, 0.8, 7)
+        ]
+    ).mean(axis=0)
+    beneath = np.stack(
+        [
+            _along(levels, pair, pair.lower_px + deeper / pixel_mm)
+            for deeper in np.linspace(0.5, 2.0, 7)
+        ]
+    ).mean(axis=0)
+    return inside, beneath
+
+
+def _along(levels: Image, pair: BorderPair, offset_px: Floats) -> Floats:
+    points = pair.band.points(offset_px).astype(np.float32)
+    values = cv2.remap(
+        levels, points[:, :1], points[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(values[:, 0], dtype=np.float64)
+
+
+def followed_mm(pair: BorderPair) -> float:
+    """Distance from the insertion to which both borders can be followed without a break."""
+    ahead = pair.band.distance_mm >= 0
+    weaker = np.minimum(pair.upper_evidence, pair.lower_evidence)[ahead]
+    width = round(FOLLOWED_MM / COLUMN_MM)
+    if len(weaker) < width:
+        return 0.0
+    running = np.convolve(weaker, np.full(width, 1 / width), mode="valid")
+    lost = np.flatnonzero(running < FOLLOWED_EVIDENCE_MIN)
+    last = lost[0] if lost.size else len(weaker) - 1
+    return float(pair.band.distance_mm[ahead][last])

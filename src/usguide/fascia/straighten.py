@@ -1,0 +1,148 @@
+"""The picture straightened along the band: columns of equal length, rows along the normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from usguide.fascia.workspace import Image
+from usguide.model import Floats
+
+# Lengths in nominal mm.
+REACH_MM = 33.0
+"""How far the band is followed: past the last station, 30 mm."""
+BEHIND_MM = 3.0
+"""How far back over the bone the superficial border is followed, to anchor it."""
+COLUMN_MM = 0.5
+ROW_MM = 0.1
+MIDLINE_SMOOTHING_MM = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """A straightened strip: columns along a centre line, rows along its normal, deep downwards.
+
+    Parameters
+    ----------
+    distance_mm : ndarray of float64, shape (columns,)
+        Nominal arc length from the insertion; negative over the bone.
+    centre, normal : ndarray of float64, shape (columns, 2)
+        Points in work px and unit vectors pointing deep.
+    """
+
+    distance_mm: Floats
+    centre: Floats
+    normal: Floats
+
+    def points(self, offset_px: Floats) -> Floats:
+        """Work points at an offset (px, positive deep) from the centre line, per column."""
+        return np.asarray(self.centre + offset_px[:, None] * self.normal)
+
+    def offsets_of(self, points: Floats) -> Floats:
+        """Return where a curve, shape (n, 2), crosses each column's normal, px from the centre."""
+        tangent = np.stack([self.normal[:, 1], -self.normal[:, 0]], axis=1)
+        away = points[None] - self.centre[:, None]
+        along = np.einsum("cnk,ck->cn", away, tangent)
+        across = np.einsum("cnk,ck->cn", away, self.normal)
+        return np.array([np.interp(0.0, a, b) for a, b in zip(along, across, strict=True)])
+
+    def sample(self, image: Image, offsets_px: Floats) -> Image:
+        """Bilinear samples, shape (offsets, columns); the picture's rim is repeated beyond it."""
+        points = self.centre[None] + offsets_px[:, None, None] * self.normal[None]
+        return np.asarray(
+            cv2.remap(
+                image,
+                points[..., 0].astype(np.float32),
+                points[..., 1].astype(np.float32),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )
+
+    def moved(self, shift: tuple[float, float]) -> Band:
+        """Return the same band, its centre line moved by (x, y) work px."""
+        return replace(self, centre=self.centre + np.asarray(shift))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strip:
+    """A straightened piece of the picture: levels, and where they were taken.
+
+    Parameters
+    ----------
+    band : Band
+        Its columns.
+    rows_px : ndarray of float64, shape (rows,)
+        Offset of each row from the centre line, work px; ``ROW_MM`` apart.
+    levels : ndarray of float32, shape (rows, columns)
+        Normalised grey levels.
+    """
+
+    band: Band
+    rows_px: Floats
+    levels: Image
+
+    @classmethod
+    def cut(cls, levels: Image, band: Band, rows_mm: tuple[float, float], pixel_mm: float) -> Strip:
+        """Sample a picture along a band, between two offsets."""
+        rows_px = np.arange(rows_mm[0], rows_mm[1] + ROW_MM / 2, ROW_MM) / pixel_mm
+        return cls(band, rows_px, band.sample(levels, rows_px))
+
+
+def upright_band(edge: tuple[float, float], columns: int, pixel_mm: float) -> Band:
+    """Return columns of the picture itself, from behind the bone's edge to the far side."""
+    distance = np.arange(-BEHIND_MM, REACH_MM + COLUMN_MM / 2, COLUMN_MM)
+    x = edge[0] + distance / pixel_mm
+    inside = (x >= 0) & (x <= columns - 1)
+    x, distance = x[inside], distance[inside]
+    centre = np.stack([x, np.full(len(x), edge[1])], axis=1)
+    return Band(distance, centre, np.tile([0.0, 1.0], (len(x), 1)))
+
+
+def straightened(band: Band, middle_px: Floats, edge: tuple[float, float], pixel_mm: float) -> Band:
+    """Lay a new band along a curve on an old one, smoothed.
+
+    Distances are counted from the foot of the perpendicular from the bone's front edge.
+    """
+    middle = band.points(middle_px)
+    # Smoothed about the chord, so that the ends of a sloping band are not flattened.
+    chord = np.linspace(middle[0], middle[-1], len(middle))
+    smooth = chord + ndimage.gaussian_filter1d(
+        middle - chord, MIDLINE_SMOOTHING_MM / COLUMN_MM, axis=0, mode="nearest"
+    )
+    steps = np.hypot(*np.diff(smooth, axis=0).T)
+    arc = np.concatenate([[0.0], np.cumsum(steps)]) * pixel_mm
+    along = np.gradient(smooth, axis=0)
+    ahead = ((smooth - np.asarray(edge)) * along).sum(axis=1)
+    nearest = int(np.argmin(np.abs(ahead)))
+    origin = arc[nearest] - ahead[nearest] / max(np.hypot(*along[nearest]), 1e-9) * pixel_mm
+    distance = np.arange(
+        np.ceil((arc[0] - origin) / COLUMN_MM) * COLUMN_MM, arc[-1] - origin + 1e-9, COLUMN_MM
+    )
+    centre = np.stack(
+        [np.interp(distance + origin, arc, smooth[:, axis]) for axis in (0, 1)], axis=1
+    )
+    tangent = np.gradient(centre, axis=0)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
+    return Band(distance, centre, np.stack([-tangent[:, 1], tangent[:, 0]], axis=1))
+
+
+def smoothed_along(strip: Image, sigma_mm: float) -> Image:
+    """Average a strip along its columns, with a Gaussian."""
+    blurred = cv2.GaussianBlur(
+        strip, (0, 0), sigmaX=sigma_mm / COLUMN_MM, sigmaY=1e-6, borderType=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(blurred)
+
+
+def held_to_bone(band: Band, bone: tuple[Floats, Floats]) -> Floats:
+    """Offset of the bone's surface from the band's centre line, NaN in front of its edge."""
+    offset = np.full(len(band.distance_mm), np.nan)
+    x, y = bone
+    behind = (band.distance_mm <= COLUMN_MM / 2) & (band.centre[:, 0] >= x[0])
+    height = np.interp(band.centre[behind, 0], x, y) - band.centre[behind, 1]
+    offset[behind] = height * band.normal[behind, 1]
+    return offset

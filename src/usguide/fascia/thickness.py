@@ -1,0 +1,142 @@
+"""Thickness along the band: from the borders in each frame to one profile with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.fascia.borders import BorderPair
+from usguide.model import FasciaCategory, Floats, Measurement, Station, Thickness
+
+STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
+
+CUTOFF_MM = 4.0
+"""A fascia thicker than this is thickened: sensitivity 96 %, specificity 100 % (PMC7425221)."""
+
+PROFILE_MM: Floats = np.arange(0.0, 30.5, 0.5)
+"""Nominal distances from the insertion at which every frame's thickness is kept."""
+
+INTERVAL = 1.96
+"""Half-width of a 95 % interval in standard deviations."""
+
+SHARPNESS_SHARE = 0.35
+"""Standard deviation of a border's error, per spread of its score profile. Tuned on synthetic
+heels, so that 95 % intervals cover 90-99 %."""
+
+EFFECTIVE_FRAMES_MAX = 5
+"""Speckle repeats from frame to frame: more frames than this add no independent evidence."""
+
+PIXELATION_PX = 0.5
+"""Caliper error of one end from the size of a pixel (doi 10.1016/S0301-5629(00)00249-0)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameProfile:
+    """Thickness in one frame on ``PROFILE_MM``, nominal mm; NaN where the band is lost."""
+
+    thickness: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    """Spread of both borders' score profiles, nominal mm."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """The clip's thickness on ``PROFILE_MM``, nominal mm, with its standard deviation."""
+
+    thickness: Floats
+    sd: Floats
+
+
+def frame_profile(pair: BorderPair, reach_mm: float, pixel_mm: float) -> FrameProfile:
+    """Read a pair of borders at the distances of ``PROFILE_MM``, up to ``reach_mm``."""
+    distance = pair.band.distance_mm
+    thickness = np.interp(PROFILE_MM, distance, pair.thickness_px) * pixel_mm
+    spread = np.interp(PROFILE_MM, distance, np.hypot(pair.upper_sd_px, pair.lower_sd_px))
+    lost = (min(reach_mm, distance[-1]) < PROFILE_MM) | (distance[0] > PROFILE_MM)
+    thickness[lost] = np.nan
+    return FrameProfile(thickness.astype(np.float32), (spread * pixel_mm).astype(np.float32))
+
+
+def combine(frames: Sequence[FrameProfile], pixel_nominal_mm: float) -> Profile:
+    """Combine frames robustly: the median, and how far one more clip might be from it.
+
+    The variance of a station is that of its borders' placement (their score profiles), that
+    between frames over the number of frames that can count as independent, and pixelation.
+
+    Parameters
+    ----------
+    frames : sequence of FrameProfile
+        At least one.
+    pixel_nominal_mm : float
+        Size of a source pixel across the band, nominal mm.
+    """
+    thickness = np.stack([frame.thickness for frame in frames]).astype(np.float64)
+    spread = np.stack([frame.spread for frame in frames]).astype(np.float64)
+    known = np.isfinite(thickness)
+    count = known.sum(axis=0)
+    enough = count >= max(1, 0.5 * len(frames))
+    value = np.full(thickness.shape[1], np.nan)
+    sd = value.copy()
+    for at in np.flatnonzero(enough):
+        column = thickness[known[:, at], at]
+        value[at] = np.median(column)
+        between = 1.4826 * float(np.median(np.abs(column - value[at])))
+        placement = SHARPNESS_SHARE * float(np.median(spread[known[:, at], at]))
+        independent = min(len(column), EFFECTIVE_FRAMES_MAX)
+        sd[at] = np.sqrt(
+            placement**2 + between**2 / independent + 2 * (PIXELATION_PX * pixel_nominal_mm) ** 2
+        )
+    return Profile(value, sd)
+
+
+def summary(profile: Profile, unit: str, scale: float = 1.0, *, stations: bool = True) -> Thickness:
+    """Report a profile at the insertion, at its maximum and at the stations.
+
+    Parameters
+    ----------
+    profile : Profile
+        In nominal mm.
+    unit : str
+        Unit to report.
+    scale : float
+        ``unit`` per nominal mm, across the band.
+    stations : bool
+        Whether distances are true millimetres, so that stations can be named.
+    """
+
+    def at(index: int) -> Measurement | None:
+        value, half = float(profile.thickness[index]), INTERVAL * float(profile.sd[index])
+        if not np.isfinite(value + half):
+            return None
+        return Measurement(value, max(value - half, 0.0), value + half, "mm").scaled(scale, unit)
+
+    if not np.isfinite(profile.thickness).any():
+        return Thickness()
+    thickest = int(np.nanargmax(profile.thickness))
+    found = [(mm, at(int(np.searchsorted(PROFILE_MM, mm)))) for mm in STATIONS_MM]
+    return Thickness(
+        insertion=at(0),
+        maximum=at(thickest),
+        maximum_distance=float(PROFILE_MM[thickest]) * scale,
+        stations=tuple(Station(mm, m) for mm, m in found if m is not None) if stations else (),
+    )
+
+
+def category(maximum: Measurement | None) -> FasciaCategory:
+    """Read the maximal thickness against the cut-off.
+
+    Parameters
+    ----------
+    maximum : Measurement or None
+        In mm.
+    """
+    if maximum is None or maximum.high - maximum.low > CUTOFF_MM:
+        return FasciaCategory.INDETERMINATE
+    if maximum.low > CUTOFF_MM:
+        return FasciaCategory.THICKENED
+    if maximum.high > CUTOFF_MM:
+        return FasciaCategory.BORDERLINE
+    return FasciaCategory.NORMAL
