@@ -1,0 +1,197 @@
+"""The needle: where its tip was in every frame, and what it did."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from usguide.model import (
+    FasciaResult,
+    Floats,
+    Frame,
+    Header,
+    NeedlePlane,
+    NeedleTrack,
+    Status,
+)
+from usguide.needle.candidates import CANDIDATE, Candidates, Float32, Workspace, search
+from usguide.needle.drift import Drift
+from usguide.needle.evidence import Pool, log_odds
+from usguide.needle.passes import distance_to_fascia, find_passes
+from usguide.needle.shaft import Glance, examine
+from usguide.needle.track import Path, likeliest, smooth_path
+
+SMALLEST_SIDE_PX = 24
+"""A region with a shorter side has no room for a shaft and its flanks."""
+NOMINAL_FPS = 30.0
+"""Rate at which the needle's kinematics are stated; real times are converted to it."""
+VISIBLE = 0.5
+"""The tip is claimed where it is more likely than not within 3 mm."""
+
+
+class NeedleStage:
+    """Collects a few candidates per frame and decides over the whole clip.
+
+    Parameters
+    ----------
+    header : Header
+        The clip.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._usable = min(header.region.width, header.region.height) >= SMALLEST_SIDE_PX
+        self._workspace = Workspace(header.tissue)
+        self._drift = Drift(self._workspace.tissue)
+        self._frames: list[int] = []
+        self._candidates: list[Candidates] = []
+        self._slides: list[Floats] = []
+        rows, columns = self._workspace.tissue.shape
+        self._sum = np.zeros((rows, columns), np.float64)
+        self._squares = np.zeros((rows, columns), np.float64)
+
+    def observe(self, index: int, frame: Frame) -> None:
+        """Look at one distinct frame, in order.
+
+        Parameters
+        ----------
+        index : int
+            Its place in the recording.
+        frame : ndarray of uint8, shape (region.height, region.width)
+            The region.
+        """
+        if not self._usable:
+            return
+        glance = Glance.at(frame, self._workspace)
+        slide = self._drift.follow(glance.small)
+        self._remember(glance.small, slide)
+        found = [
+            examine(glance, segment, self._workspace)
+            for segment in search(glance.small, self._workspace)
+        ]
+        self._frames.append(index)
+        self._slides.append(slide)
+        self._candidates.append(np.concatenate([np.zeros(0, CANDIDATE), *found]))
+
+    def _remember(self, small: Float32, slide: Floats) -> None:
+        """Add a frame to the running mean and deviation of the picture, its slide taken out."""
+        shift = np.array([[1.0, 0.0, -slide[0]], [0.0, 1.0, -slide[1]]])
+        still = cv2.warpAffine(
+            small, shift, small.shape[::-1], borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float64)
+        self._sum += still
+        self._squares += still * still
+
+    def conclude(self, fascia: FasciaResult) -> NeedleTrack:
+        """Decide where the needle was in every frame, and what it did.
+
+        Parameters
+        ----------
+        fascia : FasciaResult
+            What the fascia stage found, for distances to its borders.
+        """
+        header = self._header
+        if not self._usable:
+            return none_found(
+                f"the picture is only {header.region.width} x {header.region.height} px: "
+                "too small to show a needle"
+            )
+        count = len(self._frames)
+        if count == 0:
+            return none_found("no frame could be looked at")
+        pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
+        if len(pool.frame) == 0:
+            return none_found("no frame shows a straight bright line that ends inside the picture")
+        mean = self._sum / count
+        deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0)).astype(np.float32)
+        path = likeliest(pool, log_odds(pool, deviation, count), self._numbers())
+        if path is None:
+            return none_found(
+                "bright lines are in view, but none looks and moves as a needle does"
+                if count > 1
+                else "bright lines are in view, but none is surely a needle in a single frame"
+            )
+        return self._describe(pool, path, fascia)
+
+    def _numbers(self) -> Floats:
+        """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""
+        frames = np.array(self._frames)
+        if self._header.timing.time_s is not None:
+            times = self._header.timing.time_s[frames] * NOMINAL_FPS
+            return np.asarray(times, dtype=np.float64)
+        return np.asarray(self._header.frame_numbers[frames], dtype=np.float64)
+
+    def _describe(self, pool: Pool, path: Path, fascia: FasciaResult) -> NeedleTrack:
+        header = self._header
+        origin = header.region.origin_px
+        calibration = header.calibration
+        claimed = np.flatnonzero(path.confidence >= VISIBLE)
+        frames = np.array(self._frames)
+        confidence = np.zeros(header.frames)
+        confidence[frames] = path.confidence
+        if not len(claimed):
+            return none_found("a needle may be in view, but nowhere surely enough to point to it")
+        shaft = smooth_path(
+            pool.records[path.chosen[claimed]],
+            claimed,
+            self._numbers()[claimed],
+            self._workspace.scale,
+        )
+        rows = frames[claimed]
+        tip = np.full((header.frames, 2), np.nan)
+        tail, angle = tip.copy(), np.full(header.frames, np.nan)
+        depth = angle.copy()
+        tip[rows] = shaft.tip + origin
+        tail[rows] = shaft.tail + origin
+        angle[rows] = undirected_deg(shaft.along)
+        into = np.array(
+            [
+                self._workspace.way_in(point, along)[0] * self._workspace.scale
+                for point, along in zip(shaft.tip, shaft.along, strict=True)
+            ]
+        )
+        depth[rows] = into
+        depth_mm = None
+        if calibration.spacing_mm is not None:
+            depth_mm = np.full(header.frames, np.nan)
+            depth_mm[rows] = into * calibration.length_mm(shaft.along)
+        relation = distance_to_fascia(tip, fascia, calibration)
+        visible = np.isfinite(tip[:, 0])
+        passes = find_passes(
+            depth,
+            depth_mm,
+            None if relation is None else relation[1],
+            header.timing,
+            float(np.hypot(header.region.width, header.region.height)),
+        )
+        share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
+        return NeedleTrack(
+            Status.MEASURED,
+            f"an in-plane needle, {share}"
+            if path.moved
+            else f"a line like an in-plane needle that does not move along itself, {share}",
+            NeedlePlane.IN,
+            tip_px=tip,
+            tail_px=tail,
+            tip_visible=visible,
+            tip_confidence=confidence,
+            shaft_angle_deg=angle,
+            insertion_depth_px=depth,
+            insertion_depth_mm=depth_mm,
+            tip_to_fascia_mm=None if relation is None else relation[0],
+            passes=passes,
+            closest_to_fascia_mm=None
+            if relation is None
+            else float(np.nanmin(np.abs(relation[0]))),
+        )
+
+
+def none_found(reason: str) -> NeedleTrack:
+    """Return the result of a clip in which no needle is claimed."""
+    return NeedleTrack(Status.NONE_FOUND, reason)
+
+
+def undirected_deg(along: Floats) -> Floats:
+    """Angle of undirected lines of direction (n, 2), image axes, in (-90, 90] degrees."""
+    degrees = np.degrees(np.arctan2(along[:, 1], along[:, 0]))
+    return np.asarray(90.0 - (90.0 - degrees) % 180.0)

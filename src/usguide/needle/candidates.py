@@ -1,0 +1,250 @@
+"""Where a needle could be in one frame: bright straight segments that end inside the picture."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.kernels.lines import distinct_segments, segments_at_all_angles
+from usguide.model import Bools, Floats, Frame
+
+Float32 = NDArray[np.float32]
+Candidates = NDArray[np.void]
+
+CANDIDATE = np.dtype(
+    [
+        ("tip_x", np.float32),
+        ("tip_y", np.float32),
+        ("tail_x", np.float32),
+        ("tail_y", np.float32),
+        ("score", np.float32),  # sum of the clipped, normalised ridge along the shaft
+        ("contrast", np.float32),  # shaft against its two flanks, in units of speckle noise
+        ("near", np.float32),  # the same over the last 8 working px of the shaft
+        ("step", np.float32),  # drop of the profile at the tip, in units of speckle noise
+        ("beyond", np.float32),  # contrast that goes on past the tip, in units of speckle noise
+        ("echo", np.float32),  # brightness at the tip: quantile among the frame's tissue
+        ("margin", np.float32),  # from the tip to the edge of the tissue, working px
+        ("gap", np.float32),  # from the tail to the edge of the tissue, working px
+        ("entry", np.float32),  # depth at which the line enters the tissue, 0 to 1
+    ]
+)
+"""One candidate; positions in region px, tip the deeper end."""
+
+WORKING_SIDE_PX = 200.0
+"""Geometric mean side of the image that is searched: a shaft of a hundredth of the picture is two
+pixels wide there, which is what the finest scale looks for."""
+SIGMA_PX = 1.4
+"""Gaussian sigma of the ridge filter at each level of the pyramid, px of that level."""
+LEVELS = 2
+"""Thin shafts at the working size; at half of it the blurred ones of convex images."""
+ANGLES_RAD = np.radians(np.concatenate([np.arange(-84.0, -5.5, 3.0), np.arange(6.0, 84.5, 3.0)]))
+"""3 degrees off loses one working px over 40, the length of a short shaft. Within 4 degrees of
+horizontal a line is taken for an interface: no needle reaches depth along it."""
+BIAS = 0.7
+CLIP = (-1.5, 3.0)
+"""In local deviations. A shaft may have gaps of a few px but its response is above the bias on
+average, and no bright spot counts for more than a piece of shaft. Tuned on needle_convex_01, 05,
+07, needle_block and needle_steep."""
+CANDIDATES = 12
+LEAST_SCORE = 8.0
+"""Sum below which a segment is not looked at: lines of pure speckle reach about 15."""
+MOST_SEGMENTS = 20000
+SHORTEST_PX = 10.0
+"""Shortest shaft that is looked for, working px (a twentieth of the picture)."""
+
+
+class Workspace:
+    """What every frame of a clip shares: the working size, masks and pyramid.
+
+    Parameters
+    ----------
+    tissue : ndarray of bool, shape (rows, columns)
+        Where the region shows echoes.
+    """
+
+    def __init__(self, tissue: Bools) -> None:
+        height, width = tissue.shape
+        self.scale = max(1.0, math.sqrt(height * width) / WORKING_SIDE_PX)
+        self.size = max(1, round(width / self.scale)), max(1, round(height / self.scale))
+        mask = cv2.resize(tissue.astype(np.float32), self.size, interpolation=cv2.INTER_AREA)
+        self.tissue: Bools = mask > 0.5
+        padded = np.pad(self.tissue.astype(np.uint8), 1)
+        self.edge_distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        inner = self.inside(self.tissue)
+        self.levels = [inner]
+        for _ in range(LEVELS - 1):
+            inner = self.inside(halve(inner.astype(np.float32)) > 0.5)
+            self.levels.append(inner)
+        rows = np.flatnonzero(self.tissue.any(axis=1))
+        self.top = float(rows[0]) if len(rows) else 0.0
+        self.depth = float(max(1, rows[-1] - rows[0])) if len(rows) else 1.0
+
+    @staticmethod
+    def inside(mask: Bools) -> Bools:
+        """Leave a rim of two sigma at fan edges and graphics, where a ridge filter sees edges."""
+        rim = round(2 * SIGMA_PX)
+        kernel = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
+        eroded = cv2.erode(mask.astype(np.uint8), kernel, borderValue=1)
+        return np.asarray(eroded > 0)
+
+    def reduce(self, frame: Frame) -> Float32:
+        """Shrink a frame to the working size by area averaging."""
+        return cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+    def to_region(self, points: Floats) -> Floats:
+        """Working px to region px: pixel centres at integers in both."""
+        return (points + 0.5) * self.scale - 0.5
+
+    def to_working(self, points: Floats) -> Floats:
+        """Region px to working px."""
+        return (points + 0.5) / self.scale - 0.5
+
+    def distance_to_edge(self, point: Floats) -> float:
+        """Distance in working px from a point in region px to where the tissue ends."""
+        height, width = self.tissue.shape
+        x, y = self.to_working(point)
+        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+            return 0.0
+        return float(self.edge_distance[round(y), round(x)])
+
+    def way_in(self, tail: Floats, along: Floats) -> tuple[float, float]:
+        """Follow a shaft back from its tail to where its line enters the tissue.
+
+        Parameters
+        ----------
+        tail : ndarray, shape (2,)
+            Region px.
+        along : ndarray, shape (2,)
+            Unit vector towards the tip.
+
+        Returns
+        -------
+        gap : float
+            Distance from the tail, working px.
+        entry : float
+            Depth of the entry, 0 at the top of the tissue and 1 at its bottom.
+        """
+        height, width = self.tissue.shape
+        start = self.to_working(tail)
+        steps = np.arange(0.0, math.hypot(height, width), 1.0)
+        x = np.rint(start[0] - steps * along[0]).astype(np.intp)
+        y = np.rint(start[1] - steps * along[1]).astype(np.intp)
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        inside[inside] = self.tissue[y[inside], x[inside]]
+        last = int(np.argmin(inside))  # the first sample outside
+        depth = (start[1] - max(0, last - 1) * along[1] - self.top) / self.depth
+        return float(last), float(np.clip(depth, 0.0, 1.0))
+
+
+def halve(image: Float32) -> Float32:
+    """Shrink by two, averaging."""
+    height, width = image.shape
+    size = max(1, width // 2), max(1, height // 2)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def hessian(image: Float32) -> Float32:
+    """Ixx, Ixy and Iyy of the image smoothed by ``SIGMA_PX``; shape (3, rows, columns)."""
+    smooth = cv2.GaussianBlur(image, (0, 0), SIGMA_PX, borderType=cv2.BORDER_REFLECT)
+    orders = ((2, 0), (1, 1), (0, 2))
+    return np.stack([cv2.Sobel(smooth, cv2.CV_32F, x, y, ksize=3, scale=0.25) for x, y in orders])
+
+
+def normalising_gain(derivatives: Float32, mask: Bools) -> Float32:
+    """One over the local deviation of the directional ridge, 0 outside the mask.
+
+    The mean square over all directions of ``nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy`` is
+    ``3/8 (Ixx^2 + Iyy^2) + 1/4 Ixx Iyy + 1/2 Ixy^2``; it is averaged over a fifth of the picture,
+    with the strongest responses capped so that a bright bone does not hide a faint shaft near it.
+    """
+    xx, xy, yy = derivatives
+    weight = mask.astype(np.float32)
+    total = float(weight.sum())
+    if total == 0:
+        return np.zeros(weight.shape, np.float32)
+    energy = 0.375 * (xx * xx + yy * yy) + 0.25 * xx * yy + 0.5 * xy * xy
+    overall = float((energy * weight).sum()) / total
+    window = 2 * (max(weight.shape) // 10) + 1
+    near = cv2.blur(np.minimum(energy, 9 * overall) * weight, (window, window))
+    near /= np.maximum(cv2.blur(weight, (window, window)), 1e-3)
+    quantisation = 0.01  # square of a tenth of a grey level: keeps flat pictures silent
+    gain = 1 / np.sqrt(0.7 * near + 0.3 * overall + quantisation)
+    return np.asarray(np.where(mask, gain, 0), np.float32)
+
+
+def line_segments(image: Float32, mask: Bools) -> Floats:
+    """Find the best segment of every straight line through one pyramid level.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 6)
+        Score, angle in radians, and (x, y) of the shallow and of the deep end, px of the level.
+    """
+    derivatives = hessian(image)
+    gain = normalising_gain(derivatives, mask)
+    found = np.empty((MOST_SEGMENTS, 6))
+    count = segments_at_all_angles(
+        derivatives,
+        gain,
+        np.ascontiguousarray(derivatives.transpose(0, 2, 1)),
+        np.ascontiguousarray(gain.T),
+        ANGLES_RAD,
+        BIAS,
+        *CLIP,
+        LEAST_SCORE,
+        found,
+    )
+    return found[:count]
+
+
+def plausibility(segments: Floats, workspace: Workspace) -> Floats:
+    """Score of each segment as a shaft, from where it lies alone.
+
+    Fibres and interfaces fill a picture with long bright lines. What a needle's line does more
+    often than theirs: it is oblique, and comes in from above the middle, close to where the line
+    meets the edge of the tissue.
+    """
+    out = np.log(segments[:, 0])
+    for k, (_, angle, x0, y0, x1, y1) in enumerate(segments):
+        length = max(math.hypot(x1 - x0, y1 - y0), 1e-6)
+        along = np.array([(x1 - x0) / length, (y1 - y0) / length])
+        gap, entry = workspace.way_in(workspace.to_region(np.array([x0, y0])), along)
+        out[k] -= (
+            max(0.0, 1 - abs(math.degrees(angle)) / 12)
+            + 2 * max(0.0, entry - 0.5)
+            + min(gap / WORKING_SIDE_PX, 0.25) / 0.25
+        )
+    return out
+
+
+def search(small: Float32, workspace: Workspace) -> Floats:
+    """Find the distinct segments of a reduced frame over all pyramid levels.
+
+    Returns
+    -------
+    ndarray of float64, shape (at most ``CANDIDATES``, 6)
+        Score, angle in radians, and (x, y) of the shallow and of the deep end, working px; the
+        most plausible first.
+    """
+    image = small
+    found = []
+    for mask in workspace.levels:
+        level = line_segments(image, mask)
+        height, width = image.shape
+        factor = np.array([small.shape[1] / width, small.shape[0] / height])
+        level[:, 0] *= math.sqrt(factor[0])  # fewer samples but less noise in each
+        level[:, 2:] = (level[:, 2:] + 0.5) * np.tile(factor, 2) - 0.5
+        found.append(level)
+        image = halve(image)
+    segments = np.concatenate(found)
+    lengths = np.hypot(segments[:, 4] - segments[:, 2], segments[:, 5] - segments[:, 3])
+    segments = segments[lengths >= SHORTEST_PX]
+    segments = np.ascontiguousarray(segments[np.argsort(-segments[:, 0], kind="stable")])
+    kept = np.empty(3 * CANDIDATES, np.int64)
+    count = distinct_segments(segments, math.radians(10.0), 5.0, 0.4, kept)
+    segments = segments[kept[:count]]
+    order = np.argsort(-plausibility(segments, workspace), kind="stable")[:CANDIDATES]
+    return segments[order]

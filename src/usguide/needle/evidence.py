@@ -1,0 +1,292 @@
+"""How much each candidate looks and behaves like a needle, over the whole clip.
+
+A needle enters the picture, ends inside it and moves along itself; interfaces (bone, fascia,
+aponeuroses, reverberation bands, the bottom of a tank) span the picture or stay where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Floats
+from usguide.needle.candidates import WORKING_SIDE_PX, Candidates, Float32, Workspace
+
+LEAST_FRAMES = 4
+"""Fewer frames say nothing of what a line does over time."""
+SELDOM = 0.05
+"""Share of the clip below which finding a line again counts for little."""
+REFERENCES = 64
+"""Frames, spread over the clip, that every candidate is compared with."""
+SAME_TURN_DEG = 5.0
+SAME_OFFSET_PX = 4.0
+"""Lines closer than this at the tip, and as parallel, are taken for one (working px)."""
+SAME_TIP_PX = 3.0
+"""A tip that is again within this distance has not moved (working px)."""
+MOVED_TIP_PX = 5.0
+"""A tip at least this far along the same line has (working px)."""
+
+# --- weights ---
+APPEARANCE = {
+    "bias": -12.77,
+    "score": 2.23,
+    "mean": -0.42,
+    "contrast": 0.00,
+    "step": 0.29,
+    "fade": -0.92,
+    "leak": -1.75,
+    "echo": 12.00,
+    "edge": -6.04,
+    "gap": -10.00,
+    "entry": -3.58,
+    "deep": -20.00,
+    "flat": -3.00,
+    "length": 0.00,
+    "upright": -2.00,
+}
+"""Weights of a conditional logit model: in every frame, at most one candidate is the needle.
+Fitted with the sign and size of each bounded on needle_convex_01, 05, 07, needle_block,
+needle_steep, thickness_range_of_motion, muscle_isokinetic030 and synthetic scenes (needling 1-8,
+heel 1-3), every clip with the same weight."""
+FULL = {
+    "bias": -16.53,
+    "score": 1.10,
+    "mean": -0.34,
+    "contrast": 0.00,
+    "step": 0.36,
+    "fade": -2.67,
+    "leak": -3.00,
+    "echo": 12.00,
+    "edge": -6.76,
+    "gap": -7.48,
+    "entry": -2.99,
+    "deep": -19.49,
+    "flat": -3.00,
+    "length": 0.00,
+    "upright": -2.00,
+    "before": 2.82,
+    "after": 0.25,
+    "slid": 1.54,
+    "still": -0.00,
+}
+"""The same with what the line does over time."""
+# --- end of weights ---
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """All candidates of a clip in working px, ordered by frame, the picture's slide taken out.
+
+    Parameters
+    ----------
+    frame : ndarray of int64, shape (n,)
+        Position of the frame among those observed.
+    records : structured array of ``CANDIDATE``, shape (n,)
+        As stored.
+    tip, tail, along : ndarray of float64, shape (n, 2)
+        Working px; ``along`` is the unit vector from tail to tip.
+    """
+
+    frame: NDArray[np.int64]
+    records: Candidates
+    tip: Floats
+    tail: Floats
+    along: Floats
+
+    @classmethod
+    def of(cls, frames: list[Candidates], drift: Floats, workspace: Workspace) -> Pool:
+        """Gather the candidates of every observed frame.
+
+        Parameters
+        ----------
+        frames : list of structured arrays
+            Candidates of each frame, region px.
+        drift : ndarray, shape (len(frames), 2)
+            Slide of the picture since the first frame, working px.
+        workspace : Workspace
+            Sizes and masks of the clip.
+        """
+        records = np.concatenate(frames)
+        frame = np.repeat(np.arange(len(frames)), [len(f) for f in frames])
+        tip = workspace.to_working(
+            np.column_stack([records["tip_x"], records["tip_y"]]).astype(np.float64)
+        )
+        tail = workspace.to_working(
+            np.column_stack([records["tail_x"], records["tail_y"]]).astype(np.float64)
+        )
+        tip -= drift[frame]
+        tail -= drift[frame]
+        along = tip - tail
+        along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
+        return cls(frame, records, tip, tail, along)
+
+    @property
+    def length(self) -> Floats:
+        """Length of each shaft, working px."""
+        return np.asarray(np.linalg.norm(self.tip - self.tail, axis=1))
+
+    @property
+    def inclination_deg(self) -> Floats:
+        """Angle of each shaft from the horizontal, 0 to 90."""
+        return np.degrees(np.arctan2(np.abs(self.along[:, 1]), np.abs(self.along[:, 0])))
+
+
+def mean_along(image: Float32, origin: Floats, along: Floats, span: tuple[float, float]) -> Floats:
+    """Mean of an image on lines from ``span[0]`` to ``span[1]`` px beyond each origin; (n,)."""
+    steps = np.arange(*span)
+    points = origin[:, None, :] + steps[None, :, None] * along[:, None, :]
+    points = points.astype(np.float32)
+    values = cv2.remap(
+        image,
+        np.ascontiguousarray(points[..., 0]),
+        np.ascontiguousarray(points[..., 1]),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(values.mean(axis=1), np.float64)
+
+
+def change_on_the_line(deviation: Float32, pool: Pool) -> Floats:
+    """Log ratio of the change over time on the shaft near its tip to that on its flanks.
+
+    Parameters
+    ----------
+    deviation : ndarray of float32
+        Standard deviation over time of every working px, grey levels.
+    pool : Pool
+        The candidates.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        Just before the tip, and just beyond it: a needle that went further at another time.
+    """
+    smooth = np.asarray(cv2.GaussianBlur(deviation, (0, 0), 1.0), np.float32)
+    across = np.column_stack([-pool.along[:, 1], pool.along[:, 0]])
+    out = np.empty((len(pool.frame), 2))
+    for column, span in enumerate(((-12.0, 0.0), (0.0, 10.0))):
+        core = np.zeros(len(out))
+        flank = np.zeros(len(out))
+        for d in (-0.8, 0.0, 0.8):
+            core += mean_along(smooth, pool.tip + d * across, pool.along, span) / 3
+        for d in (-6.0, -4.0, 4.0, 6.0):
+            flank += mean_along(smooth, pool.tip + d * across, pool.along, span) / 4
+        out[:, column] = np.log((core + 1.0) / (flank + 1.0))
+    return out
+
+
+def recurrence(pool: Pool, quality: Floats, frames: int) -> tuple[Floats, Floats]:
+    """Share of the clip in which a line is there again, with its tip in place or moved along it.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    quality : ndarray, shape (n,)
+        How much each looks like a needle, 0 to 1.
+    frames : int
+        Number of observed frames.
+
+    Returns
+    -------
+    still, slid : ndarray of float64, shape (n,)
+        0 to 1; both 0 where there is nothing to compare with.
+    """
+    chosen = np.unique(np.linspace(0, frames - 1, min(frames, REFERENCES)).astype(np.int64))
+    still = np.zeros(len(pool.frame))
+    slid = np.zeros(len(pool.frame))
+    others = np.full(len(pool.frame), 1e-9)
+    turn = math.cos(math.radians(SAME_TURN_DEG))
+    for reference in chosen:
+        b = np.flatnonzero(pool.frame == reference)
+        a = np.flatnonzero(pool.frame != reference)
+        others[a] += 1
+        if not len(b):
+            continue
+        parallel = np.abs(pool.along[a] @ pool.along[b].T) > turn
+        delta = pool.tip[b][None] - pool.tip[a][:, None]
+        forward = np.einsum("abk,ak->ab", delta, pool.along[a])
+        sideways = np.abs(
+            delta[..., 1] * pool.along[a][:, None, 0] - delta[..., 0] * pool.along[a][:, None, 1]
+        )
+        line = parallel & (sideways < SAME_OFFSET_PX)
+        same = line & (np.abs(forward) < SAME_TIP_PX)
+        moved = line & (np.abs(forward) > MOVED_TIP_PX)
+        still[a] += np.where(same, quality[b][None], 0.0).max(axis=1)
+        slid[a] += np.where(moved, quality[b][None], 0.0).max(axis=1)
+    return still / others, slid / others
+
+
+def appearance(pool: Pool) -> dict[str, Floats]:
+    """Describe each candidate as one frame shows it: named features, each of shape (n,)."""
+    records = pool.records
+    field = {name: records[name].astype(np.float64) for name in records.dtype.names or ()}
+    inclination = pool.inclination_deg
+    near = field["near"]
+    return {
+        "score": np.log(field["score"] / 60.0),
+        "mean": field["score"] / np.maximum(pool.length, 1.0),
+        "contrast": np.clip(field["contrast"], 0, 6),
+        "step": np.clip(field["step"], -1, 8),
+        "fade": np.clip(0.7 - near / np.maximum(field["contrast"], 1.0), 0.0, 0.7),
+        "leak": np.clip(field["beyond"] / np.maximum(near, 1.0), -0.5, 1.0),
+        "echo": field["echo"],
+        "edge": (field["margin"] < 5).astype(np.float64),
+        "gap": np.clip(field["gap"] / WORKING_SIDE_PX, 0, 0.25),
+        "entry": field["entry"],
+        "deep": np.clip(field["entry"] - 0.5, 0, 0.5),
+        "flat": np.clip((12 - inclination) / 12, 0, 1),
+        "length": np.minimum(pool.length / WORKING_SIDE_PX, 1),
+        "upright": (inclination > 60).astype(np.float64),
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Odds:
+    """Log odds of every candidate against 'no needle to be seen' in its frame, shape (n,)."""
+
+    appearance: Floats
+    """From the frame alone."""
+    full: Floats
+    """With what the line does over the clip."""
+
+
+def weighted(features: dict[str, Floats], weights: dict[str, float]) -> Floats:
+    """Sum of the features by their weights, plus the bias."""
+    total = np.full(len(features["score"]), weights["bias"])
+    for name, values in features.items():
+        total += weights[name] * values
+    return total
+
+
+def log_odds(pool: Pool, deviation: Float32, frames: int) -> Odds:
+    """Weigh the evidence for every candidate.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    deviation : ndarray of float32
+        Standard deviation over time of every working px, the picture's slide taken out.
+    frames : int
+        Number of observed frames.
+    """
+    features = appearance(pool)
+    alone = weighted(features, APPEARANCE)
+    if frames < LEAST_FRAMES:
+        return Odds(alone, alone)
+    best = np.full(frames, -np.inf)
+    np.maximum.at(best, pool.frame, alone)
+    still, slid = recurrence(pool, np.exp(alone - best[pool.frame]), frames)
+    change = change_on_the_line(deviation, pool)
+    features |= {
+        "before": change[:, 0],
+        "after": change[:, 1],
+        "slid": np.log1p(slid / SELDOM),
+        "still": np.log1p(still / (2 * SELDOM)),
+    }
+    return Odds(alone, weighted(features, FULL))

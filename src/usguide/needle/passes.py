@@ -1,0 +1,205 @@
+"""What the needle did: in-and-out passes, and how close it came to the fascia."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Bools, Calibration, FasciaResult, Floats, NeedlePass, Timing
+
+LEAST_PASS_MM = 1.5
+"""Shortest advance that counts as a pass: dry needling moves 4 mm and more."""
+LEAST_PASS_FRACTION = 0.03
+"""The same as a fraction of the region's diagonal, where no scale is known."""
+SHARE_OF_RANGE = 0.25
+"""A pass is also at least this much of the whole range of depths."""
+STARTED = 0.1
+"""A pass has started, and has ended, where this share of its advance is done, or left."""
+
+
+def turning_points(depth: Floats, hysteresis: float) -> list[int]:
+    """Return the indices at which the depth turns by more than ``hysteresis``: low, high, low, ...
+
+    Parameters
+    ----------
+    depth : ndarray, shape (n,)
+        Finite.
+    hysteresis : float
+        Smallest change that counts.
+
+    Returns
+    -------
+    list of int
+        Alternating lows and highs, beginning with a low; the first and last may be ends of the
+        series.
+    """
+    turns: list[int] = []
+    low = high = 0
+    rising: bool | None = None
+    for k, value in enumerate(depth):
+        if value < depth[low]:
+            low = k
+        if value > depth[high]:
+            high = k
+        if rising is not True and value - depth[low] > hysteresis:
+            turns.append(low)
+            rising, high = True, k
+        elif rising is not False and depth[high] - value > hysteresis:
+            if rising:
+                turns.append(high)
+            rising, low = False, k
+    if rising is not None:
+        turns.append(high if rising else low)
+    return turns if rising is None or len(turns) > 1 else []
+
+
+def find_passes(
+    depth_px: Floats,
+    depth_mm: Floats | None,
+    inside: Bools | None,
+    timing: Timing,
+    diagonal_px: float,
+) -> tuple[NeedlePass, ...]:
+    """Find every advance along the shaft that is followed by a withdrawal.
+
+    Parameters
+    ----------
+    depth_px : ndarray, shape (frames,)
+        Depth along the shaft, NaN where the tip is not seen; short gaps are bridged.
+    depth_mm : ndarray, shape (frames,), or None
+        The same in mm.
+    inside : ndarray of bool, shape (frames,), or None
+        Frames in which the tip is inside the fascia; None where the fascia is not known.
+    timing : Timing
+        When each frame was shown.
+    diagonal_px : float
+        Diagonal of the region, the yardstick where no scale is known.
+    """
+    depth = depth_px if depth_mm is None else depth_mm
+    seen = np.flatnonzero(np.isfinite(depth))
+    if len(seen) < 3:
+        return ()
+    least = LEAST_PASS_FRACTION * diagonal_px if depth_mm is None else LEAST_PASS_MM
+    known = depth[seen]
+    least = max(least, SHARE_OF_RANGE * float(np.quantile(known, 0.98) - np.quantile(known, 0.02)))
+    turns = turning_points(known, least)
+    when = timing.time_s
+    passes = []
+    for low, high, after in zip(turns[0::2], turns[1::2], turns[2::2], strict=False):
+        advance = known[high] - known[low]
+        retreat = known[high] - known[after]
+        if min(advance, retreat) < least:
+            continue
+        rise, fall = known[low : high + 1], known[high : after + 1]
+        start = low + int(np.flatnonzero(rise <= known[low] + STARTED * advance)[-1])
+        end = high + int(np.flatnonzero(fall <= known[after] + STARTED * retreat)[0])
+        first, deepest, last = (int(seen[k]) for k in (start, high, end))
+        seconds = None
+        if inside is not None and when is not None:
+            span = np.arange(first, last + 1)
+            seconds = float(frame_durations(when)[span[inside[span]]].sum())
+        passes.append(
+            NeedlePass(
+                start_frame=first,
+                deepest_frame=deepest,
+                end_frame=last,
+                start_s=None if when is None else float(when[first]),
+                deepest_s=None if when is None else float(when[deepest]),
+                end_s=None if when is None else float(when[last]),
+                depth_mm=None if depth_mm is None else float(advance),
+                depth_px=float(depth_px[deepest] - depth_px[seen[low]]),
+                in_fascia_s=seconds,
+            )
+        )
+    return tuple(passes)
+
+
+def frame_durations(time_s: Floats) -> Floats:
+    """How long each frame was shown; the last one as long as the one before."""
+    if len(time_s) < 2:
+        return np.zeros(len(time_s))
+    steps = np.diff(time_s)
+    return np.append(steps, steps[-1])
+
+
+def distance_to_polyline(point: Floats, line: Floats) -> float:
+    """Distance from a point (2,) to a polyline (k, 2), in the units of both."""
+    a, b = line[:-1], line[1:]
+    along = b - a
+    t = np.einsum("kj,kj->k", point - a, along) / np.maximum(
+        np.einsum("kj,kj->k", along, along), 1e-12
+    )
+    nearest = a + np.clip(t, 0.0, 1.0)[:, None] * along
+    return float(np.min(np.linalg.norm(point - nearest, axis=1)))
+
+
+def borders_at(fascia: FasciaResult, frame: int) -> tuple[Floats, Floats] | None:
+    """Superficial and deep border in one frame, each (k, 2) in source px, or None."""
+    if fascia.borders is not None:
+        x = fascia.borders.x_px
+        top = fascia.borders.superficial_y_px[frame].astype(np.float64)
+        bottom = fascia.borders.deep_y_px[frame].astype(np.float64)
+        known = np.isfinite(top) & np.isfinite(bottom)
+        if np.count_nonzero(known) >= 2:
+            return np.column_stack([x, top])[known], np.column_stack([x, bottom])[known]
+    if fascia.superficial_px is None or fascia.deep_px is None:
+        return None
+    if len(fascia.superficial_px) < 2 or len(fascia.deep_px) < 2:
+        return None
+    return fascia.superficial_px, fascia.deep_px
+
+
+def distance_to_fascia(
+    tip_px: Floats, fascia: FasciaResult, calibration: Calibration
+) -> tuple[Floats, NDArray[np.bool_]] | None:
+    """Signed distance of the tip to the nearest border of the fascia, negative inside the band.
+
+    Parameters
+    ----------
+    tip_px : ndarray, shape (frames, 2)
+        Source px, NaN where not seen.
+    fascia : FasciaResult
+        What the fascia stage found.
+    calibration : Calibration
+        Size of a pixel; without one nothing is returned.
+
+    Returns
+    -------
+    distance_mm : ndarray, shape (frames,)
+        NaN where unknown.
+    inside : ndarray of bool, shape (frames,)
+        Whether the tip lies between the borders.
+    """
+    if calibration.spacing_mm is None:
+        return None
+    distance = np.full(len(tip_px), np.nan)
+    inside = np.zeros(len(tip_px), dtype=np.bool_)
+    for frame in np.flatnonzero(np.isfinite(tip_px[:, 0])):
+        borders = borders_at(fascia, int(frame))
+        if borders is None:
+            continue
+        top, bottom = borders
+        x, y = tip_px[frame]
+        nearest = min(
+            distance_to_polyline(calibration.to_mm(tip_px[frame]), calibration.to_mm(line))
+            for line in (top, bottom)
+        )
+        covered = (
+            max(top[:, 0].min(), bottom[:, 0].min())
+            <= x
+            <= min(top[:, 0].max(), bottom[:, 0].max())
+        )
+        between = bool(
+            covered and np.interp(x, *ordered(top)) <= y <= np.interp(x, *ordered(bottom))
+        )
+        inside[frame] = between
+        distance[frame] = -nearest if between else nearest
+    if not np.any(np.isfinite(distance)):
+        return None
+    return distance, inside
+
+
+def ordered(line: Floats) -> tuple[Floats, Floats]:
+    """X and y of a border, by increasing x."""
+    by_x = np.argsort(line[:, 0], kind="stable")
+    return line[by_x, 0], line[by_x, 1]

@@ -1,0 +1,241 @@
+"""From the candidates of a clip to one needle: which path, how sure, and smoothed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Bools, Floats
+from usguide.needle.candidates import Candidates
+from usguide.needle.evidence import Odds, Pool
+from usguide.needle.path import best_path, move_cost
+
+GENEROSITY = 1.5
+"""Added to every candidate's log odds while a path is sought: what makes a needle of a path is
+that it holds together over the clip, which no single frame can say. Tuned, like all constants
+below, on needle_convex_01, 05, 07, needle_block, needle_steep, thickness_range_of_motion,
+muscle_isokinetic030 and 11 synthetic scenes."""
+ALTERNATIVES = 4
+"""Paths looked at: a bright bone may hold together better than a needle, but does not move."""
+TAKEN_PX = 4.0
+"""Candidates this close to a path's tips are not used by the next path (working px)."""
+SLID_PX = 5.0
+"""Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
+LEAST_MEAN = 0.5
+"""Least mean log odds per claimed frame, moves paid, of a path that moves."""
+LEAST_TOTAL = 2.0
+STILL_MEAN = 2.5
+"""Least mean log odds of appearance of a shaft that never moves, or of a clip too short to tell."""
+SAME_PX = 6.0
+"""Candidates of one frame this close to each other say the same tip (working px)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """One needle through the observed frames.
+
+    Parameters
+    ----------
+    chosen : ndarray of int64, shape (frames,)
+        Index into the pool, -1 where it is not seen.
+    confidence : ndarray of float64, shape (frames,)
+        Estimated probability that the tip is within 3 mm.
+    moved : bool
+        Whether the tip slid along the shaft, against the tissue.
+    """
+
+    chosen: NDArray[np.int64]
+    confidence: Floats
+    moved: bool
+
+    @property
+    def seen(self) -> Bools:
+        """Frames in which the path claims the needle."""
+        return np.asarray(self.chosen >= 0)
+
+
+def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
+    """Range of the tips along the mean direction, 5th to 95th percentile, working px."""
+    along = pool.along[chosen].mean(axis=0)
+    along /= max(float(np.linalg.norm(along)), 1e-6)
+    low, high = np.quantile(pool.tip[chosen] @ along, [0.05, 0.95])
+    return float(high - low)
+
+
+def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
+    """Return the path that is most a needle, or None where none is.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates of the clip.
+    odds : Odds
+        Their log odds.
+    numbers : ndarray, shape (frames,)
+        Position of every observed frame in time, in frames.
+    """
+    generous = odds.full + GENEROSITY
+    best: Path | None = None
+    best_score = 0.0
+    for _ in range(ALTERNATIVES):
+        chosen, total = best_path(pool, generous, numbers)
+        seen = chosen[chosen >= 0]
+        if not len(seen):
+            break
+        slid = slide_range(pool, seen)
+        mean = total / len(seen)
+        moved = slid > SLID_PX and mean > LEAST_MEAN and total > LEAST_TOTAL
+        still = float(odds.appearance[seen].mean()) > STILL_MEAN and len(seen) * 2 > len(chosen)
+        score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
+        if (moved or still) and score > best_score:
+            best_score = score
+            best = Path(chosen, confidence(pool, odds, chosen, numbers, moved=moved), moved)
+        for index in seen:
+            near = np.linalg.norm(pool.tip - pool.tip[index], axis=1) < TAKEN_PX
+            generous = np.where(near & (pool.frame == pool.frame[index]), -np.inf, generous)
+    return best
+
+
+def confidence(
+    pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats, *, moved: bool
+) -> Floats:
+    """Estimate how probably the tip is within 3 mm in each frame.
+
+    Each claimed frame's candidates, and 'not seen', compete given the claims before and after;
+    the share of those that say the same tip is then put through a calibration.
+    """
+    frames = np.flatnonzero(chosen >= 0)
+    out = np.zeros(len(chosen))
+    base = odds.full if moved else odds.appearance
+    for k, frame in enumerate(frames):
+        rivals = np.flatnonzero(pool.frame == frame)
+        energy = base[rivals].copy()
+        for neighbour in (k - 1, k + 1):
+            if 0 <= neighbour < len(frames):
+                other = frames[neighbour]
+                gap = np.array([max(1.0, abs(float(numbers[other] - numbers[frame])))])
+                energy -= move_cost(pool, chosen[other : other + 1], rivals, gap)[0]
+        energy += 1.0
+        top = max(float(energy.max()), 0.0)
+        share = np.exp(energy - top)
+        same = np.linalg.norm(pool.tip[rivals] - pool.tip[chosen[frame]], axis=1) < SAME_PX
+        total = float(share.sum()) + float(np.exp(-top))
+        out[frame] = float(share[same].sum()) / total
+    return out
+
+
+def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> Floats:
+    """Rauch-Tung-Striebel smoothing of a value whose rate wanders.
+
+    Parameters
+    ----------
+    values, times, noise : ndarray, shape (n,)
+        Measurements, when, and their standard deviations; times increase.
+    wander : float
+        Standard deviation of the change of the rate over one unit of time.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Smoothed values.
+    """
+    count = len(values)
+    if count < 3:
+        return values
+    state = np.array([values[0], 0.0])
+    spread = np.diag([noise[0] ** 2, (10 * wander) ** 2])
+    predicted, predicted_spread, filtered, filtered_spread, steps = [], [], [], [], []
+    for k in range(count):
+        dt = float(times[k] - times[k - 1]) if k else 0.0
+        move = np.array([[1.0, dt], [0.0, 1.0]])
+        grown = wander**2 * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
+        state = move @ state
+        spread = move @ spread @ move.T + grown
+        predicted.append(state)
+        predicted_spread.append(spread)
+        steps.append(move)
+        gain = spread[:, 0] / (spread[0, 0] + noise[k] ** 2)
+        state = state + gain * (values[k] - state[0])
+        spread = spread - np.outer(gain, spread[0])
+        filtered.append(state)
+        filtered_spread.append(spread)
+    out = np.empty(count)
+    out[-1] = state[0]
+    for k in range(count - 2, -1, -1):
+        back = filtered_spread[k] @ steps[k + 1].T @ np.linalg.pinv(predicted_spread[k + 1])
+        state = filtered[k] + back @ (state - predicted[k + 1])
+        out[k] = state[0]
+    return out
+
+
+DENSE_GAP = 4.0
+"""Frames closer than this follow each other; wider gaps start a new stretch to smooth."""
+TIP_NOISE_PX = 0.5
+"""Standard deviation of a measured tip along its shaft, working px."""
+SIDE_NOISE_PX = 0.25
+"""The same across, and of the line at either end of a shaft."""
+SLIDE_WANDER_PX = 3.0
+"""Change of the needle's speed in a frame, working px per frame: pistoning by 10 mm at 1.8 Hz
+reverses 2 mm a frame within 8 frames."""
+SIDE_WANDER_PX = 0.1
+TURN_WANDER_DEG = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shaft:
+    """Smoothed geometry in the claimed frames, region px; every array of shape (n,) or (n, 2)."""
+
+    frames: NDArray[np.int64]
+    tip: Floats
+    tail: Floats
+    along: Floats
+
+
+def smooth_path(
+    records: Candidates, frames: NDArray[np.int64], numbers: Floats, scale: float
+) -> Shaft:
+    """Smooth the claimed frames of a path: its line much, its tip's advance hardly.
+
+    Parameters
+    ----------
+    records : structured array of ``CANDIDATE``, shape (n,)
+        Candidates of the claimed frames, in order.
+    frames : ndarray of int64, shape (n,)
+        Observed frames they belong to.
+    numbers : ndarray, shape (n,)
+        When, in frames.
+    scale : float
+        Region px per working px.
+    """
+    tip = np.column_stack([records["tip_x"], records["tip_y"]]).astype(np.float64)
+    tail = np.column_stack([records["tail_x"], records["tail_y"]]).astype(np.float64)
+    length = np.maximum(np.linalg.norm(tip - tail, axis=1), 1e-6)
+    angle = np.unwrap(np.arctan2(tip[:, 1] - tail[:, 1], tip[:, 0] - tail[:, 0]))
+    pieces = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(numbers) > DENSE_GAP) + 1)
+    new_tip, new_angle = tip.copy(), angle.copy()
+    for piece in pieces:
+        if len(piece) < 3:
+            continue
+        t = numbers[piece]
+        turn_noise = np.arctan2(2 * SIDE_NOISE_PX * scale, length[piece])
+        new_angle[piece] = smoothed(angle[piece], t, turn_noise, np.radians(TURN_WANDER_DEG))
+        middle = float(np.median(angle[piece]))
+        along = np.array([np.cos(middle), np.sin(middle)])
+        across = np.array([-along[1], along[0]])
+        forward = smoothed(
+            tip[piece] @ along,
+            t,
+            np.full(len(piece), TIP_NOISE_PX * scale),
+            SLIDE_WANDER_PX * scale,
+        )
+        side = smoothed(
+            tip[piece] @ across,
+            t,
+            np.full(len(piece), SIDE_NOISE_PX * scale),
+            SIDE_WANDER_PX * scale,
+        )
+        new_tip[piece] = forward[:, None] * along + side[:, None] * across
+    direction = np.column_stack([np.cos(new_angle), np.sin(new_angle)])
+    return Shaft(frames, new_tip, new_tip - length[:, None] * direction, direction)
