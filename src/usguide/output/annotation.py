@@ -33,6 +33,8 @@ UNSURE = drawing.GREY
 # How long the tip's path stays behind it, and the same in frames where there is no timing.
 TRAIL_S = 1.5
 TRAIL_FRAMES = 30
+# Bounds the work on very fast recordings.
+_TRAIL_LENGTH = 150
 
 # A twitch lasts 150-500 ms: too short to notice unless its ring stays a little.
 _TWITCH_LINGERS_S = 0.4
@@ -90,6 +92,8 @@ class Annotator:
             if tip is None or visible is None
             else np.flatnonzero(visible & np.isfinite(tip).all(axis=1))
         )
+        # Position of each frame among the distinct ones.
+        self._order = np.cumsum(analysis.header.timing.duplicate_of < 0)
 
     def draw(self, canvas: Picture, index: int, frame: Frame) -> None:
         """Paint distinct frame ``index`` and what was found in it onto a canvas of the view."""
@@ -197,18 +201,20 @@ class Annotator:
             return
         header = self.analysis.header
         recent = self._tips[self._tips <= index]
-        recent = recent[-TRAIL_FRAMES * 4 :]
-        ages = np.array([_age(header, frame, index) for frame in recent])
-        recent, ages = recent[ages < 1], ages[ages < 1]
+        ages = np.array([_age(header, int(frame), index) for frame in recent[-_TRAIL_LENGTH:]])
+        recent = recent[-_TRAIL_LENGTH:][ages < 1]
         points = self.view.canvas_px(tip[recent])
-        for start in range(len(recent) - 1):
+        for start, age in enumerate(ages[ages < 1][:-1]):
+            # A tip lost in between may have been anywhere.
+            if self._order[recent[start + 1]] - self._order[recent[start]] > 1:
+                continue
             sure = 1.0 if confidence is None else float(confidence[recent[start + 1]])
             drawing.line(
                 canvas,
                 points[start : start + 2],
                 drawing.mix(UNSURE, NEEDLE, sure),
                 width=self.view.stroke + 1,
-                opacity=0.75 * (1 - float(ages[start])),
+                opacity=0.75 * (1 - float(age)),
             )
 
     def _needle(self, canvas: Picture, index: int) -> None:

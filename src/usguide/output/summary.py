@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from usguide.model import (
     Analysis,
     ContractionResult,
@@ -189,11 +191,15 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
     share = needle.frames_visible / max(distinct, 1)
     figures.append(
         Figure(
-            "tip seen in",
+            "of the frames show the tip",
             number(100 * share, "%"),
             detail=f"{needle.frames_visible} of {distinct} different frames",
         )
     )
+    for depth, unit in ((needle.insertion_depth_mm, "mm"), (needle.insertion_depth_px, "px")):
+        if depth is not None and np.isfinite(depth).any():
+            figures.append(Figure("deepest insertion", number(float(np.nanmax(depth)), unit)))
+            break
     if needle.passes:
         depths = [
             number(one.depth_px, "px") if one.depth_mm is None else number(one.depth_mm, "mm")
