@@ -205,7 +205,7 @@ def test_report_leads_with_numbers_intervals_and_status(full: Analysis, tmp_path
     page = page_of(full, tmp_path)
     assert page.index("3.4 mm") < page.index("<h2>Pictures")
     assert "95 % interval 3.2 to 3.6 mm" in page
-    assert "thickened: over 4 mm at its thickest" in page
+    assert "thickened: largest over 4 mm" in page
     assert "the ends separate" in page
     assert "not a medical device" in page
     assert "0123456789ab<" in page

@@ -168,13 +168,13 @@ class Annotator:
         contraction = self.analysis.motion.contraction
         separation = contraction.separation
         calibration = self.analysis.header.calibration
-        if (
-            separation.flag is not SeparationFlag.SEPARATION
-            or separation.location_px is None
-            or contraction.gap_mm is None
-            or calibration.spacing_mm is None
-            or not math.isfinite(contraction.gap_mm[index])
-        ):
+        if separation.flag is not SeparationFlag.SEPARATION or separation.location_px is None:
+            return
+        if contraction.gap_mm is None or calibration.spacing_mm is None:
+            place = self.view.canvas_px(np.array(separation.location_px))
+            drawing.ring(canvas, place, 8.0 * self.view.stroke, GAP, width=self.view.stroke)
+            return
+        if not math.isfinite(contraction.gap_mm[index]):
             return
         gap_mm = float(contraction.gap_mm[index])
         along, across = _muscle_axes(self.analysis.muscle, index, separation.location_px[0])

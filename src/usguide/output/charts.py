@@ -26,6 +26,8 @@ _INK = "#1c2430"
 _MUTED = "#5c6675"
 _FAINT = "#e4e8ee"
 
+_MOST_DOTS = 80
+
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -129,7 +131,7 @@ def needle_to_fascia(analysis: Analysis) -> Markup | None:
         "inside the fascia", (0, 0), xycoords=("axes fraction", "data"), xytext=(4, -4),
         textcoords="offset points", va="top", color=_BLUE,
     )  # fmt: skip
-    axes.plot(x[own], distance[own], color=_ORANGE, marker="o", markersize=3)
+    axes.plot(x[own], distance[own], color=_ORANGE, marker=_marker(own), markersize=3)
     axes.set_xlabel(label)
     axes.set_ylabel("tip to fascia (mm)")
     axes.margins(y=0.08)
@@ -167,7 +169,7 @@ def contraction(analysis: Analysis) -> Markup | None:
     """Tissue displacement over time, with the contraction's cycles and the twitches."""
     result, header = analysis.motion.contraction, analysis.header
     moved, unit = _preferred(result.displacement_mm, result.displacement_px)
-    if moved is None:
+    if moved is None or result.status is not Status.MEASURED:
         return None
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0
@@ -203,7 +205,7 @@ def muscle_thickness(analysis: Analysis) -> Markup | None:
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0
     figure, axes = _page(height=2.6)
-    axes.plot(x[own], thickness[own], color=_GREEN, marker="o", markersize=3)
+    axes.plot(x[own], thickness[own], color=_GREEN, marker=_marker(own), markersize=3)
     axes.set_ylim(0, float(np.nanmax(thickness)) * 1.15)
     axes.set_xlabel(label)
     axes.set_ylabel(f"thickness ({unit})")
@@ -249,6 +251,11 @@ def _abscissa(header: Header) -> tuple[Floats, str]:
     if time_s is None:
         return header.frame_numbers.astype(np.float64), "frame (no timing in the file)"
     return time_s, "time (s)"
+
+
+def _marker(own: Bools) -> str:
+    """Return a dot where there are few enough frames to tell them apart."""
+    return "o" if np.count_nonzero(own) <= _MOST_DOTS else ""
 
 
 def _span(profile: FasciaProfile) -> float:

@@ -63,7 +63,15 @@ def _needle(needle: NeedleTrack) -> list[KeyFrame]:
     near = needle.tip_to_fascia_mm
     if near is not None and np.isfinite(near[seen]).any():
         closest = int(seen[np.nanargmin(near[seen])])
-        frames.append(KeyFrame(closest, "The tip at its closest to the fascia."))
+        inside = near[closest] < 0
+        frames.append(
+            KeyFrame(
+                closest,
+                "The tip at its farthest inside the fascia."
+                if inside
+                else "The tip at its closest to the fascia.",
+            )
+        )
     if not frames:
         surest = seen[0]
         if needle.tip_confidence is not None:
@@ -77,11 +85,10 @@ def _contraction(analysis: Analysis) -> list[KeyFrame]:
     if contraction.status is not Status.MEASURED or not contraction.cycles:
         return []
     largest = max(contraction.cycles, key=lambda cycle: cycle.excursion_px)
-    gap = (
-        " The bracket spans the gap."
-        if contraction.separation.flag is SeparationFlag.SEPARATION
-        else ""
-    )
+    gap = ""
+    if contraction.separation.flag is SeparationFlag.SEPARATION:
+        measured = contraction.gap_mm is not None
+        gap = " The bracket spans the gap." if measured else " The ring is where the ends part."
     return [
         KeyFrame(largest.start_frame, f"At rest, before the largest contraction.{gap}"),
         KeyFrame(largest.peak_frame, f"At the peak of the largest contraction.{gap}"),

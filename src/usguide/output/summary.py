@@ -167,7 +167,7 @@ def _fascia(fascia: FasciaResult) -> Card:
 def _category(fascia: FasciaResult) -> Verdict | None:
     verdicts = {
         FasciaCategory.NORMAL: Verdict("nowhere over 4 mm", Tone.PLAIN),
-        FasciaCategory.THICKENED: Verdict("thickened: over 4 mm at its thickest", Tone.NOTABLE),
+        FasciaCategory.THICKENED: Verdict("thickened: largest over 4 mm", Tone.NOTABLE),
         FasciaCategory.BORDERLINE: Verdict("borderline: 4 mm is within the interval", Tone.UNSURE),
         FasciaCategory.INDETERMINATE: Verdict("no reading against 4 mm", Tone.UNSURE),
     }
@@ -179,14 +179,10 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
     if needle.status is not Status.MEASURED:
         return _not_measured(title, needle.status, needle.reason)
     figures = []
-    closest = needle.closest_to_fascia_mm
-    if closest is not None:
-        where = (
-            "depth of the tip in the fascia"
-            if closest < 0
-            else "from the tip to the fascia, at the closest"
-        )
-        figures.append(Figure(where, number(abs(closest), "mm")))
+    for depth, unit in ((needle.insertion_depth_mm, "mm"), (needle.insertion_depth_px, "px")):
+        if depth is not None and np.isfinite(depth).any():
+            figures.append(Figure("deepest insertion", number(float(np.nanmax(depth)), unit)))
+            break
     distinct = len(header.timing.distinct)
     share = needle.frames_visible / max(distinct, 1)
     figures.append(
@@ -196,10 +192,9 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
             detail=f"{needle.frames_visible} of {distinct} different frames",
         )
     )
-    for depth, unit in ((needle.insertion_depth_mm, "mm"), (needle.insertion_depth_px, "px")):
-        if depth is not None and np.isfinite(depth).any():
-            figures.append(Figure("deepest insertion", number(float(np.nanmax(depth)), unit)))
-            break
+    closest = needle.closest_to_fascia_mm
+    if closest is not None and closest > 0:
+        figures.append(Figure("from the tip to the fascia, at the closest", number(closest, "mm")))
     if needle.passes:
         depths = [
             number(one.depth_px, "px") if one.depth_mm is None else number(one.depth_mm, "mm")
@@ -212,12 +207,17 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
         inside = [one.in_fascia_s for one in needle.passes if one.in_fascia_s is not None]
         if inside:
             figures.append(Figure("time in the fascia", f"{sum(inside):.1f} s"))
-    plane = {
-        NeedlePlane.IN: Verdict("in plane", Tone.PLAIN),
-        NeedlePlane.OUT: Verdict("out of plane: only a spot is seen", Tone.UNSURE),
-    }
-    verdict = None if needle.plane is None else plane[needle.plane]
-    return Card(title, needle.status, tuple(figures), verdict, sentence(needle.reason))
+    return Card(title, needle.status, tuple(figures), _plane(needle), sentence(needle.reason))
+
+
+def _plane(needle: NeedleTrack) -> Verdict | None:
+    if needle.plane is None:
+        return None
+    if needle.plane is NeedlePlane.OUT:
+        return Verdict("out of plane: only a spot is seen", Tone.UNSURE)
+    closest = needle.closest_to_fascia_mm
+    reached = closest is not None and closest <= 0
+    return Verdict("in plane, reached the fascia" if reached else "in plane", Tone.PLAIN)
 
 
 def _muscle(muscle: MuscleResult) -> Card:
