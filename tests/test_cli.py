@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from usguide import cli, pipeline
 from usguide.ingest import opening
 from usguide.model import Analysis, Options, Task
 from usguide.output.result_json import result_schema
+
+SAMPLE = Path(__file__).parents[1] / "sample_data" / "heel_needling.dcm"
 
 Run = Callable[..., int]
 
@@ -308,3 +311,43 @@ def test_help_answers_without_loading_anything_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a process")
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"]
+)
+def test_a_run_stopped_in_the_middle_leaves_nothing(
+    tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    """Stopped while it writes, which is when something could be left behind."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, time\n"
+        "from usguide import cli\n"
+        "from usguide.output import overlay\n"
+        "def slow(self, picture):\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(30)\n"
+        "overlay.Video.add = slow\n"
+        f"sys.argv = ['usguide', 'analyze', {str(SAMPLE)!r}, '-o', 'out', '--task', 'muscle']\n"
+        "cli.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, program],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "writing\n"
+        assert [path.name for path in tmp_path.iterdir() if path != program]
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert [path for path in tmp_path.iterdir() if path != program] == []
+    assert "Traceback" not in err
+    if sent is signal.SIGINT:
+        assert err.strip().splitlines()[-1] == (
+            "usguide: stopped before the end; no result was written."
+        )
