@@ -18,6 +18,7 @@ from usguide.ingest.dicom import listed_recordings, read_dicom
 from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, read_image, read_images
 from usguide.ingest.recording import Recording, ScaledBox
 from usguide.ingest.repeats import GRID, find_repeats
+from usguide.ingest.ruler import Ruler, read_ruler
 from usguide.ingest.screen import find_region, tissue_mask
 from usguide.ingest.survey import Survey, survey
 from usguide.ingest.video import read_video
@@ -39,6 +40,9 @@ _VIDEO_SUFFIXES = frozenset(
 )
 
 Box = tuple[int, int, int, int]
+
+_RULER_AGREES = 0.03
+"""How far the ruler may be from the stated scale before the reader is told."""
 
 
 def open_clip(
@@ -249,7 +253,8 @@ def _header(
             "the others are left out."
         )
     region = box or find_region(seen.samples, recording.scaled[0].box if recording.scaled else None)
-    calibration = given or _stated_scale(recording.scaled, region, notes)
+    ruler = read_ruler(seen.samples, region)
+    calibration = given or _scale(recording.scaled, region, ruler, notes)
     timing = _timing(recording, seen, region, fps, notes)
     return Header(
         path=recording.path,
@@ -259,7 +264,7 @@ def _header(
         width=recording.width,
         height=recording.height,
         region=region,
-        tissue=tissue_mask(seen.colours, region),
+        tissue=tissue_mask(seen.colours, region) & ~ruler.mask(region),
         calibration=calibration,
         timing=timing,
         source_names=recording.source_names,
@@ -268,8 +273,10 @@ def _header(
     )
 
 
-def _stated_scale(scaled: tuple[ScaledBox, ...], region: Region, notes: list[str]) -> Calibration:
-    """Scale of the stated box that the region lies in, or none, with a sentence."""
+def _scale(
+    scaled: tuple[ScaledBox, ...], region: Region, ruler: Ruler, notes: list[str]
+) -> Calibration:
+    """Scale of the stated box that the region lies in, else of the ruler, else none."""
 
     def overlap(box: Box) -> int:
         width = min(region.x + region.width, box[0] + box[2]) - max(region.x, box[0])
@@ -278,6 +285,12 @@ def _stated_scale(scaled: tuple[ScaledBox, ...], region: Region, notes: list[str
 
     best = max(scaled, key=lambda entry: overlap(entry.box), default=None)
     if best is not None and 2 * overlap(best.box) > region.width * region.height:
+        read = ruler.calibration.mm_per_px_y if ruler.calibration is not None else None
+        if read is not None and abs(read / best.mm_per_px[1] - 1) > _RULER_AGREES:
+            notes.append(
+                f"The file states {best.mm_per_px[1]:.4f} mm per pixel, but the ruler on the "
+                f"screen says {read:.4f}: check which is right, and give it (--spacing)."
+            )
         return Calibration(
             best.mm_per_px[0],
             best.mm_per_px[1],
@@ -285,9 +298,11 @@ def _stated_scale(scaled: tuple[ScaledBox, ...], region: Region, notes: list[str
             1.0,
             "calibrated ultrasound region of the DICOM file",
         )
+    if ruler.calibration is not None:
+        return ruler.calibration
     notes.append(
-        "No pixel spacing is known, so lengths are in pixels: give the spacing in millimetres per "
-        "pixel (--spacing) if you know it."
+        f"No pixel spacing is known ({ruler.reason}), so lengths are in pixels: give the spacing "
+        "in millimetres per pixel (--spacing) if you know it."
     )
     return Calibration()
 

@@ -1,0 +1,289 @@
+"""The scale from the ruler on the screen, where its numbers can be read for certain.
+
+The spacing of ticks alone does not tell 5 mm from 10 mm, so it is never used alone: a comb of
+marks becomes a scale only if the numbers beside it grow with their place in the comb, by a step
+that rulers have, and with no other reading about as likely. Centimetres and millimetres are told
+apart by the depth they imply, which must be one that a scanner can image, or by a printed unit.
+A wrong scale is worse than none: in doubt, there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.ingest.numerals import CHARACTERS, Label, find_labels
+from usguide.ingest.ticks import Comb, find_combs, stand_out
+from usguide.model import Bools, Calibration, CalibrationSource, Frame, Region
+
+_STEPS = (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 20.0)
+"""What one mark of a ruler may stand for, in the unit of its numbers."""
+_MM = {"cm": 10.0, "mm": 1.0}
+_SHALLOWEST_MM, _DEEPEST_MM = 10.0, 400.0
+"""Depths that scanners image: skin probes start at 10 mm, abdominal ones end at 40 cm."""
+
+_LABEL_STRIP = 0.13
+"""Width of the strip beside the marks that is searched for numbers, as a share of the frame."""
+_LABEL_REACH = 3.0
+"""Farthest that a number stands from the marks, in heights of its characters."""
+_OFF_PLACE = 0.35
+"""Farthest that a number stands from its mark along the ruler, in steps."""
+_ALIKE = 0.75
+"""Least correlation of each character with what it should be."""
+_CLEAR = 0.88
+"""Correlation from which on a character is read for certain; read against the ruler, it vetoes."""
+_MARGIN = 0.05
+"""Least lead of each character over any other reading, and three times that for one number alone.
+This, the two above and the reach were tuned on four of the eight numbered rulers at hand."""
+_SAME_HEIGHT = 0.25
+_SQUARE = 0.015
+"""How far the two rulers of a screen may differ where its pixels are square."""
+_STRETCHED = 0.1
+"""Up to which they differ where its pixels are not; farther off, one of them is no ruler."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruler:
+    """What the rulers on a screen say.
+
+    Parameters
+    ----------
+    calibration : Calibration or None
+        None where no scale is certain.
+    reason : str
+        Why there is none, for the reader; empty where there is one.
+    marks : ndarray of int64, shape (n, 4)
+        x, y, width, height of the marks found, which are no echoes.
+    """
+
+    calibration: Calibration | None
+    reason: str
+    marks: NDArray[np.int64]
+
+    def mask(self, region: Region, margin: int = 2) -> Bools:
+        """Pixels of the region under marks, shape (region.height, region.width)."""
+        mask = np.zeros((region.height, region.width), dtype=np.bool_)
+        for x, y, width, height in self.marks - [region.x, region.y, 0, 0]:
+            rows = slice(max(0, y - margin), max(0, y + height + margin))
+            mask[rows, max(0, x - margin) : max(0, x + width + margin)] = True
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A step per place, in the numbers' unit, that explains the numbers beside a comb."""
+
+    step: float
+    score: float
+    numbers: int
+    unit: str | None
+
+
+def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
+    """Read the rulers of a screen.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (k, height, width)
+        Luma of a few frames spread over the recording.
+    region : Region
+        The B-mode picture.
+    """
+    still: Frame = samples.min(axis=0)
+    none = np.empty((0, 4), dtype=np.int64)
+    if min(region.width, region.height) < 64:
+        return Ruler(None, "the picture is too small to show a ruler", none)
+    down = find_combs(still, region.y, region.y + region.height)
+    turned = np.ascontiguousarray(still.T)
+    across = find_combs(turned, region.x, region.x + region.width)
+    marks = np.concatenate(
+        [none, *(comb.boxes for comb in down), *(c.boxes[:, [1, 0, 3, 2]] for c in across)]
+    )
+    if not down:
+        return Ruler(None, "no ruler was found beside the picture", none)
+
+    shown = stand_out(still)
+    certain = [
+        (comb, reading)
+        for comb in down
+        for labels in _labels(comb, shown)
+        if (reading := _read(labels, comb, region)) is not None
+    ]
+    if not certain:
+        return Ruler(None, "a ruler was found, but its numbers cannot be read for certain", marks)
+    scales = {}
+    for comb, reading in certain:
+        unit = reading.unit or _unit_by_depth(comb, reading, region)
+        if unit is None:
+            return Ruler(None, "the ruler's numbers may be centimetres or millimetres", marks)
+        scales[reading.step * _MM[unit] / comb.step_px] = comb, reading, unit
+    if max(scales) > (1 + _SQUARE) * min(scales):
+        return Ruler(None, "the rulers on the screen contradict each other", marks)
+    mm_per_px, (comb, reading, unit) = max(scales.items(), key=lambda item: item[1][1].score)
+    how = _agreement_across(across, comb)
+    if how is None:
+        return Ruler(None, "the rulers along x and y do not fit together", marks)
+    calibration = Calibration(
+        mm_per_px,
+        mm_per_px,
+        CalibrationSource.RULER,
+        0.95 if reading.numbers > 1 else 0.85,
+        f"ruler on the screen: {len(comb.places)} marks every {comb.step_px:.2f} px, "
+        f"{reading.step * _MM[unit]:g} mm each, by {reading.numbers} number(s) in {unit}; {how}",
+    )
+    return Ruler(calibration, "", marks)
+
+
+def _read(labels: list[tuple[int, Label]], comb: Comb, region: Region) -> _Reading | None:
+    """Find the one reading of the numbers on a side of a comb, None where there is none or two."""
+    # The first mark is zero, or hidden: then zero is at the top of the picture.
+    hidden = max(0, round((comb.origin_px - region.y) / comb.step_px))
+    readings = [
+        reading
+        for first in {0, hidden}
+        for step in _STEPS
+        if (reading := _explain(labels, first, step)) is not None
+    ]
+    if not readings:
+        return None
+    readings.sort(key=lambda reading: -reading.score)
+    best = readings[0]
+    rivals = [r for r in readings[1:] if r.step != best.step and r.score > 0.5 * best.score]
+    return None if rivals else best
+
+
+def _labels(comb: Comb, shown: NDArray[np.uint8]) -> Iterator[list[tuple[int, Label]]]:
+    """Labels close to the marks, left and then right of them, with their places along the comb."""
+    width = shown.shape[1]
+    strip = round(_LABEL_STRIP * width)
+    last = int(comb.places[-1])
+    for left, right in ((comb.left - strip, comb.left), (comb.right, comb.right + strip)):
+        left, right = max(0, left), min(width, right)
+        if right - left < 5:
+            continue
+        found = []
+        for label in find_labels(np.ascontiguousarray(shown[:, left:right])):
+            x, _, w, h = label.box
+            gap = max(comb.left - (left + x + w), left + x - comb.right)
+            place = (label.centre_y - comb.origin_px) / comb.step_px
+            nearest = min(max(round(place), 0), last)
+            # The first and the last number are often moved inwards, to stay on the screen.
+            off = (2.0 if nearest in (0, last) else 1.0) * h
+            near = min(_OFF_PLACE, off / comb.step_px)
+            if gap <= _LABEL_REACH * h and abs(place - nearest) <= near:
+                found.append((nearest, label))
+        yield found
+
+
+def _explain(labels: list[tuple[int, Label]], first: int, step: float) -> _Reading | None:
+    """Read the labels as ``step`` times their place; None where they do not say so.
+
+    Parameters
+    ----------
+    labels : list of (place, Label)
+    first : int
+        Steps from zero to the first mark.
+    step : float
+        What a step stands for.
+    """
+    numbers: dict[int, tuple[float, float, int]] = {}  # place: likeness, lead, height
+    vetoes: list[int] = []
+    unit = None
+    zero = 0.0
+    for place, label in labels:
+        value = (place + first) * step
+        text = f"{value:.0f}"
+        read = _as_text(label, text) if abs(value - round(value)) < 1e-6 else None
+        if read is None:
+            if _clear_number(label):
+                vetoes.append(label.box[3])
+            continue
+        likeness, lead, suffix = read
+        if value == 0:
+            zero = 0.1
+            continue
+        unit = suffix or unit
+        if place not in numbers or likeness > numbers[place][0]:
+            numbers[place] = likeness, lead, label.box[3]
+    if not numbers:
+        return None
+    height = float(np.median([h for _, _, h in numbers.values()]))
+    numbers = {
+        place: entry
+        for place, entry in numbers.items()
+        if abs(entry[2] - height) <= max(1.5, _SAME_HEIGHT * height)
+    }
+    if any(abs(h - height) <= max(1.0, 0.15 * height) for h in vetoes):
+        return None
+    lead = sum(entry[1] for entry in numbers.values())
+    alone = len(numbers) < 2
+    if alone:
+        place, (likeness, _, _) = next(iter(numbers.items()))
+        says_one = f"{(place + first) * step:.0f}" == "1"  # anything upright looks like a 1
+        bonus = zero + (0.1 if unit else 0.0)
+        if says_one or lead + bonus < 3 * _MARGIN or likeness + bonus < _CLEAR:
+            return None
+    return _Reading(step, lead + zero + 0.2 * (len(numbers) - 1), len(numbers), unit)
+
+
+def _as_text(label: Label, text: str) -> tuple[float, float, str | None] | None:
+    """Read a label as a number, perhaps with its unit.
+
+    Returns
+    -------
+    (float, float, str or None) or None
+        Least likeness of its characters, sum of their leads over any other digit, and the unit
+        printed after it; None where the label does not say so.
+    """
+    characters = len(label.likeness)
+    if not len(text) <= characters <= len(text) + 2:
+        return None
+    likeness, leads = [], []
+    for row, digit in zip(label.likeness, text, strict=False):
+        index = CHARACTERS.index(digit)
+        others = np.delete(row, index)
+        likeness.append(float(row[index]))
+        leads.append(float(row[index] - others.max()))
+    if min(likeness) < _ALIKE or min(leads) < _MARGIN:
+        return None
+    suffix = None
+    if characters > len(text):
+        said = "".join(CHARACTERS[int(row.argmax())] for row in label.likeness[len(text) :])
+        if said not in ("c", "cm", "mm"):
+            return None
+        suffix = "cm" if said.startswith("c") else "mm"
+    return min(likeness), sum(leads), suffix
+
+
+def _clear_number(label: Label) -> bool:
+    """Whether a label is certainly a number, whatever it says."""
+    best = label.likeness.argmax(axis=1)
+    second = np.sort(label.likeness, axis=1)[:, -2]
+    top = label.likeness.max(axis=1)
+    return bool((best < 10).all() and (top >= 0.85).all() and (top - second >= _MARGIN).all())
+
+
+def _unit_by_depth(comb: Comb, reading: _Reading, region: Region) -> str | None:
+    """Find the unit that makes the picture as deep as scanners image, if only one does."""
+    depth = region.height / comb.step_px * reading.step
+    possible = [u for u, mm in _MM.items() if _SHALLOWEST_MM <= depth * mm <= _DEEPEST_MM]
+    if len(possible) == 2 and region.fan is not None and region.fan.radius_min_px > 0:
+        # A curved probe's picture is never a few centimetres deep only.
+        return "cm"
+    return possible[0] if len(possible) == 1 else None
+
+
+def _agreement_across(combs: list[Comb], down: Comb) -> str | None:
+    """Say how the ruler along x, if any, bears out that pixels are square; None if it does not."""
+    wholes = np.array([1.0, 0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0])
+    how = "square pixels assumed"
+    for comb in combs:
+        off = float(np.abs(comb.step_px / down.step_px / wholes - 1).min())
+        if off <= _SQUARE:
+            return "the ruler along x agrees"
+        if off <= _STRETCHED:
+            how = ""
+    return how or None

@@ -1,0 +1,187 @@
+"""Combs of ticks or dots beside a picture, or on its edge: where a ruler is, not what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Floats, Frame
+
+_CONTRAST = 22
+"""Grey levels by which a mark stands out of its surroundings."""
+_AXIS_PX = 28
+"""Longest mark along the ruler, px; longer ones are axis lines, and are taken away."""
+_MAX_LENGTH = 0.04
+"""Longest mark across the ruler, as a share of the frame's width."""
+_ALIGNED_PX = 1.6
+"""Marks of one ruler end, start or are centred within this distance of one line."""
+_MIN_MARKS = 5
+_MIN_STEP_PX = 6.0
+_OFF_PX = 1.2
+"""Farthest that a mark may lie from its place in the comb."""
+_MAX_MISSING = 0.3
+"""Share of the places in a comb that may be hidden by focus markers or cursors."""
+_MIN_SPAN = 0.55
+"""Least length of a ruler, as a share of the picture beside it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comb:
+    """Evenly spaced marks on a straight line along y.
+
+    Parameters
+    ----------
+    origin_px : float
+        y of place 0, the first mark.
+    step_px : float
+        Distance between neighbouring places.
+    places : ndarray of int64, shape (n,)
+        Place of each mark, increasing from 0.
+    boxes : ndarray of int64, shape (n, 4)
+        x, y, width, height of each mark.
+    error_px : float
+        Standard error of ``step_px``.
+    """
+
+    origin_px: float
+    step_px: float
+    places: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+    error_px: float
+
+    @property
+    def span_px(self) -> float:
+        """Distance from the first to the last mark."""
+        return float(self.places[-1]) * self.step_px
+
+    @property
+    def left(self) -> int:
+        """Leftmost column of the marks."""
+        return int(self.boxes[:, 0].min())
+
+    @property
+    def right(self) -> int:
+        """Column after the rightmost one of the marks."""
+        return int((self.boxes[:, 0] + self.boxes[:, 2]).max())
+
+
+def stand_out(still: Frame) -> NDArray[np.uint8]:
+    """Small bright things: what a top-hat of a thirtieth of the frame leaves of it."""
+    size = max(15, min(still.shape) // 24) | 1
+    return np.asarray(
+        cv2.morphologyEx(still, cv2.MORPH_TOPHAT, np.ones((size, size), np.uint8)), np.uint8
+    )
+
+
+def find_combs(still: Frame, top: int, bottom: int) -> list[Comb]:
+    """Find combs of marks along y that are about as long as the picture beside them.
+
+    Parameters
+    ----------
+    still : ndarray of uint8, shape (height, width)
+        What stays of the screen over time.
+    top, bottom : int
+        Rows where the picture starts and ends.
+
+    Returns
+    -------
+    list of Comb
+        The most complete first.
+    """
+    boxes, centres = _marks(still)
+    combs: list[tuple[float, Comb]] = []
+    reach = bottom - top
+    for anchors in (boxes[:, 0], boxes[:, 0] + boxes[:, 2], boxes[:, 0] + boxes[:, 2] / 2):
+        order = np.argsort(anchors, kind="stable")
+        start = 0
+        for stop in range(1, len(order) + 1):
+            if stop < len(order) and anchors[order[stop]] - anchors[order[stop - 1]] <= _ALIGNED_PX:
+                continue
+            group = order[start:stop]
+            start = stop
+            if len(group) < _MIN_MARKS or np.ptp(anchors[group]) > 3 * _ALIGNED_PX:
+                continue
+            group = group[np.argsort(centres[group])]
+            found = _comb(boxes[group], centres[group])
+            if found is None:
+                continue
+            score, comb = found
+            end = comb.origin_px + comb.span_px
+            inside = comb.origin_px > top - 0.1 * reach and end < bottom + 0.1 * reach
+            if inside and comb.span_px >= _MIN_SPAN * reach:
+                combs.append((score, comb))
+    combs.sort(key=lambda entry: -entry[0])
+    kept: list[Comb] = []
+    for _, comb in combs:
+        if all(abs(comb.left - other.left) > 20 for other in kept):
+            kept.append(comb)
+    return kept
+
+
+def _marks(still: Frame) -> tuple[NDArray[np.int64], Floats]:
+    """Boxes and centres (y) of the small bright marks that could be ticks or dots."""
+    height, width = still.shape
+    shown = stand_out(still)
+    bright = (shown >= _CONTRAST).astype(np.uint8)
+    axis = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((_AXIS_PX, 1), np.uint8))
+    bright &= 1 - np.asarray(axis, np.uint8)
+    _, _, found, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
+    stats = np.asarray(found, dtype=np.int64)
+    longest = max(14.0, _MAX_LENGTH * width)
+    thickest = max(6.0, 0.022 * height)
+    w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    solid = stats[:, cv2.CC_STAT_AREA] >= 0.6 * w * h
+    fits = (w >= 2) & (w <= longest) & (h <= thickest) & (h <= w + 3) & solid
+    fits[0] = False
+    chosen = np.flatnonzero(fits)
+    centres = []
+    for label in chosen:
+        x, y, w, h = stats[label, :4]
+        # Weighted by brightness, for an edge between two rows is blurred by the encoder.
+        weights = shown[y : y + h, x : x + w].sum(axis=1, dtype=np.float64)
+        centres.append(float(y + (weights * np.arange(h)).sum() / weights.sum()))
+    return stats[chosen, :4], np.array(centres, dtype=np.float64)
+
+
+def _comb(boxes: NDArray[np.int64], y: Floats) -> tuple[float, Comb] | None:
+    """Fit the even spacing that most of the aligned marks, sorted by y, agree on."""
+    best: tuple[float, NDArray[np.bool_], float, float] | None = None
+    for gap in (1, 2, 3):
+        for first in range(len(y) - gap):
+            step = y[first + gap] - y[first]
+            if step < _MIN_STEP_PX:
+                continue
+            place = (y - y[first]) / step
+            fits = np.abs(place - np.rint(place)) * step <= _OFF_PX + 0.02 * step
+            # One mark per place.
+            ranks = np.rint(place[fits])
+            if len(np.unique(ranks)) < len(ranks):
+                continue
+            needed = ranks.max() - ranks.min() + 1
+            between = (y >= y[fits].min()) & (y <= y[fits].max())
+            strangers = np.count_nonzero(between & ~fits)
+            score = len(ranks) - 0.7 * (needed - len(ranks)) - 0.7 * strangers
+            if best is None or score > best[0] + 1e-9:
+                best = score, fits, step, y[first]
+    if best is None:
+        return None
+    score, fits, step, origin = best
+    place = np.rint((y[fits] - origin) / step)
+    place -= place.min()
+    design = np.stack([np.ones_like(place), place], axis=1)
+    (first_y, step), *_ = np.linalg.lstsq(design, y[fits], rcond=None)
+    residual = y[fits] - first_y - step * place
+    missing = 1.0 - len(place) / (place[-1] + 1.0)
+    if (
+        len(place) < _MIN_MARKS
+        or np.abs(residual).max() > _OFF_PX
+        or missing > _MAX_MISSING
+        or np.count_nonzero(fits) < 0.6 * len(y)
+    ):
+        return None
+    spread = float(np.sqrt(np.sum((place - place.mean()) ** 2)))
+    error = float(np.std(residual)) / spread
+    return score, Comb(float(first_y), float(step), place.astype(np.int64), boxes[fits], error)
