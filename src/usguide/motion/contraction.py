@@ -80,21 +80,22 @@ def probe_slip(motion: Motion, above_muscle: Bools) -> Floats:
     motion : Motion
         Displacement history.
     above_muscle : ndarray of bool, shape (rows, columns)
-        Cells between the probe and the muscle.
+        Cells between the probe and the muscle; where they are few, the skin speaks for them.
     """
     n = len(motion.frames)
-    slip = np.zeros((n, 2))
-    values = motion.displacement_px[:, above_muscle]
-    good = motion.quality[:, above_muscle] > 0.3
-    enough = good.sum(axis=1) >= 3
-    if np.count_nonzero(enough) < 0.5 * n:
-        return slip
-    masked = np.where(good[..., None], values, np.nan)[enough]
-    known = np.flatnonzero(enough)
-    medians = np.nanmedian(masked, axis=1)
-    for axis in range(2):
-        slip[:, axis] = np.interp(np.arange(n), known, medians[:, axis])
-    return slip
+    medians = motion.skin_px.copy()
+    if np.count_nonzero(above_muscle) >= motion.displacement_px.shape[2] // 2:
+        values = motion.displacement_px[:, above_muscle]
+        good = motion.quality[:, above_muscle] > 0.3
+        enough = good.sum(axis=1) >= max(3, 0.3 * good.shape[1])
+        masked = np.where(good[..., None], values, np.nan)
+        medians[enough] = np.nanmedian(masked[enough], axis=1)
+    known = np.flatnonzero(np.isfinite(medians).all(axis=1))
+    if len(known) < 0.5 * n:
+        return np.zeros((n, 2))
+    return np.stack(
+        [np.interp(np.arange(n), known, medians[known, axis]) for axis in range(2)], axis=1
+    )
 
 
 def dominant_mode(displacement: NDArray[np.floating], weights: Floats) -> tuple[Floats, Floats]:

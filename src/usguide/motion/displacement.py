@@ -54,6 +54,9 @@ MIN_TRACKED = 0.2
 """Share of points matched from one frame to the next under which the image was lost: a cut, the
 probe lifted, or tissue leaving the plane."""
 
+CHAINED = 0.7
+"""Quality of a point followed from the frame before, relative to one matched to the anchor."""
+
 KEYFRAMES = 8
 """How many former anchors are kept for returning to."""
 
@@ -213,6 +216,7 @@ class Tracker:
         self._previous: tuple[Image, ...] = ()
         self._field: Field | None = None
         self._shift = np.zeros((*GRID, 2))  # since the anchor, working px
+        self._quality = np.zeros(GRID)
         self._velocity = np.zeros((*GRID, 2))
         self._since_return = 0
 
@@ -241,6 +245,8 @@ class Tracker:
             lost = True
             quality = np.zeros(GRID)
             shift = self._shift
+        elif self._anchor.levels is not self._previous:
+            shift, quality = self._chain(levels, shift, quality)
         self._since_return += 1
         total = self._anchor.base + shift
         returned = None if lost and self._since_return < 2 else self._return(levels, shift)
@@ -264,6 +270,7 @@ class Tracker:
             ).reshape(*GRID, 2)
             self._velocity = total - then
         self._shift = shift
+        self._quality = quality
         self._previous = levels
         self._field = field
         if lost:
@@ -311,6 +318,7 @@ class Tracker:
         """Match against a new anchor from now on, and keep it if its pose is a new one."""
         self._anchor = anchor
         self._shift = np.zeros((*GRID, 2))
+        self._quality = np.where(self.on_tissue, 1.0, 0.0)
         poses = [float(np.median(np.abs(k.base - anchor.base))) for k in self._keyframes]
         if min(poses) > 0.25 * self.spacing:
             self._keyframes.append(anchor)
@@ -359,7 +367,9 @@ class Tracker:
 
         ``thorough`` also looks far around the guess where nothing was found near it.
         """
-        shift, quality, textured = self._refine(anchor.levels[0], levels[0], guess, self.on_tissue)
+        shift, quality, textured = self._refine(
+            anchor.levels[0], levels[0], self.grid, guess, self.on_tissue
+        )
         if not textured.any():
             return guess, quality, 0.0
         kept = supported(shift, quality > 0)
@@ -373,7 +383,9 @@ class Tracker:
                 todo = textured & ~kept & self._in_view(other)
                 if not todo.any():
                     continue
-                retried, retried_quality, _ = self._refine(anchor.levels[0], levels[0], other, todo)
+                retried, retried_quality, _ = self._refine(
+                    anchor.levels[0], levels[0], self.grid, other, todo
+                )
                 better = todo & (retried_quality > quality * kept)
                 shift = np.where(better[..., None], retried, shift)
                 quality = np.where(better, retried_quality, quality * kept)
@@ -387,6 +399,28 @@ class Tracker:
         tracked = float(np.count_nonzero(quality > 0)) / count if count and enough else 0.0
         return shift, quality, tracked
 
+    def _chain(
+        self, levels: tuple[Image, ...], shift: Floats, quality: Floats
+    ) -> tuple[Floats, Floats]:
+        """Follow the tissue that no longer resembles the anchor from the frame before.
+
+        A part of the picture that deforms faster than the rest, such as the end of a torn
+        muscle, would otherwise be taken to move like its neighbours.
+        """
+        before = self._shift
+        at = np.rint(self.grid + before)
+        weak = self.on_tissue & (quality == 0) & self._in_view(at - self.grid)
+        if not weak.any():
+            return shift, quality
+        step = fill(shift - before, quality)
+        moved, trust, _ = self._refine(self._previous[0], levels[0], at, step, weak)
+        step = np.where((trust > 0)[..., None], moved, step)
+        kept = supported(step, (quality > 0) | (trust > 0)) & (trust > 0)
+        shift = np.where((quality > 0)[..., None], shift, before + step)
+        known = self._quality > 0
+        quality = np.where(kept, trust * np.where(known, CHAINED, CHAINED**2), quality)
+        return shift, quality
+
     def _in_view(self, shift: Floats) -> Bools:
         """Whether a block moved by ``shift`` (working px) still lies inside the image."""
         margin = np.array([BLOCK[0] // 2, BLOCK[1] // 2], dtype=np.float64)
@@ -395,15 +429,18 @@ class Tracker:
         return np.asarray(inside.all(axis=-1), dtype=np.bool_)
 
     def _refine(
-        self, reference: Image, target: Image, guess: Floats, wanted: Bools
+        self, reference: Image, target: Image, at: Floats, guess: Floats, wanted: Bools
     ) -> tuple[Floats, Floats, Bools]:
-        """Match the wanted blocks near a guess at full working size, there and back."""
+        """Match the wanted blocks (their middles ``at``) near a guess, there and back.
+
+        At full working size. Returns displacement, quality, and which blocks have texture.
+        """
         shift = np.array(guess, dtype=np.float64)
         quality = np.zeros(GRID)
         textured: Bools = np.zeros(GRID, dtype=np.bool_)
         chosen = np.nonzero(wanted)
         half = np.array([BLOCK[0] // 2, BLOCK[1] // 2], dtype=np.int64)
-        corners = self.grid[chosen].astype(np.int64) - half
+        corners = at[chosen].astype(np.int64) - half
         there = np.empty((len(corners), 4), dtype=np.float32)
         match_blocks(
             reference, target, corners, guess[chosen].astype(np.float32), *BLOCK, 2, 2, there

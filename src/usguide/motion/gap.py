@@ -16,6 +16,15 @@ from numpy.typing import NDArray
 from usguide.model import Floats
 
 
+EDGE_SHARE = 1.0 / 3.0
+"""Level at which edges are found, from the gap (0) to the tissue (1): low, so that dark tissue
+beside a gap is not taken for part of it."""
+
+BLUR_PER_FLANK = 3.1
+"""See :func:`_blur`; 2.9, 3.1 and 3.5 for gaps 20, 30 and 40 dB under the tissue, from the
+response 10 log10 Phi(sqrt(2) x / SD) of a Gaussian beam to an edge in speckle."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
     """Grey levels of the tissue at either side of a gap, of the gap, and the tissue's spread."""
@@ -96,25 +105,6 @@ def _spread(values: NDArray[np.floating]) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def aligned_profile(
-    strip: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    offsets: Floats,
-    centre: float,
-    reach: int,
-) -> Floats:
-    """Mean profile of some rows, each read about ``centre`` plus its own offset.
-
-    Returns 2 * reach + 1 samples one column apart; beyond the strip the last column repeats.
-    """
-    steps = np.arange(-reach, reach + 1, dtype=np.float64)
-    columns = np.arange(strip.shape[1], dtype=np.float64)
-    total = np.zeros(len(steps))
-    for row, offset in zip(rows, offsets, strict=True):
-        total += np.interp(centre + offset + steps, columns, strip[row])
-    return total / max(len(rows), 1)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Gap:
     """A gap between two muscle ends as seen at the peak of a contraction, in the strip.
@@ -123,34 +113,35 @@ class Gap:
     ----------
     entry : int
         Entry of the motion history it was found in.
-    rows : ndarray of int64, shape (k,)
+    torn : ndarray of int64, shape (m,)
         Rows of the strip it crosses.
-    offsets : ndarray, shape (k,)
-        Its middle in each row, from ``centre``, columns.
-    centre, width : float
-        Middle and width along the muscle, columns.
+    rows : ndarray of int64, shape (k,)
+        The middle half of those, over which its width is taken: ends taper.
+    edges : ndarray, shape (k, 2)
+        Its left and right edge in each of these rows, columns.
     levels : Levels
         Grey levels around it.
-    lean : float
-        Cosine of the angle between the muscle's axis and the normal of the gap's edges.
     """
 
     entry: int
+    torn: NDArray[np.int64]
     rows: NDArray[np.int64]
-    offsets: Floats
-    centre: float
-    width: float
+    edges: Floats
     levels: Levels
-    lean: float
+
+    @property
+    def centre(self) -> float:
+        """Middle of the gap, columns."""
+        return float(self.edges.mean())
+
+    @property
+    def width(self) -> float:
+        """Mean width along the muscle, columns."""
+        return float((self.edges[:, 1] - self.edges[:, 0]).mean())
 
 
 def find_gap(
-    strip: NDArray[np.float32],
-    entry: int,
-    rows: slice,
-    inner: tuple[float, float],
-    cell: float,
-    row_px: float,
+    strip: NDArray[np.float32], entry: int, rows: slice, inner: tuple[float, float], cell: float
 ) -> Gap | None:
     """Find the dark interval between two columns of a straightened muscle, and its depth.
 
@@ -166,8 +157,6 @@ def find_gap(
         Columns between which it parts.
     cell : float
         Spacing of the motion cells, columns: the accuracy of ``inner``.
-    row_px : float
-        Distance between rows of the strip, px.
     """
     low = max(0, int(inner[0] - cell))
     high = min(strip.shape[1], int(inner[1] + cell) + 1)
@@ -189,42 +178,39 @@ def find_gap(
         (int(low + start - margin), int(low + end + margin) + 1),
         int(3 * cell),
     )
-    if levels is None or levels.threshold() <= levels.floor:
-        return None
-    middle, width = low + 0.5 * (start + end), end - start
-    if width < 1.0:
+    width = end - start
+    if levels is None or levels.threshold() <= levels.floor or width < 1.0:
         return None
     edges = np.full((len(strip), 2), np.nan)
-    centre = middle
-    order = list(range((rows.start + rows.stop) // 2, len(strip)))
-    for direction in (order, order[0] - 1 - np.arange(order[0])):
-        centre = middle
+    middle = (rows.start + rows.stop) // 2
+    for direction in (range(middle, len(strip)), range(middle - 1, -1, -1)):
+        centre = low + 0.5 * (start + end)
         for row in direction:
             found = _row_edges(calm[row], centre, 0.5 * width + cell, levels)
             if found is None or found[1] - found[0] < 0.3 * width:
                 break
             edges[row] = found
-            centre = 0.7 * centre + 0.3 * 0.5 * (found[0] + found[1])
+            centre = 0.5 * centre + 0.25 * (found[0] + found[1])
     torn = np.flatnonzero(np.isfinite(edges[:, 0]))
     if len(torn) < 2:
         return None
-    middles = edges[torn].mean(axis=1)
-    slope = _steady_slope(torn, middles)
-    centre = float(np.median(middles - slope * (torn - torn.mean())))
-    offsets = slope * (torn - torn.mean())
-    lean = float(1.0 / np.hypot(1.0, slope / row_px))
-    reach = int(0.5 * width + 2 * cell)
-    profile = aligned_profile(strip, torn, offsets, centre, reach)
-    start, end = darkest_interval(profile, levels.threshold())
-    return Gap(
-        entry,
-        torn.astype(np.int64),
-        offsets,
-        centre + 0.5 * (start + end) - reach,
-        end - start,
-        levels,
-        lean,
-    )
+    spare = len(torn) // 4
+    core = torn[spare : len(torn) - spare]
+    smooth = np.stack([along_rows(torn, edges[torn, side])[spare:][: len(core)] for side in (0, 1)])
+    return Gap(entry, torn.astype(np.int64), core.astype(np.int64), smooth.T, levels)
+
+
+def along_rows(rows: NDArray[np.int64], values: Floats) -> Floats:
+    """Smooth a quantity down the rows: straight for a few, bent once for more."""
+    if len(rows) < 3:
+        return np.full(len(rows), np.median(values))
+    degree = 2 if len(rows) >= 8 else 1
+    centred = (rows - rows.mean()) / len(rows)
+    fit = np.polynomial.polynomial.polyfit(centred, values, degree)
+    residual = np.abs(values - np.polynomial.polynomial.polyval(centred, fit))
+    kept = residual <= 3.0 * np.median(residual) + 1.0
+    fit = np.polynomial.polynomial.polyfit(centred[kept], values[kept], degree)
+    return np.asarray(np.polynomial.polynomial.polyval(centred, fit), dtype=np.float64)
 
 
 def _row_edges(
@@ -233,32 +219,28 @@ def _row_edges(
     low, high = max(0, int(centre - reach)), min(len(profile), int(centre + reach) + 1)
     if high - low < 3:
         return None
-    start, end = darkest_interval(profile[low:high].astype(np.float64), levels.threshold())
+    start, end = darkest_interval(
+        profile[low:high].astype(np.float64), levels.threshold(EDGE_SHARE)
+    )
     if end <= start:
         return None
     return low + start, low + end
 
 
-def _steady_slope(rows: NDArray[np.int64], middles: Floats) -> float:
-    """Median of the slopes between pairs of rows (Theil-Sen)."""
-    if len(rows) < 3:
-        return 0.0
-    i, j = np.triu_indices(len(rows), 1)
-    return float(np.median((middles[j] - middles[i]) / (rows[j] - rows[i])))
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Width:
-    """Width of a gap in one frame along the muscle, columns, with its standard error."""
+    """Width of a gap in one frame, normal to its edges, columns, with its standard error.
+
+    ``edges``, shape (k, 2), are the left and right edge in each of the gap's rows.
+    """
 
     value: float
     error: float
-    left: float
-    right: float
+    edges: Floats
 
 
 def measure_width(
-    strip: NDArray[np.float32], gap: Gap, left: float, right: float, slack: float, flank: int
+    strip: NDArray[np.float32], gap: Gap, expected: Floats, slack: float, flank: int, row_px: float
 ) -> Width | None:
     """Measure a known gap in another frame.
 
@@ -268,61 +250,86 @@ def measure_width(
         The straightened muscle of that frame.
     gap : Gap
         The gap as seen at the peak.
-    left, right : float
-        Where the motion of the two ends puts its edges (they may have met: right < left).
+    expected : ndarray, shape (k, 2)
+        Where the motion of the two ends puts its edges in each of ``gap.rows``. They may have
+        met: right < left.
     slack : float
         How far the edges may lie from there, columns.
     flank : int
         Columns of tissue at either side that set the grey level.
+    row_px : float
+        Distance between rows of the strip, px.
     """
-    centre = 0.5 * (left + right)
-    half = max(0.5 * (right - left), 0.0) + slack
+    centres = expected.mean(axis=1)
+    half = max(0.5 * float((expected[:, 1] - expected[:, 0]).mean()), 0.0) + slack
     reach = int(half + flank) + 1
-    if centre + reach < 0 or centre - reach > strip.shape[1] - 1:
-        return None
-    inside = slice(max(0, int(reach - half)), int(reach + half) + 1)
-    profiles = [
-        aligned_profile(strip, gap.rows[part], gap.offsets[part], centre, reach)
-        for part in (slice(None), slice(0, None, 2), slice(1, None, 2))
-    ]
-    columns = centre + np.arange(-reach, reach + 1)
+    steps = np.arange(-reach, reach + 1)
+    columns = float(centres.mean()) + steps
     seen = (columns >= 0) & (columns <= strip.shape[1] - 1)
+    inside = slice(max(0, int(reach - half)), int(reach + half) + 1)
     outside = seen.copy()
     outside[inside] = False
-    if np.count_nonzero(outside) < flank // 2:
+    if not seen[inside].all() or np.count_nonzero(outside) < flank // 2:
         return None
-    now = float(np.median(profiles[0][outside]))
-    tissue = min(gap.levels.left, gap.levels.right)
-    # A change of gain shifts a log-compressed picture; the gap cannot get darker than black.
-    floor = max(0.0, min(gap.levels.floor + now - tissue, 0.8 * now))
-    whole, even, odd = (_span(profile[inside], floor, now) for profile in profiles)
-    first = centre - reach + inside.start
-    rows = abs((odd[1] - odd[0]) - (even[1] - even[0])) / 2.0
-    return Width(
-        whole[1] - whole[0],
-        float(np.hypot(rows, 0.5)),
-        first + whole[0],
-        first + whole[1],
+    calm = np.asarray(cv2.GaussianBlur(strip, (0, 0), sigmaX=0.5, sigmaY=0.8), np.float32)
+    axis = np.arange(strip.shape[1], dtype=np.float64)
+    profiles = np.stack(
+        [
+            np.interp(centre + steps, axis, calm[row])
+            for row, centre in zip(gap.rows, centres, strict=True)
+        ]
     )
+    tissue = float(np.median(profiles[:, outside]))
+    # A change of gain shifts a log-compressed picture; the gap cannot get darker than black.
+    shift = tissue - min(gap.levels.left, gap.levels.right)
+    floor = max(0.0, min(gap.levels.floor + shift, 0.8 * tissue))
+    dark = floor + EDGE_SHARE * (tissue - floor)
+    # A dip of the mean profile shallower than one full column of darkness is speckle.
+    dip = np.clip(dark - profiles[:, inside].mean(axis=0), 0.0, None).sum()
+    if dip < dark - floor:
+        closed = np.repeat(centres[:, None], 2, axis=1)
+        return Width(0.0, 0.5, closed)
+    edges = np.array([darkest_interval(row[inside], dark) for row in profiles]) + inside.start
+    smooth = np.stack([along_rows(gap.rows, edges[:, side]) for side in (0, 1)], axis=1)
+    # No edge is sharper than the beam; one that looks softer borders on dark tissue.
+    blur = min(_blur(profiles, edges[:, side], side, floor, tissue) for side in (0, 1))
+    widths = edges[:, 1] - edges[:, 0]
+    slope = 0.0
+    if len(gap.rows) >= 3:
+        line = centres + smooth.mean(axis=1)
+        slope = float(np.polyfit(gap.rows.astype(np.float64), line, 1)[0]) / row_px
+    lean = float(1.0 / np.hypot(1.0, slope))
+    value = float(widths.mean()) + 2.0 * blur
+    # Neighbouring rows share speckle: about every other one counts.
+    error = float(np.hypot(widths.std() / np.sqrt(max(1.0, 0.5 * len(widths))), 0.5))
+    place = centres[:, None] - reach + smooth + np.array([-blur, blur])
+    return Width(max(value, 0.0) * lean, error * lean, place)
 
 
-def _span(profile: Floats, floor: float, tissue: float) -> tuple[float, float]:
-    """Return the true edges of a gap on a profile that the beam's width has blurred, in samples.
+def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: float) -> float:
+    """How far outside the point at ``EDGE_SHARE`` the true edge lies, samples.
 
-    The blurred flank of an edge, in dB, is that of a Gaussian beam; the straight line through
-    the points a third and two thirds down meets the level of the tissue within 0.3 beam SDs of
-    the true edge for gaps 20 to 40 dB under the tissue, where the half-way point lies 1 to 1.7
-    SDs inside it and makes every gap too narrow.
+    A Gaussian beam blurs an edge, and on a logarithmic grey scale every gap looks too narrow for
+    it, by 1.2 to 2 beam SDs at either edge for gaps 20 to 40 dB under the tissue. The beam's
+    width is read off the edge itself: ``BLUR_PER_FLANK`` times the distance between the points
+    a quarter and a half up its flank. The rows are laid over one another by their own edges, so
+    that a frayed edge is not taken for a blurred one.
     """
-    contrast = tissue - floor
-    middle = darkest_interval(profile, floor + 0.5 * contrast)
-    dip = np.clip(floor + 0.5 * contrast - profile, 0.0, None).sum()
-    if dip < 0.5 * contrast:
-        # Less than one full column of darkness is a dip of speckle.
-        centre = 0.5 * (middle[0] + middle[1])
-        return centre, centre
-    high = darkest_interval(profile, floor + 2.0 / 3.0 * contrast)
-    low = darkest_interval(profile, floor + 1.0 / 3.0 * contrast)
-    if low[1] <= low[0] or low[0] < high[0] or low[1] > high[1]:
-        return middle
-    return 2.0 * high[0] - low[0], 2.0 * high[1] - low[1]
+    reach = 12
+    steps = np.arange(-reach, reach + 1, dtype=np.float64)
+    axis = np.arange(profiles.shape[1], dtype=np.float64)
+    # Seen from the gap: rising from left to right.
+    outward = steps if side == 1 else -steps
+    mean = np.mean(
+        [np.interp(edge + outward, axis, row) for row, edge in zip(profiles, edges, strict=True)],
+        axis=0,
+    )
+    at = []
+    for share in (0.25, 0.5):
+        level = floor + share * (tissue - floor)
+        above = np.flatnonzero((mean[1:] >= level) & (mean[:-1] < level))
+        if len(above) == 0:
+            return 0.0
+        k = int(above[np.argmin(np.abs(above - reach))])
+        at.append(steps[k] + (level - mean[k]) / (mean[k + 1] - mean[k]))
+    return float(np.clip(BLUR_PER_FLANK * (at[1] - at[0]), 0.0, reach))

@@ -1,4 +1,4 @@
-"""What is kept of every frame's displacement: a coarse, quantised field, under a kilobyte each."""
+"""What is kept of every frame's displacement: a quantised field, coarser the longer the clip."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 from usguide.model import Bools, Floats
 from usguide.motion.displacement import GRID, Field, resample
 
-CELLS = (8, GRID[1])
-"""Rows and columns of the cells kept; columns stay fine, since muscles lie along the image."""
+BUDGET = 8_000_000
+"""Bytes of history at which its rows are halved: 4000 frames of 16 rows, 8000 of 8. Columns
+stay, since muscles lie along the image."""
+
+FEWEST_ROWS = 4
+"""Rows that are always kept: 480 bytes a frame."""
+
+SKIN_ROWS = 1
+"""Rows of tracked points nearest the probe, in the first 2 mm or so: skin."""
 
 STEPS_PER_UNIT = 16384
 """Displacements are kept to 1/16384 of the region's longer side (0.03 px of 512), in int16."""
@@ -33,6 +40,8 @@ class Motion:
         Share of the trackable points matched in each frame.
     lost : ndarray of bool, shape (n,)
         Frames whose tie to the frame before is broken.
+    skin_px : ndarray, shape (n, 2)
+        Displacement of the tissue nearest the probe; NaN where it was not tracked.
     x_px, y_px : ndarray, shapes (columns,) and (rows,)
         Cell centres in region px.
     """
@@ -42,6 +51,7 @@ class Motion:
     quality: NDArray[np.float32]
     tracked: Floats
     lost: Bools
+    skin_px: Floats
     x_px: Floats
     y_px: Floats
 
@@ -77,11 +87,13 @@ class History:
 
     width: int
     height: int
+    _rows: int = GRID[0]
     _frames: list[int] = field(default_factory=list)
     _displacement: list[NDArray[np.int16]] = field(default_factory=list)
     _quality: list[NDArray[np.uint8]] = field(default_factory=list)
     _tracked: list[float] = field(default_factory=list)
     _lost: list[bool] = field(default_factory=list)
+    _skin: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def unit_px(self) -> float:
@@ -91,14 +103,14 @@ class History:
     @property
     def x_px(self) -> Floats:
         """Cell centres along x."""
-        x: Floats = (np.arange(CELLS[1], dtype=np.float64) + 0.5) * (self.width / CELLS[1]) - 0.5
+        x: Floats = (np.arange(GRID[1], dtype=np.float64) + 0.5) * (self.width / GRID[1]) - 0.5
         return x
 
     @property
     def y_px(self) -> Floats:
         """Cell centres along y."""
-        y: Floats = (np.arange(CELLS[0], dtype=np.float64) + 0.5) * (self.height / CELLS[0]) - 0.5
-        return y
+        y: Floats = (np.arange(self._rows, dtype=np.float64) + 0.5) * (self.height / self._rows)
+        return y - 0.5
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -107,7 +119,7 @@ class History:
         """Keep what matters of one frame's field."""
         x, y = self.x_px, self.y_px
         cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-        bandwidth = 0.6 * np.array([x[1] - x[0], y[1] - y[0]])
+        bandwidth = 0.5 * np.array([x[1] - x[0], y[1] - y[0]])
         quality = measured.quality.ravel()
         stacked = np.concatenate(
             [measured.displacement_px.reshape(-1, 2), quality[:, None]], axis=1
@@ -120,11 +132,24 @@ class History:
             1.0,
         )
         steps = np.clip(np.rint(there[:, :2] / self.unit_px), -32767, 32767)
+        shape = (self._rows, GRID[1])
         self._frames.append(index)
-        self._displacement.append(steps.astype(np.int16).reshape(*CELLS, 2))
-        self._quality.append(np.rint(there[:, 2] * 255).astype(np.uint8).reshape(CELLS))
+        self._displacement.append(steps.astype(np.int16).reshape(*shape, 2))
+        self._quality.append(np.rint(there[:, 2] * 255).astype(np.uint8).reshape(shape))
         self._tracked.append(measured.tracked)
         self._lost.append(measured.lost)
+        self._skin.append(_skin(measured))
+        if self._rows > FEWEST_ROWS and 5 * self._rows * GRID[1] * len(self) > BUDGET:
+            self._halve()
+
+    def _halve(self) -> None:
+        """Merge the rows in pairs."""
+        self._rows //= 2
+        for k, (steps, quality) in enumerate(zip(self._displacement, self._quality, strict=True)):
+            pairs = steps.reshape(self._rows, 2, GRID[1], 2)
+            self._displacement[k] = np.rint(pairs.mean(axis=1)).astype(np.int16)
+            merged = quality.reshape(self._rows, 2, GRID[1]).mean(axis=1)
+            self._quality[k] = np.rint(merged).astype(np.uint8)
 
     def motion(self) -> Motion:
         """Everything gathered, as arrays."""
@@ -134,6 +159,16 @@ class History:
             np.stack(self._quality).astype(np.float32) / np.float32(255),
             np.array(self._tracked),
             np.array(self._lost, dtype=np.bool_),
+            np.array(self._skin, dtype=np.float64).reshape(-1, 2),
             self.x_px,
             self.y_px,
         )
+
+
+def _skin(measured: Field) -> tuple[float, float]:
+    """Median displacement of the points nearest the probe, px."""
+    trusted = measured.quality[:SKIN_ROWS] > 0
+    if np.count_nonzero(trusted) < 0.25 * trusted.size:
+        return float("nan"), float("nan")
+    x, y = np.median(measured.displacement_px[:SKIN_ROWS][trusted], axis=0)
+    return float(x), float(y)

@@ -25,7 +25,7 @@ from usguide.model import (
     SeparationFlag,
 )
 from usguide.motion.contraction import Contraction
-from usguide.motion.gap import Gap, find_gap, measure_width
+from usguide.motion.gap import Gap, along_rows, find_gap, measure_width
 from usguide.motion.history import Motion
 from usguide.motion.parting import DEPTH_LINES, MIN_TRUST, Parting, change_between, find_partings
 from usguide.motion.strip import DEPTHS, Belly, straighten
@@ -59,12 +59,11 @@ Z95 = 1.96
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """The verdict, and the gap's width in every entry of the motion history (NaN unknown), px."""
+    """The verdict, and the gap's width in every entry of the motion history, px (NaN unknown)."""
 
     separation: Separation
     gap_px: Floats
     error_px: Floats
-    lean: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,8 +71,8 @@ class _Suspect:
     gap: Gap
     parting: Parting
     rest: int
-    left_flank: Floats
-    right_flank: Floats
+    ends: tuple[Floats, Floats]
+    """Tissue beside the gap at its entry, left and right: points (rows, m, 2) in region px."""
 
 
 def examine(
@@ -174,29 +173,23 @@ def _suspect(
 ) -> _Suspect | None:
     """Look for a dark gap where tissue was seen to part."""
     frame = int(motion.frames[peak])
-    superficial, deep = belly.borders(frame)
     per_line = DEPTHS // DEPTH_LINES
     rows = slice(parting.depths.start * per_line, parting.depths.stop * per_line)
     inner = (float(motion.x_px[parting.left]), float(motion.x_px[parting.right]))
-    row_px = float(np.median(deep - superficial)) / DEPTHS
-    gap = find_gap(strip, peak, rows, inner, cell, row_px)
+    gap = find_gap(strip, peak, rows, inner, cell)
     if gap is None or gap.levels.contrast < MIN_CONTRAST:
         return None
     lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
-
-    def flank(near: float, far: float) -> Floats:
-        x = np.linspace(near, far, 6)
-        x = x[(x >= 0) & (x <= strip.shape[1] - 1)]
-        y = lines[:, x.astype(np.int64)]
-        points: Floats = np.stack([np.broadcast_to(x, y.shape), y], axis=-1).reshape(-1, 2)
-        return points
-
-    left_edge, right_edge = gap.centre - 0.5 * gap.width, gap.centre + 0.5 * gap.width
-    left = flank(left_edge - 3.5 * cell, left_edge - 0.7 * cell)
-    right = flank(right_edge + 0.7 * cell, right_edge + 3.5 * cell)
-    if min(len(left), len(right)) == 0:
-        return None
-    return _Suspect(gap, parting, rest, left, right)
+    last = strip.shape[1] - 1
+    ends = []
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        x = gap.edges[:, side, None] + sign * np.linspace(0.7 * cell, 2.5 * cell, 6)
+        if np.count_nonzero((x >= 0) & (x <= last)) < 0.3 * x.size:
+            return None
+        x = np.clip(x, 0, last)
+        y = np.take_along_axis(lines, np.rint(x).astype(np.int64), axis=1)
+        ends.append(np.stack([x, y], axis=-1))
+    return _Suspect(gap, parting, rest, (ends[0], ends[1]))
 
 
 def _widths(
@@ -207,21 +200,16 @@ def _widths(
     found = [(np.full(n, np.nan), np.full(n, np.nan)) for _ in suspects]
     for entry, (index, frame) in zip(range(n), _known(clip, motion), strict=False):
         strip = straighten(frame, belly, index)
+        superficial, deep = belly.borders(index)
+        row_px = float(np.median(deep - superficial)) / DEPTHS
         for suspect, (widths, errors) in zip(suspects, found, strict=True):
             gap = suspect.gap
-            moved_left = _moved(motion, gap.entry, entry, suspect.left_flank)
-            moved_right = _moved(motion, gap.entry, entry, suspect.right_flank)
-            width = measure_width(
-                strip,
-                gap,
-                gap.centre - 0.5 * gap.width + moved_left,
-                gap.centre + 0.5 * gap.width + moved_right,
-                0.7 * cell,
-                int(2.5 * cell),
-            )
+            moved = [_moved(motion, gap, entry, end) for end in suspect.ends]
+            edges = gap.edges + np.stack(moved, axis=1)
+            width = measure_width(strip, gap, edges, 0.7 * cell, int(2.5 * cell), row_px)
             if width is not None:
-                widths[entry] = width.value * gap.lean
-                errors[entry] = width.error * gap.lean
+                widths[entry] = width.value
+                errors[entry] = width.error
     return found
 
 
@@ -231,13 +219,18 @@ def _known(clip: Frames, motion: Motion) -> Iterator[tuple[int, Frame]]:
     return ((index, frame) for index, frame in clip.frames() if index in wanted)
 
 
-def _moved(motion: Motion, origin: int, entry: int, points: Floats) -> float:
-    """Mean movement along x, from one entry to another, of tissue at points of the first."""
-    start = motion.at(origin, points)
+def _moved(motion: Motion, gap: Gap, entry: int, end: Floats) -> Floats:
+    """Movement along x of one end of a gap, from the gap's entry to another, in every row.
+
+    ``end``, shape (rows, m, 2), are points of the tissue beside the gap.
+    """
+    points = end.reshape(-1, 2)
+    start = motion.at(gap.entry, points)
     now = points
     for _ in range(4):
         now = points + motion.at(entry, now) - start
-    return float(np.median((now - points)[:, 0]))
+    moved = (now - points)[:, 0].reshape(end.shape[:2])
+    return along_rows(gap.rows, np.median(moved, axis=1))
 
 
 def _judge(
@@ -254,7 +247,7 @@ def _judge(
     activation = contraction.activation
     at_rest = _around(widths, activation <= max(0.1, activation[suspect.rest] + 0.02), suspect.rest)
     at_peak = _around(widths, activation >= 0.9 * activation[gap.entry], gap.entry)
-    finding = Finding(Separation(SeparationFlag.NONE, ""), widths, errors, gap.lean)
+    finding = Finding(Separation(SeparationFlag.NONE, ""), widths, errors)
     if len(at_rest) == 0 or len(at_peak) == 0:
         return _with(
             finding,
@@ -269,7 +262,7 @@ def _judge(
     widening_error = float(np.hypot(rest_error, peak_error))
     known = np.isfinite(widths)
     together = _correlation(widths[known], activation[known])
-    torn = len(gap.rows) / DEPTHS
+    torn = len(gap.torn) / DEPTHS
     jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
     middle_row = gap.rows[len(gap.rows) // 2]
     x = gap.centre
@@ -292,10 +285,10 @@ def _judge(
         gap_rest_mm=_not_negative(rest_mm),
         gap_peak_mm=_not_negative(peak_mm),
         widening_mm=length(widening, widening_error),
-        torn_fraction=_torn_fraction(len(gap.rows)) if belly.known else None,
+        torn_fraction=_torn_fraction(len(gap.torn)) if belly.known else None,
         location_px=(x, y),
     )
-    finding = Finding(measured, widths, errors, gap.lean)
+    finding = Finding(measured, widths, errors)
     said = _said(rest_px, peak_px, rest_mm, peak_mm)
     widens = widening - Z95 * widening_error > 0 and widening >= 0.5 * _smallest(
         calibration, len(belly.columns)
