@@ -39,6 +39,10 @@ _TRAIL_LENGTH = 150
 # A twitch lasts 150-500 ms: too short to notice unless its ring stays a little.
 _TWITCH_LINGERS_S = 0.4
 
+# The gap's place is known where it is widest; the ends have moved away from it in frames where it
+# is less than this share as wide, and a bracket there would point at intact muscle.
+GAP_SHOWN_SHARE = 0.5
+
 # Lengths a scale bar may have, in mm, and the share of the picture's width it should stay under.
 _BAR_MM = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 _BAR_SHARE = 0.3
@@ -164,32 +168,31 @@ class Annotator:
                 self._line(canvas, outline, GAP, opacity=0.3 + 0.6 * collection.confidence)
 
     def _gap(self, canvas: Picture, index: int) -> None:
-        """Mark the gap's width across the torn ends, along the muscle, at its place."""
+        """Mark the gap's width between the torn ends, along the muscle, while it is open."""
         contraction = self.analysis.motion.contraction
         separation = contraction.separation
         calibration = self.analysis.header.calibration
         if separation.flag is not SeparationFlag.SEPARATION or separation.location_px is None:
             return
-        if contraction.gap_mm is None or calibration.spacing_mm is None:
-            place = self.view.canvas_px(np.array(separation.location_px))
-            drawing.ring(canvas, place, 8.0 * self.view.stroke, GAP, width=self.view.stroke)
-            return
-        if not math.isfinite(contraction.gap_mm[index]):
-            return
-        gap_mm = float(contraction.gap_mm[index])
-        along, across = _muscle_axes(self.analysis.muscle, index, separation.location_px[0])
-        half = along * gap_mm / float(calibration.length_mm(along)) / 2
         centre = np.array(separation.location_px)
-        # Serifs as tall as the picture's 1/40, so that a closed gap still shows.
+        gap_mm = contraction.gap_mm
+        if gap_mm is None or calibration.spacing_mm is None:
+            at = self.view.canvas_px(centre)
+            drawing.ring(canvas, at, 8.0 * self.view.stroke, GAP, width=self.view.stroke)
+            return
+        if not gap_mm[index] >= GAP_SHOWN_SHARE * np.nanmax(gap_mm):
+            return
+        along, across = _muscle_axes(self.analysis.muscle, index, centre[0])
+        half = along * gap_mm[index] / float(calibration.length_mm(along)) / 2
         serif = across * self.analysis.header.region.height / 40
         self._line(canvas, np.array([centre - half, centre + half]), GAP, opacity=1.0)
         for end in (centre - half, centre + half):
             self._line(canvas, np.array([end - serif, end + serif]), GAP, opacity=1.0)
-        x, y = self.view.canvas_px(centre - serif - half)
+        x, y = self.view.canvas_px(centre + half - serif)
         drawing.words(
             canvas,
-            f"gap {gap_mm:.1f} mm",
-            (x, y - 1.6 * self.view.letter),
+            f"gap {gap_mm[index]:.1f} mm",
+            (x + self.view.letter, y),
             GAP,
             size=self.view.letter,
             plate=True,

@@ -87,10 +87,10 @@ def _contraction(analysis: Analysis) -> list[KeyFrame]:
     largest = max(contraction.cycles, key=lambda cycle: cycle.excursion_px)
     gap = ""
     if contraction.separation.flag is SeparationFlag.SEPARATION:
-        measured = contraction.gap_mm is not None
-        gap = " The bracket spans the gap." if measured else " The ring is where the ends part."
+        known = contraction.gap_mm is not None
+        gap = " The bracket spans the gap." if known else " The ring is where the ends part."
     return [
-        KeyFrame(largest.start_frame, f"At rest, before the largest contraction.{gap}"),
+        KeyFrame(largest.start_frame, "At rest, before the largest contraction."),
         KeyFrame(largest.peak_frame, f"At the peak of the largest contraction.{gap}"),
     ]
 
