@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.model import Floats
+from usguide.model import Bools, Floats
 from usguide.needle.candidates import WORKING_SIDE_PX, Candidates, Float32, Workspace
 
 LEAST_FRAMES = 4
@@ -32,17 +32,17 @@ MOVED_TIP_PX = 5.0
 
 # --- weights ---
 APPEARANCE = {
-    "bias": -12.77,
-    "score": 2.23,
-    "mean": -0.42,
+    "bias": -13.01,
+    "score": 2.27,
+    "mean": -0.33,
     "contrast": 0.00,
-    "step": 0.29,
-    "fade": -0.92,
-    "leak": -1.75,
+    "step": 0.28,
+    "fade": -1.06,
+    "leak": -1.44,
     "echo": 12.00,
-    "edge": -6.04,
+    "edge": -6.11,
     "gap": -10.00,
-    "entry": -3.58,
+    "entry": -4.00,
     "deep": -20.00,
     "flat": -3.00,
     "length": 0.00,
@@ -53,25 +53,25 @@ Fitted with the sign and size of each bounded on needle_convex_01, 05, 07, needl
 needle_steep, thickness_range_of_motion, muscle_isokinetic030 and synthetic scenes (needling 1-8,
 heel 1-3), every clip with the same weight."""
 FULL = {
-    "bias": -16.53,
-    "score": 1.10,
-    "mean": -0.34,
+    "bias": -15.72,
+    "score": 0.85,
+    "mean": -0.43,
     "contrast": 0.00,
-    "step": 0.36,
-    "fade": -2.67,
-    "leak": -3.00,
-    "echo": 12.00,
-    "edge": -6.76,
-    "gap": -7.48,
-    "entry": -2.99,
-    "deep": -19.49,
+    "step": 0.39,
+    "fade": -4.29,
+    "leak": -2.62,
+    "echo": 11.17,
+    "edge": -6.81,
+    "gap": -6.74,
+    "entry": -3.65,
+    "deep": -18.04,
     "flat": -3.00,
     "length": 0.00,
     "upright": -2.00,
-    "before": 2.82,
-    "after": 0.25,
-    "slid": 1.54,
-    "still": -0.00,
+    "before": 3.21,
+    "after": 0.24,
+    "slid": 1.88,
+    "still": 0.00,
 }
 """The same with what the line does over time."""
 # --- end of weights ---
@@ -179,6 +179,34 @@ def change_on_the_line(deviation: Float32, pool: Pool) -> Floats:
     return out
 
 
+def displacements(
+    pool: Pool, origin: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[Bools, Floats, Floats]:
+    """Compare the lines and tips of two sets of candidates, all with all.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    origin, other : ndarray of int64, shapes (a,) and (b,)
+        Which.
+
+    Returns
+    -------
+    parallel : ndarray of bool, shape (a, b)
+        Whether they are within ``SAME_TURN_DEG``.
+    forward, sideways : ndarray of float64, shape (a, b)
+        The other tip along the origin's line, and its distance from that line, working px.
+    """
+    along = pool.along[origin]
+    parallel = along @ pool.along[other].T > math.cos(math.radians(SAME_TURN_DEG))
+    dx = pool.tip[other, 0] - pool.tip[origin, 0][:, None]
+    dy = pool.tip[other, 1] - pool.tip[origin, 1][:, None]
+    forward = dx * along[:, :1] + dy * along[:, 1:]
+    sideways = np.abs(dy * along[:, :1] - dx * along[:, 1:])
+    return parallel, forward, sideways
+
+
 def recurrence(pool: Pool, quality: Floats, frames: int) -> tuple[Floats, Floats]:
     """Share of the clip in which a line is there again, with its tip in place or moved along it.
 
@@ -200,23 +228,19 @@ def recurrence(pool: Pool, quality: Floats, frames: int) -> tuple[Floats, Floats
     still = np.zeros(len(pool.frame))
     slid = np.zeros(len(pool.frame))
     others = np.full(len(pool.frame), 1e-9)
-    turn = math.cos(math.radians(SAME_TURN_DEG))
     for reference in chosen:
         b = np.flatnonzero(pool.frame == reference)
         a = np.flatnonzero(pool.frame != reference)
         others[a] += 1
         if not len(b):
             continue
-        parallel = np.abs(pool.along[a] @ pool.along[b].T) > turn
-        delta = pool.tip[b][None] - pool.tip[a][:, None]
-        forward = np.einsum("abk,ak->ab", delta, pool.along[a])
-        sideways = np.abs(
-            delta[..., 1] * pool.along[a][:, None, 0] - delta[..., 0] * pool.along[a][:, None, 1]
-        )
+        parallel, forward, sideways = displacements(pool, a, b)
         line = parallel & (sideways < SAME_OFFSET_PX)
         same = line & (np.abs(forward) < SAME_TIP_PX)
         moved = line & (np.abs(forward) > MOVED_TIP_PX)
         still[a] += np.where(same, quality[b][None], 0.0).max(axis=1)
+        # A line may offer two ends in every frame: it has moved only where the old one is gone.
+        moved &= ~same.any(axis=1, keepdims=True)
         slid[a] += np.where(moved, quality[b][None], 0.0).max(axis=1)
     return still / others, slid / others
 

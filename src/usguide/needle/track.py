@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
 from usguide.needle.candidates import Candidates
-from usguide.needle.evidence import Odds, Pool
+from usguide.needle.evidence import SAME_OFFSET_PX, Odds, Pool, displacements
 from usguide.needle.path import best_path, move_cost
+from usguide.needle.resemblance import resembling_odds
 
 GENEROSITY = 1.5
 """Added to every candidate's log odds while a path is sought: what makes a needle of a path is
@@ -23,9 +24,9 @@ TAKEN_PX = 4.0
 """Candidates this close to a path's tips are not used by the next path (working px)."""
 SLID_PX = 5.0
 """Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
-LEAST_MEAN = 0.5
-"""Least mean log odds per claimed frame, moves paid, of a path that moves."""
-LEAST_TOTAL = 2.0
+CONVINCING = 1.1
+"""Least sum of the mean log odds of the claims before and after the moves are paid, of a path that
+moves. Needles had 1.4 and more (but one at visibility 0.1), clips without one up to 0.8."""
 STILL_MEAN = 2.5
 """Least mean log odds of appearance of a shaft that never moves, or of a clip too short to tell."""
 SAME_PX = 6.0
@@ -57,10 +58,15 @@ class Path:
 
 
 def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
-    """Range of the tips along the mean direction, 5th to 95th percentile, working px."""
-    along = pool.along[chosen].mean(axis=0)
-    along /= max(float(np.linalg.norm(along)), 1e-6)
-    low, high = np.quantile(pool.tip[chosen] @ along, [0.05, 0.95])
+    """Range of the tips along one line, 5th to 95th percentile, working px.
+
+    Only tips on the same line count, so that a path that hops between lines has not slid; the
+    line with the most claims is taken.
+    """
+    parallel, forward, sideways = displacements(pool, chosen, chosen)
+    same = parallel & (sideways < SAME_OFFSET_PX)
+    crowded = int(np.argmax(same.sum(axis=1)))
+    low, high = np.quantile(forward[crowded][same[crowded]], [0.05, 0.95])
     return float(high - low)
 
 
@@ -74,33 +80,39 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
     odds : Odds
         Their log odds.
     numbers : ndarray, shape (frames,)
-        Position of every observed frame in time, in frames.
+        When every observed frame was taken, in frames.
     """
     generous = odds.full + GENEROSITY
-    best: Path | None = None
+    best: NDArray[np.int64] | None = None
     best_score = 0.0
+    best_moved = False
     for _ in range(ALTERNATIVES):
         chosen, total = best_path(pool, generous, numbers)
         seen = chosen[chosen >= 0]
         if not len(seen):
             break
         slid = slide_range(pool, seen)
-        mean = total / len(seen)
-        moved = slid > SLID_PX and mean > LEAST_MEAN and total > LEAST_TOTAL
+        mean = total / len(seen) + float(odds.full[seen].mean())
+        moved = slid > SLID_PX and mean > CONVINCING
         still = float(odds.appearance[seen].mean()) > STILL_MEAN and len(seen) * 2 > len(chosen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
         if (moved or still) and score > best_score:
-            best_score = score
-            best = Path(chosen, confidence(pool, odds, chosen, numbers, moved=moved), moved)
+            best, best_score, best_moved = chosen, score, moved
         for index in seen:
             near = np.linalg.norm(pool.tip - pool.tip[index], axis=1) < TAKEN_PX
             generous = np.where(near & (pool.frame == pool.frame[index]), -np.inf, generous)
-    return best
+    if best is None:
+        return None
+    if best_moved:
+        # Knowing the needle, claim what resembles it, and nothing that does not.
+        again = resembling_odds(pool, odds, best, numbers)
+        best, _ = best_path(pool, again, numbers)
+    else:
+        again = odds.appearance
+    return Path(best, confidence(pool, again, best, numbers), best_moved)
 
 
-def confidence(
-    pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats, *, moved: bool
-) -> Floats:
+def confidence(pool: Pool, odds: Floats, chosen: NDArray[np.int64], numbers: Floats) -> Floats:
     """Estimate how probably the tip is within 3 mm in each frame.
 
     Each claimed frame's candidates, and 'not seen', compete given the claims before and after;
@@ -108,16 +120,14 @@ def confidence(
     """
     frames = np.flatnonzero(chosen >= 0)
     out = np.zeros(len(chosen))
-    base = odds.full if moved else odds.appearance
     for k, frame in enumerate(frames):
         rivals = np.flatnonzero(pool.frame == frame)
-        energy = base[rivals].copy()
+        energy = odds[rivals].copy()
         for neighbour in (k - 1, k + 1):
             if 0 <= neighbour < len(frames):
                 other = frames[neighbour]
                 gap = np.array([max(1.0, abs(float(numbers[other] - numbers[frame])))])
                 energy -= move_cost(pool, chosen[other : other + 1], rivals, gap)[0]
-        energy += 1.0
         top = max(float(energy.max()), 0.0)
         share = np.exp(energy - top)
         same = np.linalg.norm(pool.tip[rivals] - pool.tip[chosen[frame]], axis=1) < SAME_PX

@@ -1,0 +1,87 @@
+"""Once a clip is known to hold a needle: how much each candidate is like it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Floats
+from usguide.needle.evidence import Odds, Pool, appearance, weighted
+
+NEIGHBOURS = 8
+"""Claims, nearest in time, that a candidate is compared with."""
+TURN_DEG = 4.0
+"""Difference of angle that makes a shaft unlike another."""
+ENTRY_PX = 8.0
+"""Distance between the points of entry that does (working px)."""
+
+WEIGHTS = {
+    "bias": 1.14,
+    "score": 0.53,
+    "unlike": -1.55,
+    "dimmer": -3.56,
+    "step": 0.52,
+    "fade": -2.57,
+    "leak": 0.00,
+    "echo": 1.38,
+}
+"""Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
+fitted on."""
+
+
+def resemblance(
+    pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats
+) -> dict[str, Floats]:
+    """Compare every candidate with the claims of a path in other frames near it in time.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    odds : Odds
+        Their log odds.
+    chosen : ndarray of int64, shape (frames,)
+        The path; -1 where it claims nothing.
+    numbers : ndarray, shape (frames,)
+        When each frame was taken.
+
+    Returns
+    -------
+    dict
+        ``score``, the log odds; ``unlike``, growing with the difference of angle and of the point
+        of entry from the most similar of the nearest claims; ``dimmer``, how much weaker the
+        contrast is than theirs (log ratio, at least 0); and the tip's own features, which now only
+        choose between ends of the same shaft. Each of shape (n,).
+    """
+    gap = pool.records["gap"].astype(np.float64)
+    entry = pool.tail - gap[:, None] * pool.along
+    contrast = np.log(np.maximum(pool.records["contrast"].astype(np.float64), 0.3))
+    claims = np.flatnonzero(chosen >= 0)
+    unlike = np.full(len(pool.frame), np.log1p(50.0))
+    dimmer = np.full(len(pool.frame), 1.0)
+    for frame in np.unique(pool.frame):
+        here = np.flatnonzero(pool.frame == frame)
+        others = claims[claims != frame]
+        if not len(others):
+            continue
+        order = np.argsort(np.abs(numbers[others] - numbers[frame]), kind="stable")
+        near = chosen[others[order[:NEIGHBOURS]]]
+        turn = np.degrees(np.arccos(np.clip(pool.along[here] @ pool.along[near].T, -1, 1)))
+        apart = np.linalg.norm(entry[here][:, None] - entry[near][None], axis=-1)
+        difference = (turn / TURN_DEG) ** 2 + (apart / ENTRY_PX) ** 2
+        unlike[here] = np.log1p(
+            np.sort(difference, axis=1)[:, : max(1, len(near) // 4)].mean(axis=1)
+        )
+        dimmer[here] = np.clip(np.median(contrast[near]) - contrast[here], 0.0, 3.0)
+    looks = appearance(pool)
+    return {
+        "score": odds.full,
+        "unlike": unlike,
+        "dimmer": dimmer,
+        **{name: looks[name] for name in ("step", "fade", "leak", "echo")},
+    }
+
+
+def resembling_odds(pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats) -> Floats:
+    """Log odds of every candidate, given that the clip holds the needle of a path."""
+    return weighted(resemblance(pool, odds, chosen, numbers), WEIGHTS)
