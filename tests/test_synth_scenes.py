@@ -66,7 +66,8 @@ def test_the_truth_states_the_thickness_that_was_asked_for() -> None:
 def test_the_needle_is_brightest_where_the_truth_says_it_is() -> None:
     scene = make_scene(
         "needling", seed=4, frames=8, passes=0, width_px=280, height_px=240, looks="3",
-        visibility=1.0, fade=0.0, dropouts=0, bend_mm=0.0, angle_deg=35.0, thickness_mm=4.0,
+        visibility=1.0, shaft_loss_db=0, enters=False, fade=0.0, dropouts=0, bend_mm=0.0,
+        angle_deg=35.0, thickness_mm=4.0,
     )  # fmt: skip
     truth = scene.truth["needle"]
     for index, frame in enumerate(scene.frames()):
@@ -124,3 +125,85 @@ def test_nothing_is_overwritten_unasked_and_nothing_half_written_stays(tmp_path:
     with pytest.raises(OutputError, match="cannot be written"):
         write(scene, tmp_path / "absent" / "clip.npz")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.npz", "clip.truth.json"]
+
+
+def test_a_convex_picture_is_a_fan_and_black_outside_it() -> None:
+    scene = make_scene("phantom", seed=1, geometry="convex", **SMALL | {"width_px": 400})
+    fan = scene.truth["fan"]
+    frame = next(iter(scene.frames()))
+    y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
+    right, down = x - fan["apex_px"][0], y - fan["apex_px"][1]
+    radius, angle = np.hypot(right, down), np.degrees(np.arctan2(right, down))
+    outside = (
+        (radius < fan["radius_min_px"] - 1)
+        | (radius > fan["radius_max_px"] + 1)
+        | (angle < fan["angle_left_deg"] - 1)
+        | (angle > fan["angle_right_deg"] + 1)
+    )
+    assert not frame[outside].any()
+    assert np.median(frame[~outside]) > 5
+
+
+def test_a_convex_picture_is_made_as_wide_as_its_fan() -> None:
+    small = {name: value for name, value in SMALL.items() if name != "width_px"}
+    scene = make_scene("phantom", seed=1, geometry="convex", **small)
+    fan = scene.truth["fan"]
+    half = fan["radius_max_px"] * np.sin(np.radians(fan["angle_right_deg"]))
+    assert fan["apex_px"][0] + half <= scene.size_px[0]
+    assert scene.size_px[0] - (fan["apex_px"][0] + half) < 3
+
+
+def test_a_needle_across_the_plane_is_a_bright_spot_without_a_shaft() -> None:
+    scene = make_scene(
+        "needle_out_of_plane", seed=2, visibility=1.0, fade=0, dropouts=0, enters=False,
+        noise_db=-90, **SMALL | {"width_px": 280, "height_px": 240, "looks": "3"},
+    )  # fmt: skip
+    needle = scene.truth["needle"]
+    assert needle["plane"] == "out"
+    assert needle["angle_deg"] == [None] * 6 == needle["tail_px"]
+    for frame, (x, y) in zip(scene.frames(), needle["tip_px"], strict=True):
+        x, y = round(x), round(y)
+        assert frame[y - 1 : y + 3, x - 2 : x + 3].max() > np.percentile(frame, 98)
+
+
+def test_a_needle_that_enters_is_not_there_at_first() -> None:
+    needle = make_scene(
+        "needling", seed=1, enters=True, fade=0, dropouts=0, **SMALL | {"frames": 40, "fps": 20}
+    ).truth["needle"]
+    assert not needle["visible"][0]
+    assert any(needle["visible"])
+    assert needle["depth_mm"][0] < 0.5 * max(needle["depth_mm"])
+
+
+def test_a_twitch_moves_the_tissue_around_it_and_nothing_far_away() -> None:
+    scene = make_scene(
+        "needling", seed=3, twitches=1, twitch_mm=3, twitch_s=0.4, passes=0, drift_mm=0,
+        enters=False, **SMALL | {"frames": 40, "fps": 20},
+    )  # fmt: skip
+    twitch = scene.truth["twitches"][0]
+    far = [[5.0, 5.0]]
+    moved = [
+        scene.displacement_mm(k, np.array([twitch["centre_px"], *far])) for k in range(scene.count)
+    ]
+    size = np.linalg.norm(np.array(moved), axis=2)
+    assert size[:, 0].max() == pytest.approx(3.0, rel=0.1)
+    assert size[:, 1].max() < 0.05
+    during = np.flatnonzero(size[:, 0] > 1e-9) / 20
+    assert during[0] >= twitch["start_s"]
+    assert during[-1] <= twitch["end_s"]
+    assert twitch["end_s"] - twitch["start_s"] == pytest.approx(0.4)
+
+
+def test_tissue_is_dragged_along_the_shaft_no_farther_than_it_slips() -> None:
+    scene = make_scene(
+        "needling", seed=5, drag_mm=0.8, passes=2, drift_mm=0, bend_mm=0, enters=False,
+        target_at_mm=9, **SMALL | {"frames": 50, "fps": 20},
+    )  # fmt: skip
+    needle = scene.truth["needle"]
+    moved = np.array(scene.truth["displacement"]["displacement_mm"])
+    size = np.linalg.norm(moved, axis=2)
+    assert 0.3 < size.max() <= 0.8 + 1e-3
+    frame, point = np.unravel_index(np.argmax(size), size.shape)
+    shaft = np.array(needle["tip_px"][frame]) - needle["tail_px"][frame]
+    along = moved[frame, point] @ shaft / np.linalg.norm(shaft) / size.max()
+    assert abs(along) > 0.98

@@ -6,16 +6,14 @@ the image's left edge, z from the probe's face.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth.imaging import Imager, Scanner, Scatterers
+from usguide.synth.band import STATIONS_MM, draw_band
+from usguide.synth.imaging import Scanner, Scatterers
 from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.scene import Placement, Truth, rounded
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
 
 PARAMETERS: dict[str, Parameter] = {
@@ -64,52 +62,6 @@ PARAMETERS: dict[str, Parameter] = {
 SKIN_MM = 1.6
 """Thickness of skin and gel line as drawn."""
 
-SHADOW_DB = -42.0
-"""What is left of the echoes behind bone: side lobes and reverberation."""
-
-PENUMBRA_MM = 0.7
-"""Standard deviation of a shadow's edge: what passes beside the bone."""
-
-STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Band:
-    """The fascia as drawn: mid-line and thickness normal to it, from the insertion onwards.
-
-    ``distance_mm`` and ``thickness_mm`` have shape (k,); the lines have shape (k, 2), (x, z).
-    """
-
-    distance_mm: Floats
-    thickness_mm: Floats
-    superficial_mm: Floats
-    deep_mm: Floats
-
-    @property
-    def midline_mm(self) -> Floats:
-        """Shape (k, 2)."""
-        return 0.5 * (self.superficial_mm + self.deep_mm)
-
-
-def _band(values: dict[str, Value], insertion_x: float, reach_mm: float) -> Band:
-    """Draw the fascia from its insertion to ``reach_mm`` along it."""
-    step = 0.1
-    distance = np.arange(0.0, reach_mm + step, step)
-    at_insertion = float(values["thickness_mm"])
-    far = float(values["distal_fraction"]) * at_insertion
-    thickness = far + (at_insertion - far) * np.exp(-distance / float(values["decline_mm"]))
-    bulge = (distance - float(values["bulge_at_mm"])) / 2.5
-    thickness = thickness + float(values["bulge_mm"]) * np.exp(-0.5 * bulge**2)
-    angle = np.radians(float(values["tilt_deg"]) + float(values["bow_deg"]) * distance / 30.0)
-    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    normal = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
-    superficial_z = float(values["fat_pad_mm"])
-    start = np.array([insertion_x, superficial_z + at_insertion]) - normal[0] * thickness[0] / 2.0
-    halfway = 0.5 * (direction[1:] + direction[:-1]) * step
-    midline = start + np.concatenate([np.zeros((1, 2)), np.cumsum(halfway, axis=0)])
-    half = 0.5 * thickness[:, None] * normal
-    return Band(distance, thickness, midline - half, midline + half)
-
 
 class Heel:
     """The tissue of a heel and its truth.
@@ -135,9 +87,12 @@ class Heel:
         self._scanner = scanner
         self.values = {name: values[name] for name in PARAMETERS}
         self.insertion_x = float(values["insertion_x"]) * scanner.width_mm
-        margin = 3.0
+        # Room for what the sliding probe brings into the picture.
+        margin = 3.0 + float(values["drift_mm"]) + abs(float(values["slip_mm"]))
         self._box = (-margin, -0.5, scanner.width_mm + margin, scanner.depth_mm + 1.0)
-        self.band = _band(self.values, self.insertion_x, 1.3 * (self._box[2] - self.insertion_x))
+        self.band = draw_band(
+            self.values, self.insertion_x, 1.3 * (self._box[2] - self.insertion_x)
+        )
         insertion_z = float(self.band.deep_mm[0, 1])
         if insertion_z + 3.0 > scanner.depth_mm:
             raise ConfigError(
@@ -367,19 +322,45 @@ class Heel:
         solid = self.bone_mm[self.bone_mm[:, 0] < self.insertion_x + 2.5]
         return [solid] + ([self.spur_mm] if len(self.spur_mm) else [])
 
-
-def shadow(imager: Imager, surfaces_mm: list[Floats]) -> NDArray[np.float32]:
-    """Two-way amplitude behind surfaces, on the imager's grid: 1 before, next to nothing behind."""
-    left = 10 ** (SHADOW_DB / 20)
-    passed = np.ones((len(imager.depth), len(imager.lateral)), dtype=np.float32)
-    for surface in surfaces_mm:
-        lateral, depth = imager.beam_coordinates(surface[:, 0], surface[:, 1])
-        order = np.argsort(lateral)
-        depths = np.interp(imager.lateral, lateral[order], depth[order], left=1e3, right=1e3)
-        # Half a millimetre of surface echo, then the shadow sets in.
-        behind = (imager.depth[:, None] - (depths[None, :] + 0.5)) / 0.3
-        passed *= (1.0 - (1.0 - left) * smoothstep(behind)).astype(np.float32)
-    # Waves from the sides of the aperture pass beside the edge.
-    width = PENUMBRA_MM / imager.beam_spacing_mm
-    blurred = cv2.GaussianBlur(passed, (0, 0), width, sigmaY=1.0, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, dtype=np.float32)
+    def truth(self, place: Placement) -> Truth:
+        """Return the fascia's geometry at rest."""
+        band, v = self.band, self.values
+        shown = band.midline_mm[:, 0] <= self._scanner.width_mm
+        reach = float(band.distance_mm[shown].max())
+        thickness = band.thickness_mm[shown]
+        thickest = int(np.argmax(thickness))
+        step = slice(None, None, 5)
+        width = float(v["rupture_mm"])
+        bone = self.bone_mm[(self.bone_mm[:, 0] >= 0) & (self.bone_mm[:, 0] <= self.insertion_x)]
+        return {
+            "side": "right" if place.mirrored else "left",
+            "insertion_px": rounded(place.px(band.deep_mm[0]), 2),
+            "thickness_mm": {
+                "insertion": round(float(thickness[0]), 4),
+                "maximum": round(float(thickness[thickest]), 4),
+                "maximum_distance_mm": round(float(band.distance_mm[thickest]), 2),
+                "stations": [
+                    {
+                        "distance_mm": station,
+                        "value": round(
+                            float(np.interp(station, band.distance_mm, band.thickness_mm)), 4
+                        ),
+                    }
+                    for station in STATIONS_MM
+                    if station <= reach
+                ],
+            },
+            "profile": {
+                "distance_mm": rounded(band.distance_mm[shown][step], 3),
+                "thickness_mm": rounded(thickness[step], 4),
+            },
+            "superficial_px": rounded(place.px(band.superficial_mm[shown][step]), 2),
+            "deep_px": rounded(place.px(band.deep_mm[shown][step]), 2),
+            "bone_px": rounded(place.px(bone[step]), 2),
+            "spur_px": rounded(place.px(self.spur_mm), 2) if len(self.spur_mm) else [],
+            "fat_pad_mm": round(float(v["fat_pad_mm"]), 4),
+            "disease": float(v["disease"]),
+            "discontinuity": []
+            if width == 0.0
+            else [{"distance_mm": float(v["rupture_at_mm"]), "width_mm": width}],
+        }

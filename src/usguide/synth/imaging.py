@@ -174,6 +174,18 @@ class Scanner:
             self.half_angle_deg,
         )
 
+    def shows(self, points_mm: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether points (..., 2) lie in the picture."""
+        x, z = points_mm[..., 0], points_mm[..., 1]
+        inside = (x >= 0) & (z >= 0) & (x <= self.width_mm) & (z <= self.depth_mm)
+        if self.convex:
+            apex_x, apex_z = self.apex_mm
+            radius = np.hypot(x - apex_x, z - apex_z)
+            angle = np.degrees(np.abs(np.arctan2(x - apex_x, z - apex_z)))
+            inside &= (radius >= self.radius_mm) & (radius <= self.depth_mm - apex_z)
+            inside &= angle <= self.half_angle_deg
+        return np.asarray(inside)
+
     def line_amplitude(self, level_db: float, step_mm: float) -> float:
         """Amplitude of points ``step_mm`` apart whose line shines ``level_db`` above speckle.
 
@@ -280,16 +292,8 @@ class Imager:
     def inside(self) -> NDArray[np.bool_]:
         """Where the picture shows echoes, shape (height_px, width_px)."""
         sc = self.scanner
-        if not sc.convex:
-            return np.ones((sc.height_px, sc.width_px), dtype=np.bool_)
         x, z = np.meshgrid(np.arange(sc.width_px), np.arange(sc.height_px))
-        lateral, depth = self.beam_coordinates(x * sc.spacing_mm, z * sc.spacing_mm)
-        limit = math.radians(sc.half_angle_deg)
-        deepest = sc.depth_mm - sc.apex_mm[1]
-        inside: NDArray[np.bool_] = (
-            (np.abs(lateral) <= limit) & (depth >= sc.radius_mm) & (depth <= deepest)
-        )
-        return inside
+        return sc.shows(np.stack([x, z], axis=-1) * sc.spacing_mm)
 
     def beam_coordinates(
         self, x: NDArray[np.floating], z: NDArray[np.floating]

@@ -154,6 +154,7 @@ class Muscle:
         self.edge = edge
         # Room on the right for what a contraction draws into the picture.
         reach = float(values["excursion_mm"]) + float(values["widening_mm"]) + 3.0
+        reach += float(values["drift_mm"]) + abs(float(values["slip_mm"]))
         self._box = (-reach, -0.5, scanner.width_mm + reach, scanner.depth_mm + 3.0)
         self.hematoma_mm = self._hematoma(rng)
         self.tissue = self._tissue(rng)

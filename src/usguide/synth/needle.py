@@ -11,10 +11,13 @@ from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth.imaging import Scanner, Scatterers
 from usguide.synth.motion import Coordinates
-from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
+from usguide.synth.scene import Placement, Truth, rounded
 from usguide.synth.tissue import smoothstep, wander
+from usguide.synth.visibility import VISIBLE_DB, fading
 
 PARAMETERS: dict[str, Parameter] = {
+    "plane": Choice(("in", "out"), "shaft in the image plane, or across it", ("in",)),
     "diameter_mm": Number(
         0.16, 0.35, "mm", "needle diameter (dry needles 0.16-0.35 mm; 18G is 1.27)", 0.12, 1.5
     ),
@@ -25,8 +28,17 @@ PARAMETERS: dict[str, Parameter] = {
     "target_at_mm": Number(
         1.5, 9.0, "mm", "where the deepest tip meets the band, from the insertion", 0.0, 25.0
     ),
+    "enters": Switch(0.3, "the clip begins before the needle is in the picture"),
     "visibility": Number(
         0.35, 1.0, "", "0 hardly brighter than speckle, 1 as bright as bone", 0, 1
+    ),
+    "shaft_loss_db": Number(
+        0.0,
+        6.0,
+        "dB",
+        "how much weaker the shaft is than its tip, a centimetre behind it",
+        0.0,
+        30.0,
     ),
     "fade": Number(
         0.0, 0.5, "", "depth of the slow fading as the shaft leaves the plane", 0.0, 1.0
@@ -38,24 +50,25 @@ PARAMETERS: dict[str, Parameter] = {
     "drag_mm": Number(0.2, 1.0, "mm", "tissue dragged by the needle before it slips", 0.0, 4.0),
 }
 
-VISIBLE_DB = -10.0
-"""Truth calls a needle visible down to this loss from fading and dropouts."""
-
 FASTEST_HZ = 3.0
 """Passes per second of brisk pistoning."""
 
 _STEP_MM = 0.05
 
 
-def _lead(duration_s: float) -> float:
-    """Time before the first pass, and at least left after the last one."""
-    return min(0.25, 0.08 * duration_s)
+THICK_MM = 0.55
+"""From here on, front and back wall of the shaft are seen apart."""
+
+
+def _lead(values: dict[str, Value], duration_s: float) -> float:
+    """Time before the first pass: a moment's rest, or the way in."""
+    return (0.28 if values["enters"] else 0.08) * min(duration_s, 4.0)
 
 
 def most_passes(values: dict[str, Value]) -> int:
     """How many passes fit in the clip."""
     duration = (int(values["frames"]) - 1) / float(values["fps"])
-    return int((duration - 2.0 * _lead(duration)) * FASTEST_HZ)
+    return int((duration - 1.3 * _lead(values, duration)) * FASTEST_HZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +121,8 @@ class Needle:
         self.entry_mm = np.array(target_mm) - reach * self.direction
         self.passes, self.depth_mm = self._kinematics(reach, time_s, rng)
         self.turn_deg = 0.6 * wander(rng, time_s, 3.0)
-        self.fading = self._fading(time_s, rng)
-        shaft = np.arange(0.0, float(self.depth_mm.max()) + 2 * _STEP_MM, _STEP_MM)
+        self.fading = fading(self._v, time_s, rng)
+        shaft = np.arange(0.0, max(float(self.depth_mm.max()), 0.0) + 2 * _STEP_MM, _STEP_MM)
         self._along = shaft
         self._reach = reach
         self._rough = 10 ** (2.0 * wander(rng, shaft, 9.0) / 20.0)
@@ -131,9 +144,10 @@ class Needle:
     ) -> tuple[list[Pass], Floats]:
         count, rate = int(self._v["passes"]), float(self._v["pass_hz"])
         duration = float(time_s[-1])
-        lead = _lead(duration)
-        if count and count / rate > duration - 2.0 * lead:
-            rate = count / max(duration - 2.0 * lead, 1e-6)
+        lead = _lead(self._v, duration)
+        room = duration - 1.3 * lead
+        if count and count / rate > room:
+            rate = count / max(room, 1e-6)
             if rate > FASTEST_HZ:
                 raise ConfigError(
                     f"passes={count} do not fit in {duration:.2f} s at {FASTEST_HZ:g} Hz; "
@@ -141,6 +155,9 @@ class Needle:
                 )
         stroke = min(float(self._v["stroke_mm"]), 0.75 * reach)
         depth = np.full(len(time_s), reach - stroke)
+        if self._v["enters"]:
+            outside = self._outside_mm(reach)
+            depth = outside + (reach - stroke - outside) * smoothstep(time_s / (0.9 * lead) - 0.1)
         passes = []
         start = lead
         for _ in range(count):
@@ -156,20 +173,15 @@ class Needle:
             start += length
         return passes, depth
 
-    def _fading(self, time_s: Floats, rng: np.random.Generator) -> Floats:
-        """Loss in dB per frame, 0 or negative, from leaving the plane and from dropouts."""
-        out_of_plane = np.clip(wander(rng, time_s, 1.5), 0.0, None)
-        fading = -14.0 * float(self._v["fade"]) * out_of_plane
-        length = float(self._v["dropout_s"])
-        for _ in range(int(self._v["dropouts"])):
-            start = rng.uniform(0.1, 0.9) * max(float(time_s[-1]) - length, 0.0)
-            gone = (time_s >= start) & (time_s < start + length)
-            fading[gone] = -60.0
-        return np.asarray(fading)
+    def _outside_mm(self, reach: float) -> float:
+        """Depth along the shaft at which the tip is still outside the picture, mm."""
+        along = np.arange(0.0, reach, 0.2)
+        shown = self._scanner.shows(self.entry_mm + along[:, None] * self.direction)
+        return float(along[int(np.argmax(shown))]) - 1.0 if shown.any() else 0.0
 
     def shaft_mm(self, frame: int) -> Floats:
         """Points along the shaft from the entry to the tip, shape (k, 2)."""
-        depth = float(self.depth_mm[frame])
+        depth = max(float(self.depth_mm[frame]), 0.0)
         along = np.append(self._along[self._along < depth], depth)
         turn = np.radians(self.turn_deg[frame])
         direction = self.direction * np.cos(turn) + self.normal * np.sin(turn)
@@ -182,16 +194,27 @@ class Needle:
         """Return the needle's echoes in one frame: shaft, tip and the lines beneath the shaft."""
         points = self.shaft_mm(frame)
         count = len(points)
+        if self.depth_mm[frame] <= 0.0:
+            nothing = np.empty(0, dtype=np.float32)
+            return Scatterers(nothing, nothing, nothing, nothing)
+        thick = float(self._v["diameter_mm"])
         # The tip's own pattern moves with it: roughness is fixed to the shaft, from the tip up.
         rough = self._rough[:count][::-1]
         amplitude = self._level * rough * 10 ** (self.fading[frame] / 20.0)
         from_tip = (count - 1 - np.arange(count)) * _STEP_MM
         amplitude = amplitude * (1.0 + 0.6 * np.exp(-0.5 * (from_tip / 0.35) ** 2))
+        loss_db = float(self._v["shaft_loss_db"]) * (1.0 - np.exp(-from_tip / 4.0))
+        amplitude = amplitude * 10 ** (-loss_db / 20.0)
         copies, weights = [points], [amplitude]
+        if thick > THICK_MM:
+            # The bevel: the back wall ends a little before the tip.
+            back = points[: max(1, count - int(1.2 * thick / _STEP_MM))]
+            copies.append(back + thick * self.normal)
+            weights.append(0.6 * amplitude[: len(back)])
         first = float(self._v["reverberation"])
         if first > 0.02:
             # Sound bouncing inside the shaft arrives late: lines beneath, ever weaker.
-            spacing = 0.35 + 1.2 * float(self._v["diameter_mm"])
+            spacing = 0.35 + 1.2 * thick
             for k in range(1, 5):
                 weight = 0.5 * first**k
                 if weight < 0.01:
@@ -205,6 +228,46 @@ class Needle:
             np.concatenate(weights).astype(np.float32),
             np.ones(len(xz), dtype=np.float32),
         )
+
+    def truth(self, place: Placement, shown: list[int], shift_mm: Floats) -> Truth:
+        """Return shaft, tip and passes in the frames shown, under the probe's sliding."""
+        tips, tails, angles, visible, entries = [], [], [], [], []
+        for frame in shown:
+            shaft = self.shaft_mm(frame) + shift_mm[frame]
+            tip, tail = shaft[-1], shaft[0]
+            inside = self._scanner.shows(shaft)
+            if inside.any():
+                tail = shaft[int(np.argmax(inside))]
+            ends = place.px(np.stack([tip, tail]))
+            tips.append(ends[0])
+            tails.append(ends[1])
+            entries.append(place.px(shaft[0]))
+            dx, dy = ends[0] - ends[1]
+            angle = np.degrees(np.arctan2(dy, dx))
+            angles.append(angle - 180.0 if angle > 90.0 else angle)
+            in_skin = self.depth_mm[frame] > 0.0
+            visible.append(bool(in_skin and inside[-1] and self.fading[frame] >= VISIBLE_DB))
+        return {
+            "plane": "in",
+            "tip_px": rounded(np.array(tips), 3),
+            "tail_px": rounded(np.array(tails), 3),
+            "entry_px": rounded(np.array(entries), 3),
+            "visible": visible,
+            "fading_db": rounded(self.fading[shown], 2),
+            "angle_deg": rounded(np.array(angles), 3),
+            "depth_mm": rounded(self.depth_mm[shown], 4),
+            "level_db": round(self.level_db, 2),
+            "passes": [
+                {
+                    "start_s": round(each.start_s, 4),
+                    "deepest_s": round(each.deepest_s, 4),
+                    "end_s": round(each.end_s, 4),
+                    "depth_mm": round(each.depth_mm, 4),
+                    "stroke_mm": round(each.stroke_mm, 4),
+                }
+                for each in self.passes
+            ],
+        }
 
 
 class Drag:

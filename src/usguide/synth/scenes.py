@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth import contraction, heel, muscle, needle, screen
-from usguide.synth.heel_exam import HeelWorld
+from usguide.synth import contraction, heel, muscle, needle, phantom, screen
 from usguide.synth.imaging import Scanner
 from usguide.synth.motion import Drift, Motion, Twitch, drift, slip
 from usguide.synth.muscle_exam import MuscleWorld
+from usguide.synth.needling import Anatomy, Instrument, NeedlingWorld
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value, settle, stream
 from usguide.synth.scene import Recording, Scene, World
+from usguide.synth.spot import Spot
 
 
 def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
@@ -26,15 +29,20 @@ def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
 
 
 def _scanner(
-    depth_mm: tuple[float, float], frequency_mhz: tuple[float, float]
+    depth_mm: tuple[float, float],
+    frequency_mhz: tuple[float, float],
+    lateral_mm: tuple[float, float] = (0.35, 0.6),
 ) -> dict[str, Parameter]:
     return {
+        "geometry": Choice(("linear", "convex"), "probe", ("linear",)),
+        "radius_mm": Number(40.0, 60.0, "mm", "radius of a convex probe's face", 8.0, 80.0),
+        "half_angle_deg": Number(25.0, 35.0, "deg", "half the opening of a convex probe", 5, 60),
         "width_px": Number(560, 560, "px", "width of the picture", 16, 4000, whole=True),
         "height_px": Number(480, 480, "px", "height of the picture", 16, 4000, whole=True),
         "depth_mm": Number(*depth_mm, "mm", "depth of the picture", 8.0, 200.0),
         "frequency_mhz": Number(*frequency_mhz, "MHz", "centre frequency", 2.0, 25.0),
         "axial_cycles": Number(1.4, 2.2, "", "-6 dB pulse length in wavelengths", 0.8, 8.0),
-        "lateral_mm": Number(0.35, 0.6, "mm", "-6 dB beam width at the focus", 0.1, 4.0),
+        "lateral_mm": Number(*lateral_mm, "mm", "-6 dB beam width at the focus", 0.1, 4.0),
         "focus": Number(0.3, 0.6, "", "focus as a fraction of the depth", 0.0, 1.0),
         "looks": Choice(("1", "3", "5"), "compounded looks", ("1", "3", "3", "3")),
         "steer_deg": Number(6.0, 10.0, "deg", "steering of the outer looks", 0.5, 25.0),
@@ -66,6 +74,26 @@ SCENES: dict[str, dict[str, Parameter]] = {
         **heel.PARAMETERS,
         **needle.PARAMETERS,
         **_TWITCHES,
+    },
+    "needle_out_of_plane": {
+        **_clip(90, (18.0, 35.0)),
+        **_scanner((26.0, 36.0), (9.0, 14.0)),
+        **heel.PARAMETERS,
+        **needle.PARAMETERS,
+        "plane": Choice(("in", "out"), "shaft in the image plane, or across it", ("out",)),
+        **_TWITCHES,
+    },
+    "phantom": {
+        **_clip(90, (18.0, 35.0)),
+        **_scanner((40.0, 80.0), (3.5, 8.0), lateral_mm=(0.6, 1.3)),
+        **phantom.PARAMETERS,
+        **needle.PARAMETERS,
+        "diameter_mm": Number(0.3, 1.27, "mm", "needle diameter (18G is 1.27)", 0.12, 1.5),
+        "shaft_loss_db": Number(
+            0.0, 14.0, "dB", "how much weaker the shaft is than its tip", 0.0, 30.0
+        ),
+        "stroke_mm": Number(8.0, 20.0, "mm", "length of a pass along the shaft", 1.0, 40.0),
+        "geometry": Choice(("linear", "convex"), "probe", ("linear", "convex")),
     },
     "muscle": {
         **_clip(90, (18.0, 30.0)),
@@ -117,12 +145,18 @@ def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Recording:
         # A short clip shows as many of the drawn passes as fit; only asking for more is an error.
         values["passes"] = min(int(values["passes"]), needle.most_passes(values))
     scanner = scanner_of(values, seed)
+    if scanner.convex and "width_px" not in parameters:
+        scanner = wide_enough(scanner)
+        values["width_px"] = scanner.width_px
     time_s = np.arange(int(values["frames"])) / float(values["fps"])
     world: World
     if name == "muscle":
         world = _muscle_world(scanner, values, time_s, seed, parameters)
+    elif name == "phantom":
+        world = _phantom_world(scanner, values, time_s, seed)
     else:
-        world = _heel_world(scanner, values, time_s, seed, with_needle=name == "needling")
+        needling = name != "heel"
+        world = _heel_world(scanner, values, time_s, seed, with_needle=needling)
     scene_values = {key: values[key] for key in SCENES[name]}
     scene = Scene(
         name, seed, scene_values, scanner, world, time_s, mirrored=bool(values["mirrored"])
@@ -150,6 +184,8 @@ def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
         lateral_mm=float(values["lateral_mm"]),
         focus_mm=float(values["focus"]) * float(values["depth_mm"]),
         looks_deg=tuple(float(angle) for angle in steer),
+        radius_mm=float(values["radius_mm"]) if values["geometry"] == "convex" else 0.0,
+        half_angle_deg=float(values["half_angle_deg"]) if values["geometry"] == "convex" else 0.0,
         attenuation_db_cm_mhz=float(values["attenuation"]),
         noise_db=float(values["noise_db"]),
         tgc_error_db=tuple(float(db) for db in error),
@@ -160,23 +196,60 @@ def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
     )
 
 
+def wide_enough(scanner: Scanner) -> Scanner:
+    """Return a convex scanner whose picture is as wide as its fan."""
+    deepest = scanner.depth_mm - scanner.apex_mm[1]
+    width_mm = 2.0 * deepest * np.sin(np.radians(scanner.half_angle_deg))
+    width_px = 2 * int(np.ceil(width_mm / scanner.spacing_mm / 2.0)) + 2
+    return dataclasses.replace(scanner, width_px=width_px)
+
+
 def _heel_world(
     scanner: Scanner, values: dict[str, Value], time_s: Floats, seed: int, *, with_needle: bool
-) -> HeelWorld:
+) -> NeedlingWorld:
     tissue = heel.Heel(scanner, values, stream(seed, "heel"))
-    slide = _slide(values, time_s, seed)
     if not with_needle:
-        return HeelWorld(scanner, tissue, slide, None, [])
+        return NeedlingWorld(tissue, _slide(values, time_s, seed), None, [])
     band = tissue.band
     at = float(values["target_at_mm"])
-    target = [float(np.interp(at, band.distance_mm, band.midline_mm[:, k])) for k in range(2)]
-    shaft = needle.Needle(scanner, values, (target[0], target[1]), time_s, stream(seed, "needle"))
-    motions: list[Motion] = []
-    limit = float(values["drag_mm"])
-    if limit > 0:
-        motions.append(needle.Drag(shaft, tissue.insertion_x, limit))
-    motions += _twitches(scanner, values, tissue, time_s, seed)
-    return HeelWorld(scanner, tissue, slide, shaft, motions)
+    x, z = (float(np.interp(at, band.distance_mm, band.midline_mm[:, k])) for k in range(2))
+    twitches = _twitches(scanner, values, tissue, time_s, seed)
+    return _needled(scanner, values, tissue, (x, z), tissue.insertion_x, twitches, time_s, seed)
+
+
+def _phantom_world(
+    scanner: Scanner, values: dict[str, Value], time_s: Floats, seed: int
+) -> NeedlingWorld:
+    tissue = phantom.Phantom(scanner, values, stream(seed, "phantom"))
+    rng = stream(seed, "target")
+    target = (
+        rng.uniform(0.3, 0.65) * scanner.width_mm,
+        rng.uniform(0.35, 0.65) * min(1.0, float(values["floor"])) * scanner.depth_mm,
+    )
+    return _needled(scanner, values, tissue, target, -1e3, [], time_s, seed)
+
+
+def _needled(
+    scanner: Scanner,
+    values: dict[str, Value],
+    anatomy: Anatomy,
+    target_mm: tuple[float, float],
+    held_to_x_mm: float,
+    motions: list[Motion],
+    time_s: Floats,
+    seed: int,
+) -> NeedlingWorld:
+    """Put the needle into the tissue, in the plane or across it."""
+    rng = stream(seed, "needle")
+    instrument: Instrument
+    if values["plane"] == "out":
+        instrument = Spot(scanner, values, target_mm, time_s, rng)
+    else:
+        instrument = needle.Needle(scanner, values, target_mm, time_s, rng)
+        limit = float(values["drag_mm"])
+        if limit > 0:
+            motions = [needle.Drag(instrument, held_to_x_mm, limit), *motions]
+    return NeedlingWorld(anatomy, _slide(values, time_s, seed), instrument, motions)
 
 
 def _slide(values: dict[str, Value], time_s: Floats, seed: int) -> Drift:
