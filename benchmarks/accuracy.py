@@ -1,0 +1,352 @@
+"""How accurate usguide is: synthetic scenes with exact truth, and real recordings apart from them.
+
+    python -m benchmarks.accuracy [--quick] [--clips ../shared/clips]
+
+Without ``--quick`` the page ``docs/benchmarks.md`` and its pictures are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import page, pictures, real, records, suites
+from benchmarks.estimates import estimate, median, p95, rms
+from benchmarks.records import Columns
+from usguide import Options, analyze, open_clip
+from usguide.synth import write
+
+FULL = {"heel": 36, "needling": 30, "muscle": 40, "screen": 24}
+QUICK = {"heel": 4, "needling": 3, "muscle": 4, "screen": 3}
+
+Row = list[str]
+
+
+@dataclass
+class Gathered:
+    """Columns by what is judged, over all synthetic clips."""
+
+    parts: dict[str, list[Columns]] = field(default_factory=dict)
+
+    def add(self, name: str, columns: Columns) -> None:
+        """Add one clip's columns."""
+        self.parts.setdefault(name, []).append(columns)
+
+    def columns(self, name: str) -> Columns:
+        """Return the columns of every clip, stacked."""
+        return records.gather(self.parts.get(name, []))
+
+
+def run_synthetic(counts: dict[str, int]) -> Gathered:
+    """Analyse every synthetic clip."""
+    gathered = Gathered()
+    cases: list[Iterable[suites.Case]] = [
+        suites.heels(counts["heel"]),
+        suites.needlings(counts["needling"]),
+        suites.muscles(counts["muscle"]),
+    ]
+    for suite in cases:
+        for case in suite:
+            start = time.perf_counter()
+            truth = case.truth
+            analysis = analyze(case.clip(case.frames()), Options(tasks=case.tasks))
+            if case.scene == "heel":
+                gathered.add("station", records.fascia_stations(analysis.fascia, truth))
+                gathered.add("heel", records.fascia_clip(analysis.fascia, truth))
+            elif case.scene == "needling":
+                gathered.add("tip", records.needle_frames(analysis.needle, truth))
+                gathered.add("needling", records.needle_clip(analysis.needle, truth))
+                gathered.add("twitch", records.twitch_clip(analysis.motion.twitches, truth))
+            else:
+                gathered.add("belly", records.muscle_frames(analysis.muscle, truth))
+                gathered.add("muscle", records.muscle_clip(analysis.muscle, truth))
+                contraction = analysis.motion.contraction
+                gathered.add("separation", records.separation_clip(contraction, truth))
+            print(f"  {case.scene} {case.seed}: {time.perf_counter() - start:.1f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for case in suites.screens(counts["screen"]):
+            path, _ = write(case.recording, Path(folder) / f"{case.seed}.mp4")
+            gathered.add("screen", records.calibration_clip(open_clip(path).header, case.truth))
+    return gathered
+
+
+def rate(values: NDArray[np.bool_], clips: NDArray[np.int64]) -> str:
+    return estimate(values, clips).text(percent=True)
+
+
+def where(values: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return values as floats, NaN where the mask is False."""
+    return np.where(mask, np.asarray(values, dtype=np.float64), np.nan)
+
+
+def breakdown(
+    columns: Columns, by: str, edges: list[float], label: str, cells: dict[str, str]
+) -> str:
+    """Tabulate the median or rate of some columns in bins of another one.
+
+    ``cells`` maps a column to its heading; boolean columns are given as rates, numbers as medians
+    and 95th percentiles. Rows with a mask column ``visible`` count only where it is True.
+    """
+    rows = []
+    for low, high in itertools.pairwise(edges):
+        inside = (columns[by] >= low) & (columns[by] < high)
+        if "visible" in columns:
+            inside = inside & columns["visible"]
+        row = [f"{low:g} to {high:g}", str(len(np.unique(columns["clip"][inside])))]
+        for name in cells:
+            values, clips = columns[name][inside], columns["clip"][inside]
+            if values.dtype == np.bool_:
+                row.append(rate(values, clips))
+            else:
+                size = np.abs(values)
+                row.append(
+                    f"{estimate(size, clips, median).text()}; {estimate(size, clips, p95).text(1)}"
+                )
+        rows.append(row)
+    return page.table([label, "clips", *cells.values()], rows)
+
+
+def needle_text(gathered: Gathered) -> str:
+    tip, clip = gathered.columns("tip"), gathered.columns("needling")
+    seen, claimed, number = tip["visible"], tip["claimed"], tip["clip"]
+    error = where(tip["error_mm"], seen)
+    rows: list[Row] = [
+        ["tip error in visible frames, mean, mm", estimate(error, number).text()],
+        ["tip error, median, mm", estimate(error, number, median).text()],
+        ["tip error, RMS, mm", estimate(error, number, rms).text()],
+        ["tip error, 95th percentile, mm", estimate(error, number, p95).text()],
+        [
+            "angle error, median, degrees",
+            estimate(where(tip["angle_error_deg"], seen), number, median).text(),
+        ],
+        ["recall: within 3 mm, of visible frames", rate(tip["hit"][seen], number[seen])],
+        [
+            "precision: visible and within 3 mm, of claimed frames",
+            rate((tip["hit"] & seen)[claimed], number[claimed]),
+        ],
+        ["claimed, of frames without a visible tip", rate(claimed[~seen], number[~seen])],
+        ["frames to recover, mean", estimate(tip["to_recover"], number).text(1)],
+        [
+            "clips with 95 % of visible frames within 3 mm",
+            rate(clip["success"], clip["clip"]),
+        ],
+        ["clips with the right number of passes", rate(clip["passes_right"], clip["clip"])],
+    ]
+    cells = {"error_mm": "error, mm: median; 95th percentile", "hit": "within 3 mm"}
+    confidence = []
+    for low, high in ((0.0, 0.5), (0.5, 0.7), (0.7, 0.85), (0.85, 1.01)):
+        inside = claimed & (tip["confidence"] >= low) & (tip["confidence"] < high)
+        right = rate((tip["hit"] & seen)[inside], number[inside])
+        confidence.append([f"{low:g} to {min(high, 1):g}", str(int(inside.sum())), right])
+    return "\n".join(
+        [
+            f"### Needle ({len(clip['clip'])} clips, {len(number)} frames)\n",
+            page.table(["", "95 % interval in brackets"], rows),
+            breakdown(
+                tip, "level_db", [-40, 4, 8, 12, 40], "shaft above speckle in the frame, dB", cells
+            ),
+            breakdown(tip, "angle_deg", [10, 25, 40, 56], "angle to the skin, degrees", cells),
+            breakdown(tip, "depth_mm", [0, 8, 14, 40], "depth of the tip, mm", cells),
+            breakdown(tip, "diameter_mm", [0.1, 0.22, 0.29, 0.4], "needle diameter, mm", cells),
+            page.table(["stated tip confidence", "frames", "right"], confidence),
+        ]
+    )
+
+
+def fascia_text(gathered: Gathered) -> str:
+    station, clip = gathered.columns("station"), gathered.columns("heel")
+    rows = []
+    for at in sorted(set(station["station_mm"].tolist())):
+        inside = station["station_mm"] == at
+        error, number = station["error_mm"][inside], station["clip"][inside]
+        name = {-1.0: "maximum", 0.0: "insertion"}.get(at, f"{at:g} mm")
+        bias = estimate(error, number)
+        spread = 1.96 * float(np.nanstd(error))
+        rows.append(
+            [
+                name,
+                estimate(np.abs(error), number).text(),
+                estimate(np.abs(error), number, p95).text(),
+                f"{bias.value:+.2f} ± {spread:.2f}",
+                rate(station["measured"][inside], number),
+                estimate(station["covered"][inside], number).text(percent=True),
+            ]
+        )
+    whole = clip["ruptured"]
+    number = clip["clip"]
+    general = [
+        ["measured", rate(clip["measured"], number)],
+        ["calcaneus on the right side", rate(clip["side_right"], number)],
+        ["insertion error, mean, mm", estimate(clip["insertion_error_mm"], number).text()],
+        ["border distance, mean, mm", estimate(clip["border_error_mm"], number).text()],
+        ["ruptures of 2 mm and more found", rate(clip["rupture_found"][whole], number[whole])],
+        [
+            "false ruptures, of heels without one",
+            rate(clip["rupture_claimed"][~whole], number[~whole]),
+        ],
+    ]
+    cells = {"error_mm": "error, mm: median; 95th percentile", "measured": "measured"}
+    beyond = {k: v[station["station_mm"] > 0] for k, v in station.items()}
+    return "\n".join(
+        [
+            f"### Plantar fascia ({len(number)} clips)\n",
+            page.table(["", "95 % interval in brackets"], general),
+            page.table(
+                [
+                    "station",
+                    "mean absolute error, mm",
+                    "95th percentile, mm",
+                    "bias ± 1.96 SD (limits of agreement), mm",
+                    "measured",
+                    "truth inside the stated interval",
+                ],
+                rows,
+            ),
+            breakdown(
+                beyond,
+                "at_insertion_mm",
+                [1.5, 3, 4.5, 6, 8.1],
+                "thickness at insertion, mm",
+                cells,
+            ),
+            breakdown(beyond, "disease", [0, 0.33, 0.67, 1.01], "disease, 0 to 1", cells),
+        ]
+    )
+
+
+def muscle_text(gathered: Gathered) -> str:
+    belly, clip = gathered.columns("belly"), gathered.columns("muscle")
+    judged, number = gathered.columns("separation"), gathered.columns("separation")["clip"]
+    torn = judged["torn"]
+    error = belly["error_mm"]
+    rows = [
+        [
+            "muscle thickness, mean absolute error, mm",
+            estimate(np.abs(error), belly["clip"]).text(),
+        ],
+        ["muscle thickness, bias, mm", estimate(error, belly["clip"]).text()],
+        ["frames measured", rate(belly["measured"], belly["clip"])],
+        ["truth inside the stated interval", estimate(clip["covered"], number).text(percent=True)],
+        ["clips with the right number of contractions", rate(judged["cycles_right"], number)],
+        [
+            "excursion, mean absolute error, mm",
+            estimate(np.abs(judged["excursion_error_mm"]), number).text(),
+        ],
+        ["separations flagged (sensitivity)", rate(judged["flagged"][torn], number[torn])],
+        [
+            "not flagged, of clips without separation (specificity)",
+            rate(~judged["flagged"][~torn], number[~torn]),
+        ],
+        ["indeterminate", rate(judged["indeterminate"], number)],
+        [
+            "gap at peak, mean absolute error, mm",
+            estimate(np.abs(judged["gap_error_mm"]), number).text(),
+        ],
+        [
+            "widening, mean absolute error, mm",
+            estimate(np.abs(judged["widening_error_mm"]), number).text(),
+        ],
+    ]
+    kinds = []
+    for kind in ("partial", "complete"):
+        for rest in (False, True):
+            inside = torn & (judged["tear"] == kind) & (judged["open_at_rest"] == rest)
+            name = f"{kind} tear, {'open' if rest else 'closed'} at rest"
+            kinds.append([name, str(inside.sum()), rate(judged["flagged"][inside], number[inside])])
+    for name, inside in (
+        (
+            "whole muscle, steady probe",
+            ~torn & (judged["tear"] == "none") & (judged["slip_mm"] == 0),
+        ),
+        ("whole muscle, slipping probe", ~torn & (judged["slip_mm"] > 0)),
+        ("defect that does not widen", ~torn & (judged["tear"] != "none")),
+    ):
+        kinds.append([name, str(inside.sum()), rate(judged["flagged"][inside], number[inside])])
+    twitch = gathered.columns("twitch")
+    real, minutes = twitch["real"].sum(), float(twitch["minutes"].sum())
+    found = np.repeat(np.arange(len(twitch["clip"])), twitch["real"])
+    hits = np.concatenate(
+        [np.arange(n) < f for n, f in zip(twitch["real"], twitch["found"], strict=True)]
+    )
+    alarms = [
+        ["twitches of 1 mm and more found while the needle moves", rate(hits, found), str(real)],
+        [
+            "false alarms a minute",
+            f"{twitch['false'].sum() / minutes:.1f}",
+            f"{minutes:.1f} minutes",
+        ],
+    ]
+    return "\n".join(
+        [
+            f"### Muscle and separation ({len(number)} clips)\n",
+            page.table(["", "95 % interval in brackets"], rows),
+            page.table(["", "clips", "flagged as separation"], kinds),
+            f"### Twitches ({len(twitch['clip'])} needlings)\n",
+            page.table(["", "", "of"], alarms),
+        ]
+    )
+
+
+def screen_text(gathered: Gathered) -> str:
+    screen = gathered.columns("screen")
+    clip, ruler = screen["clip"], screen["ruler"]
+    rows = [
+        ["spacing within 2 %, of screens with a ruler", rate(screen["right"][ruler], clip[ruler])],
+        ["declined, of screens with a ruler", rate(~screen["found"][ruler], clip[ruler])],
+        ["wrong spacing, of all screens", rate(screen["wrong"], clip)],
+        ["region within 3 px on every side", rate(screen["region_right"], clip)],
+    ]
+    return "\n".join(
+        [
+            f"### Screens ({len(clip)} H.264 recordings)\n",
+            page.table(["", "95 % interval in brackets"], rows),
+        ]
+    )
+
+
+def synthetic_text(gathered: Gathered) -> str:
+    return "\n".join(
+        [
+            "## Accuracy on synthetic scenes\n",
+            page.machine(),
+            "",
+            needle_text(gathered),
+            fascia_text(gathered),
+            muscle_text(gathered),
+            screen_text(gathered),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few clips, nothing written")
+    parser.add_argument("--clips", type=Path, default=page.ROOT.parent / "shared" / "clips")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    start = time.perf_counter()
+    gathered = run_synthetic(QUICK if options.quick else FULL)
+    text = synthetic_text(gathered)
+    minutes = (time.perf_counter() - start) / 60
+    text += f"\nAll synthetic clips took {minutes:.1f} minutes, rendering included.\n"
+    if options.clips.is_dir():
+        text += "\n" + real.report(options.clips, quick=options.quick)
+    else:
+        text += "\n## Accuracy on real recordings\n\nNot run: they are not part of the project.\n"
+    if not options.quick:
+        text += "\n" + pictures.accuracy(gathered.columns("tip"), gathered.columns("separation"))
+        page.write_part("accuracy", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
