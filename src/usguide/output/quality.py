@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from usguide.model import Calibration, CalibrationSource, Header, SourceKind, Timing, TimingSource
+from usguide.model import Calibration, Header, SourceKind, Timing, TimingSource
 
 _KINDS = {
     SourceKind.DICOM: "DICOM",
@@ -10,12 +10,6 @@ _KINDS = {
     SourceKind.IMAGE: "single image",
     SourceKind.IMAGES: "folder of images",
     SourceKind.ARRAY: "frames in memory",
-}
-_SCALES = {
-    CalibrationSource.DICOM: "from the scanner's own calibration",
-    CalibrationSource.RULER: "read off the ruler on the screen",
-    CalibrationSource.USER: "given by the user",
-    CalibrationSource.NONE: "",
 }
 _CLOCKS = {
     TimingSource.FRAME_TIME_VECTOR: "the DICOM frame time vector",
@@ -54,12 +48,7 @@ def _scale(calibration: Calibration) -> str:
         return "not known: lengths are in pixels, and none is given in millimetres"
     sure = calibration.confidence
     confidence = "" if sure >= 1 else f", confidence {100 * sure:.0f} %"
-    # What the user gave needs no provenance.
-    by_hand = calibration.source is CalibrationSource.USER
-    detail = "" if by_hand else f" ({calibration.detail.rstrip('.')})"
-    return (
-        f"{spacing[0]:.4g} × {spacing[1]:.4g} mm, {_SCALES[calibration.source]}{confidence}{detail}"
-    )
+    return f"{spacing[0]:.4g} × {spacing[1]:.4g} mm{confidence}: {calibration.detail.rstrip('.')}"
 
 
 def _clock(timing: Timing) -> str:

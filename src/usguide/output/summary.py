@@ -158,7 +158,8 @@ def _fascia(fascia: FasciaResult) -> Card:
             Figure(
                 "interruption of the fibres",
                 number(widest.width_mm, "mm"),
-                detail=f"{number(widest.distance_mm, 'mm')} from the insertion",
+                detail=f"{number(widest.distance_mm, 'mm')} from the insertion, "
+                f"confidence {100 * widest.confidence:.0f} %",
             )
         )
     return Card(title, fascia.status, tuple(figures), _category(fascia), sentence(fascia.reason))
@@ -168,7 +169,7 @@ def _category(fascia: FasciaResult) -> Verdict | None:
     verdicts = {
         FasciaCategory.NORMAL: Verdict("nowhere over 4 mm", Tone.PLAIN),
         FasciaCategory.THICKENED: Verdict("thickened: largest over 4 mm", Tone.NOTABLE),
-        FasciaCategory.BORDERLINE: Verdict("borderline: 4 mm is within the interval", Tone.UNSURE),
+        FasciaCategory.BORDERLINE: Verdict("borderline at 4 mm", Tone.UNSURE),
         FasciaCategory.INDETERMINATE: Verdict("no reading against 4 mm", Tone.UNSURE),
     }
     return None if fascia.category is None else verdicts[fascia.category]
@@ -282,9 +283,9 @@ def _separation(contraction: ContractionResult) -> Card:
         SeparationFlag.NONE: Verdict("no separation seen", Tone.PLAIN),
         SeparationFlag.INDETERMINATE: Verdict("cannot be decided", Tone.UNSURE),
     }[separation.flag]
-    return Card(
-        "Muscle separation", Status.MEASURED, tuple(figures), verdict, sentence(separation.reason)
-    )
+    decided = separation.flag is not SeparationFlag.INDETERMINATE
+    status = Status.MEASURED if decided else Status.NOT_MEASURED
+    return Card("Muscle separation", status, tuple(figures), verdict, sentence(separation.reason))
 
 
 def _twitches(motion: MotionResult) -> Card:
