@@ -42,11 +42,6 @@ class Label:
     box: tuple[int, int, int, int]
     likeness: Floats
 
-    @property
-    def centre_y(self) -> float:
-        """Row of the middle of the characters."""
-        return self.box[1] + (self.box[3] - 1) / 2
-
 
 def find_labels(shown: NDArray[np.uint8]) -> list[Label]:
     """Find short rows of characters.

@@ -41,6 +41,8 @@ This, the two above and the reach were tuned on four of the eight numbered ruler
 _SAME_HEIGHT = 0.25
 _SQUARE = 0.015
 """How far the two rulers of a screen may differ where its pixels are square."""
+_LONG = 5
+"""Marks from which on an unnumbered comb is certainly a ruler, and one number may be enough."""
 _STRETCHED = 0.1
 """Up to which they differ where its pixels are not; farther off, one of them is no ruler."""
 
@@ -72,6 +74,36 @@ class Ruler:
         return mask
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Beside:
+    """A label beside a comb: the place it is nearest to, and its extent across the comb."""
+
+    place: int
+    low: int
+    high: int
+    label: Label
+
+    def lines_up_with(self, other: _Beside) -> bool:
+        """Whether both could be numbers of one ruler: as tall, and in one line."""
+        height = self.label.box[3]
+        apart = min(
+            abs(self.low - other.low),
+            abs(self.high - other.high),
+            abs(self.low + self.high - other.low - other.high) / 2,
+        )
+        same = abs(other.label.box[3] - height) <= max(1.5, _SAME_HEIGHT * height)
+        return same and apart <= max(1.5, _SAME_HEIGHT * height)
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """How well a label says a number: least likeness of its digits, and their summed lead."""
+
+    likeness: float
+    lead: float
+    unit: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """A step per place, in the numbers' unit, that explains the numbers beside a comb."""
@@ -80,6 +112,7 @@ class _Reading:
     score: float
     numbers: int
     unit: str | None
+    clear: bool
 
 
 def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
@@ -96,22 +129,23 @@ def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
     none = np.empty((0, 4), dtype=np.int64)
     if min(region.width, region.height) < 64:
         return Ruler(None, "the picture is too small to show a ruler", none)
-    down = find_combs(still, region.y, region.y + region.height)
+    down = find_combs(still, (region.x, region.y, region.width, region.height))
     turned = np.ascontiguousarray(still.T)
-    across = find_combs(turned, region.x, region.x + region.width)
+    across = find_combs(turned, (region.y, region.x, region.height, region.width))
     marks = np.concatenate(
         [none, *(comb.boxes for comb in down), *(c.boxes[:, [1, 0, 3, 2]] for c in across)]
     )
-    if not down:
+    if not down and not across:
         return Ruler(None, "no ruler was found beside the picture", none)
 
     shown = stand_out(still)
-    certain = [
-        (comb, reading)
-        for comb in down
-        for labels in _labels(comb, shown)
-        if (reading := _read(labels, comb, region)) is not None
-    ]
+    certain = []
+    for combs, along_x, zero in ((down, False, region.y), (across, True, region.x)):
+        for comb in combs:
+            for labels in _labels(comb, shown, along_x):
+                reading = _read(labels, comb, zero)
+                if reading is not None:
+                    certain.append((comb, reading))
     if not certain:
         return Ruler(None, "a ruler was found, but its numbers cannot be read for certain", marks)
     scales = {}
@@ -123,7 +157,7 @@ def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
     if max(scales) > (1 + _SQUARE) * min(scales):
         return Ruler(None, "the rulers on the screen contradict each other", marks)
     mm_per_px, (comb, reading, unit) = max(scales.items(), key=lambda item: item[1][1].score)
-    how = _agreement_across(across, comb)
+    how = _agreement(down, across)
     if how is None:
         return Ruler(None, "the rulers along x and y do not fit together", marks)
     calibration = Calibration(
@@ -137,125 +171,119 @@ def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
     return Ruler(calibration, "", marks)
 
 
-def _read(labels: list[tuple[int, Label]], comb: Comb, region: Region) -> _Reading | None:
+def _read(beside: list[_Beside], comb: Comb, zero: int) -> _Reading | None:
     """Find the one reading of the numbers on a side of a comb, None where there is none or two."""
-    # The first mark is zero, or hidden: then zero is at the top of the picture.
-    hidden = max(0, round((comb.origin_px - region.y) / comb.step_px))
+    # The first mark is zero, or hidden: then zero is where the picture starts.
+    hidden = max(0, round((comb.origin_px - zero) / comb.step_px))
     readings = [
         reading
         for first in {0, hidden}
         for step in _STEPS
-        if (reading := _explain(labels, first, step)) is not None
+        if (reading := _explain(beside, first, step)) is not None
     ]
     if not readings:
         return None
     readings.sort(key=lambda reading: -reading.score)
     best = readings[0]
+    if len(comb.places) < _LONG and not (best.clear and best.numbers >= len(comb.places) - 2 > 0):
+        return None
     rivals = [r for r in readings[1:] if r.step != best.step and r.score > 0.5 * best.score]
     return None if rivals else best
 
 
-def _labels(comb: Comb, shown: NDArray[np.uint8]) -> Iterator[list[tuple[int, Label]]]:
-    """Labels close to the marks, left and then right of them, with their places along the comb."""
-    width = shown.shape[1]
-    strip = round(_LABEL_STRIP * width)
+def _labels(comb: Comb, shown: NDArray[np.uint8], along_x: bool) -> Iterator[list[_Beside]]:
+    """Labels close to the marks, on one side and then on the other."""
+    limit = shown.shape[0] if along_x else shown.shape[1]
+    strip = round(_LABEL_STRIP * limit)
     last = int(comb.places[-1])
-    for left, right in ((comb.left - strip, comb.left), (comb.right, comb.right + strip)):
-        left, right = max(0, left), min(width, right)
-        if right - left < 5:
+    for start, stop in ((comb.left - strip, comb.left), (comb.right, comb.right + strip)):
+        start, stop = max(0, start), min(limit, stop)
+        if stop - start < 5:
             continue
+        piece = shown[start:stop] if along_x else shown[:, start:stop]
         found = []
-        for label in find_labels(np.ascontiguousarray(shown[:, left:right])):
-            x, _, w, h = label.box
-            gap = max(comb.left - (left + x + w), left + x - comb.right)
-            place = (label.centre_y - comb.origin_px) / comb.step_px
+        for label in find_labels(np.ascontiguousarray(piece)):
+            x, y, w, h = label.box
+            low, size, middle = (y, h, x + (w - 1) / 2) if along_x else (x, w, y + (h - 1) / 2)
+            gap = max(comb.left - (start + low + size), start + low - comb.right)
+            place = (middle - comb.origin_px) / comb.step_px
             nearest = min(max(round(place), 0), last)
             # The first and the last number are often moved inwards, to stay on the screen.
             off = (2.0 if nearest in (0, last) else 1.0) * h
             near = min(_OFF_PLACE, off / comb.step_px)
             if gap <= _LABEL_REACH * h and abs(place - nearest) <= near:
-                found.append((nearest, label))
+                found.append(_Beside(nearest, start + low, start + low + size, label))
         yield found
 
 
-def _explain(labels: list[tuple[int, Label]], first: int, step: float) -> _Reading | None:
+def _explain(beside: list[_Beside], first: int, step: float) -> _Reading | None:
     """Read the labels as ``step`` times their place; None where they do not say so.
 
     Parameters
     ----------
-    labels : list of (place, Label)
+    beside : list of _Beside
+        What may be numbers, on one side of the comb.
     first : int
         Steps from zero to the first mark.
     step : float
         What a step stands for.
     """
-    numbers: dict[int, tuple[float, float, int]] = {}  # place: likeness, lead, height
-    vetoes: list[int] = []
-    unit = None
-    zero = 0.0
-    for place, label in labels:
-        value = (place + first) * step
-        text = f"{value:.0f}"
-        read = _as_text(label, text) if abs(value - round(value)) < 1e-6 else None
-        if read is None:
-            if _clear_number(label):
-                vetoes.append(label.box[3])
-            continue
-        likeness, lead, suffix = read
-        if value == 0:
-            zero = 0.1
-            continue
-        unit = suffix or unit
-        if place not in numbers or likeness > numbers[place][0]:
-            numbers[place] = likeness, lead, label.box[3]
+    said: list[tuple[_Number, _Beside]] = []
+    others = []
+    for each in beside:
+        value = (each.place + first) * step
+        whole = abs(value - round(value)) < 1e-6
+        number = _as_number(each.label, f"{value:.0f}") if whole else None
+        if number is not None:
+            said.append((number, each))
+        elif _clear_number(each.label):
+            others.append(each)
+    if not said:
+        return None
+    said.sort(key=lambda entry: -entry[0].lead)
+    model = said[0][1]
+    if any(model.lines_up_with(other) for other in others):
+        return None
+    numbers: dict[int, _Number] = {}
+    for number, each in said:
+        if model.lines_up_with(each) and each.place not in numbers:
+            numbers[each.place] = number
+    # A zero says where the ruler starts, but not how large a step is.
+    zero = 0.1 if numbers.pop(-first, None) is not None else 0.0
     if not numbers:
         return None
-    height = float(np.median([h for _, _, h in numbers.values()]))
-    numbers = {
-        place: entry
-        for place, entry in numbers.items()
-        if abs(entry[2] - height) <= max(1.5, _SAME_HEIGHT * height)
-    }
-    if any(abs(h - height) <= max(1.0, 0.15 * height) for h in vetoes):
-        return None
-    lead = sum(entry[1] for entry in numbers.values())
-    alone = len(numbers) < 2
-    if alone:
-        place, (likeness, _, _) = next(iter(numbers.items()))
-        says_one = f"{(place + first) * step:.0f}" == "1"  # anything upright looks like a 1
-        bonus = zero + (0.1 if unit else 0.0)
-        if says_one or lead + bonus < 3 * _MARGIN or likeness + bonus < _CLEAR:
+    lead = sum(number.lead for number in numbers.values()) + zero
+    least = min(number.likeness for number in numbers.values())
+    unit = next((number.unit for number in numbers.values() if number.unit), None)
+    if len(numbers) == 1:
+        place = next(iter(numbers))
+        one = abs((place + first) * step - 1) < 1e-6  # anything upright looks like a 1
+        printed = 0.1 if unit else 0.0
+        if one or lead + printed < 3 * _MARGIN or least + zero + printed < _CLEAR:
             return None
-    return _Reading(step, lead + zero + 0.2 * (len(numbers) - 1), len(numbers), unit)
+    score = lead + 0.2 * (len(numbers) - 1)
+    return _Reading(step, score, len(numbers), unit, least >= _CLEAR)
 
 
-def _as_text(label: Label, text: str) -> tuple[float, float, str | None] | None:
-    """Read a label as a number, perhaps with its unit.
-
-    Returns
-    -------
-    (float, float, str or None) or None
-        Least likeness of its characters, sum of their leads over any other digit, and the unit
-        printed after it; None where the label does not say so.
-    """
+def _as_number(label: Label, text: str) -> _Number | None:
+    """Read a label as a given number, perhaps with its unit; None where it does not say so."""
     characters = len(label.likeness)
     if not len(text) <= characters <= len(text) + 2:
         return None
     likeness, leads = [], []
     for row, digit in zip(label.likeness, text, strict=False):
         index = CHARACTERS.index(digit)
-        others = np.delete(row, index)
         likeness.append(float(row[index]))
-        leads.append(float(row[index] - others.max()))
+        leads.append(float(row[index] - np.delete(row, index).max()))
     if min(likeness) < _ALIKE or min(leads) < _MARGIN:
         return None
-    suffix = None
+    unit = None
     if characters > len(text):
         said = "".join(CHARACTERS[int(row.argmax())] for row in label.likeness[len(text) :])
         if said not in ("c", "cm", "mm"):
             return None
-        suffix = "cm" if said.startswith("c") else "mm"
-    return min(likeness), sum(leads), suffix
+        unit = "cm" if said.startswith("c") else "mm"
+    return _Number(min(likeness), sum(leads), unit)
 
 
 def _clear_number(label: Label) -> bool:
@@ -276,14 +304,16 @@ def _unit_by_depth(comb: Comb, reading: _Reading, region: Region) -> str | None:
     return possible[0] if len(possible) == 1 else None
 
 
-def _agreement_across(combs: list[Comb], down: Comb) -> str | None:
-    """Say how the ruler along x, if any, bears out that pixels are square; None if it does not."""
+def _agreement(down: list[Comb], across: list[Comb]) -> str | None:
+    """Say how rulers along x and y bear out that pixels are square; None if they do not."""
     wholes = np.array([1.0, 0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0])
+    long = [[c for c in combs if len(c.places) >= _LONG] for combs in (down, across)]
     how = "square pixels assumed"
-    for comb in combs:
-        off = float(np.abs(comb.step_px / down.step_px / wholes - 1).min())
-        if off <= _SQUARE:
-            return "the ruler along x agrees"
-        if off <= _STRETCHED:
-            how = ""
+    for one in long[0]:
+        for other in long[1]:
+            off = float(np.abs(other.step_px / one.step_px / wholes - 1).min())
+            if off <= _SQUARE:
+                return "the rulers along x and y agree"
+            if off <= _STRETCHED:
+                how = ""
     return how or None

@@ -10,20 +10,24 @@ from numpy.typing import NDArray
 
 from usguide.model import Floats, Frame
 
-_CONTRAST = 22
-"""Grey levels by which a mark stands out of its surroundings."""
+_CONTRASTS = (22, 60, 110)
+"""Grey levels by which marks stand out of their surroundings: faint ones on the plain screen, and
+brighter ones over echoes, which would join them to the speckle at the lower levels."""
 _AXIS_PX = 28
 """Longest mark along the ruler, px; longer ones are axis lines, and are taken away."""
 _MAX_LENGTH = 0.04
 """Longest mark across the ruler, as a share of the frame's width."""
 _ALIGNED_PX = 1.6
 """Marks of one ruler end, start or are centred within this distance of one line."""
-_MIN_MARKS = 5
+_MIN_MARKS = 3
+_MAX_COMBS = 8
 _MIN_STEP_PX = 6.0
 _OFF_PX = 1.2
 """Farthest that a mark may lie from its place in the comb."""
 _MAX_MISSING = 0.3
 """Share of the places in a comb that may be hidden by focus markers or cursors."""
+_EDGE = 0.15
+"""How far inside the picture a ruler may be, as a share of the picture's width."""
 _MIN_SPAN = 0.55
 """Least length of a ruler, as a share of the picture beside it."""
 
@@ -76,24 +80,47 @@ def stand_out(still: Frame) -> NDArray[np.uint8]:
     )
 
 
-def find_combs(still: Frame, top: int, bottom: int) -> list[Comb]:
-    """Find combs of marks along y that are about as long as the picture beside them.
+def find_combs(still: Frame, box: tuple[int, int, int, int]) -> list[Comb]:
+    """Find combs of marks along y, beside the picture or on its edge, and about as long.
 
     Parameters
     ----------
     still : ndarray of uint8, shape (height, width)
         What stays of the screen over time.
-    top, bottom : int
-        Rows where the picture starts and ends.
+    box : (int, int, int, int)
+        x, y, width and height of the picture.
 
     Returns
     -------
     list of Comb
         The most complete first.
     """
-    boxes, centres = _marks(still)
+    shown = stand_out(still)
     combs: list[tuple[float, Comb]] = []
-    reach = bottom - top
+    for contrast in _CONTRASTS:
+        combs += _combs(*_marks(shown, contrast), box)
+    combs.sort(key=lambda entry: -entry[0])
+    kept: list[Comb] = []
+    for _, comb in combs:
+        if all(
+            abs(comb.left - other.left) > 20 or abs(comb.step_px / other.step_px - 1) > 0.01
+            for other in kept
+        ):
+            kept.append(comb)
+    return kept[:_MAX_COMBS]
+
+
+def _combs(
+    boxes: NDArray[np.int64], centres: Floats, box: tuple[int, int, int, int]
+) -> list[tuple[float, Comb]]:
+    """Fit a comb to every set of aligned marks; each with how complete it is."""
+    combs: list[tuple[float, Comb]] = []
+    left, top, width, reach = box
+    bottom, right = top + reach, left + width
+    outside = (boxes[:, 0] > right - _EDGE * width) | (
+        boxes[:, 0] + boxes[:, 2] < left + _EDGE * width
+    )
+    boxes, centres = boxes[outside], centres[outside]
     for anchors in (boxes[:, 0], boxes[:, 0] + boxes[:, 2], boxes[:, 0] + boxes[:, 2] / 2):
         order = np.argsort(anchors, kind="stable")
         start = 0
@@ -113,19 +140,13 @@ def find_combs(still: Frame, top: int, bottom: int) -> list[Comb]:
             inside = comb.origin_px > top - 0.1 * reach and end < bottom + 0.1 * reach
             if inside and comb.span_px >= _MIN_SPAN * reach:
                 combs.append((score, comb))
-    combs.sort(key=lambda entry: -entry[0])
-    kept: list[Comb] = []
-    for _, comb in combs:
-        if all(abs(comb.left - other.left) > 20 for other in kept):
-            kept.append(comb)
-    return kept
+    return combs
 
 
-def _marks(still: Frame) -> tuple[NDArray[np.int64], Floats]:
+def _marks(shown: NDArray[np.uint8], contrast: int) -> tuple[NDArray[np.int64], Floats]:
     """Boxes and centres (y) of the small bright marks that could be ticks or dots."""
-    height, width = still.shape
-    shown = stand_out(still)
-    bright = (shown >= _CONTRAST).astype(np.uint8)
+    height, width = shown.shape
+    bright = (shown >= contrast).astype(np.uint8)
     axis = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((_AXIS_PX, 1), np.uint8))
     bright &= 1 - np.asarray(axis, np.uint8)
     _, _, found, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
@@ -133,7 +154,8 @@ def _marks(still: Frame) -> tuple[NDArray[np.int64], Floats]:
     longest = max(14.0, _MAX_LENGTH * width)
     thickest = max(6.0, 0.022 * height)
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-    solid = stats[:, cv2.CC_STAT_AREA] >= 0.6 * w * h
+    # Ticks and dots are filled, characters are not; a dot of 3 x 3 px is a plus sign.
+    solid = stats[:, cv2.CC_STAT_AREA] >= np.where(w * h <= 9, 0.5, 0.7) * w * h
     fits = (w >= 2) & (w <= longest) & (h <= thickest) & (h <= w + 3) & solid
     fits[0] = False
     chosen = np.flatnonzero(fits)
