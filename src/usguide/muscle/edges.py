@@ -51,12 +51,12 @@ def slim(frame: Frame) -> NDArray[np.float32]:
     return np.asarray(resized, dtype=np.float32)
 
 
-def find_edge(picture: NDArray[np.float32], rows: Floats, side: int) -> Edge:
+def find_edge(picture: NDArray[np.float32], rows: Floats, side: int, level: float = 0.5) -> Edge:
     """Find where a band ends, above (``side`` -1) or below (+1) its crest.
 
     The band is straightened along its crest and smoothed along its length; the edge is the minimal
-    path over the drop of the mean grey level across it, so it is where the level is half-way
-    between the band's and its neighbour's.
+    path over the drop of the mean grey level across it, moved from the half level of the
+    transition to the one wanted.
 
     Parameters
     ----------
@@ -66,6 +66,9 @@ def find_edge(picture: NDArray[np.float32], rows: Floats, side: int) -> Edge:
         Crest of the band in grid rows.
     side : int
         -1 or +1.
+    level : float
+        How far up the transition the edge is put, 0 at the neighbour's grey level and 1 at the
+        band's.
     """
     height = picture.shape[0]
     reach = max(3, round(_REACH * height))
@@ -102,4 +105,6 @@ def find_edge(picture: NDArray[np.float32], rows: Floats, side: int) -> Edge:
         - strip[path.rows + step, np.arange(COLUMNS)],
         contrast / (2 * step),
     )
-    return Edge(np.asarray(crest + side * offset, dtype=np.float64), contrast / slope)
+    blur = contrast / slope
+    edge = crest + side * (offset - (level - 0.5) * float(np.median(blur)))
+    return Edge(np.asarray(edge, dtype=np.float64), blur)
