@@ -41,6 +41,10 @@ def heel_needling() -> Recording:
         dropouts=0,
         diameter_mm=0.3,
         drift_mm=0.3,
+        contact_shadow_db=0,
+        bulge_mm=0,
+        fluid_mm=0,
+        spur_mm=0,
     )
 
 
@@ -67,6 +71,9 @@ def muscle_tear_screen() -> Recording:
         fat_mm=5,
         tear_lean_deg=8,
         drift_mm=0.3,
+        contact_shadow_db=0,
+        atrophy=0,
+        hematoma_mm=0,
         screen=True,
         ruler="ticks",
         ruler_side="right",

@@ -31,11 +31,15 @@ PARAMETERS: dict[str, Parameter] = {
         2,
         50,
     ),
-    "bulge_mm": Number(0.0, 0.0, "mm", "extra thickness of a local bulge", 0.0, 4.0),
+    "bulge_mm": Number(
+        0.8, 2.5, "mm", "extra thickness of a local bulge; 0 for none", 0.0, 4.0, chance=0.2
+    ),
     "bulge_at_mm": Number(4.0, 18.0, "mm", "where the bulge is, from the insertion", 0.0, 40.0),
     "disease": Number(0.0, 1.0, "", "0 healthy, 1 hypoechoic with lost fibrils and deep border"),
     "fascia_level_db": Number(-2.0, 2.0, "dB", "healthy fascia against the fat pad", -15.0, 10.0),
-    "fluid_mm": Number(0.0, 0.0, "mm", "thickness of a perifascial fluid film", 0.0, 4.0),
+    "fluid_mm": Number(
+        0.6, 2.0, "mm", "thickness of a perifascial fluid film; 0 for none", 0.0, 4.0, chance=0.15
+    ),
     "rupture_mm": Number(0.0, 0.0, "mm", "width of a gap in the fascia; 0 for none", 0.0, 15.0),
     "rupture_at_mm": Number(
         6.0, 18.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
@@ -55,7 +59,7 @@ PARAMETERS: dict[str, Parameter] = {
     "bone_dropout": Number(
         0.0, 0.25, "", "fraction of the bone surface that gives no echo", 0, 0.9
     ),
-    "spur_mm": Number(0.0, 0.0, "mm", "length of a heel spur; 0 for none", 0.0, 12.0),
+    "spur_mm": Number(2.0, 6.0, "mm", "length of a heel spur; 0 for none", 0.0, 12.0, chance=0.2),
     "muscle_level_db": Number(-14.0, -8.0, "dB", "flexor muscle under the fascia", -30.0, 0.0),
 }
 

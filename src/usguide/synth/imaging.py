@@ -98,6 +98,8 @@ class Scanner:
         Electronic noise at the probe's face, relative to unit speckle.
     tgc_error_db : tuple of float
         Error of the time gain at five depths evenly from top to bottom.
+    contact_db : tuple of float
+        Gain of the echoes along the probe's face, evenly from its left to its right end: contact.
     gain_db : float
         Overall gain.
     dynamic_range_db : float
@@ -123,6 +125,7 @@ class Scanner:
     attenuation_db_cm_mhz: float = 0.5
     noise_db: float = -55.0
     tgc_error_db: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    contact_db: tuple[float, ...] = (0.0,)
     gain_db: float = 0.0
     dynamic_range_db: float = 60.0
     white_db: float = 30.0
@@ -274,6 +277,12 @@ class Imager:
             travelled, np.linspace(0, deepest - first_depth, 5), np.array(sc.tgc_error_db)
         )
         self._gain_db = (sc.gain_db + error_db).astype(np.float32)[:, None]
+        contact_db = np.interp(
+            (self.lateral - first) / (last - first),
+            np.linspace(0.0, 1.0, len(sc.contact_db)),
+            np.array(sc.contact_db),
+        )
+        self._contact = (10 ** (contact_db / 20.0)).astype(np.float32)
         self._shown: F32 | None = None
 
     @cached_property
@@ -344,8 +353,7 @@ class Imager:
         """
         planes, buffer = self._planes, self._buffer
         spread_beam(planes, self._beam_taps, buffer)
-        if transmission is not None:
-            buffer *= transmission
+        buffer *= self._contact if transmission is None else transmission * self._contact
         noise = self._rng.standard_normal(buffer.shape, dtype=np.float32)
         noise *= self._noise
         buffer += noise

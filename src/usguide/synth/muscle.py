@@ -24,7 +24,9 @@ PARAMETERS: dict[str, Parameter] = {
     "aponeurosis_db": Number(10.0, 18.0, "dB", "aponeurosis above the fat", 0.0, 35.0),
     "muscle_level_db": Number(-11.0, -4.0, "dB", "muscle against the fat", -30.0, 6.0),
     "fibre_contrast_db": Number(8.0, 18.0, "dB", "brightest fibres above the muscle", 0.0, 30.0),
-    "atrophy": Number(0.0, 0.0, "", "0 healthy, 1 two thirds as thick and 9 dB brighter", 0.0, 1.0),
+    "atrophy": Number(
+        0.2, 1.0, "", "0 healthy, 1 two thirds as thick and 9 dB brighter", 0.0, 1.0, chance=0.15
+    ),
     "contractions": Number(1, 2, "", "contractions in the clip", 0, 8, whole=True),
     "excursion_mm": Number(2.0, 8.0, "mm", "slide of the deep aponeurosis", 0.0, 25.0),
     "thickening": Number(0.0, 0.18, "", "gain in thickness at full contraction", -0.3, 0.6),
@@ -44,9 +46,21 @@ PARAMETERS: dict[str, Parameter] = {
     "closed_gap_mm": Number(0.2, 0.7, "mm", "gap at rest of a closed tear", 0.0, 3.0),
     "widening_mm": Number(1.5, 7.0, "mm", "what full contraction adds to the gap", 0.0, 30.0),
     "retraction": Number(0.6, 0.95, "", "share of it taken by the proximal end", 0.0, 1.0),
-    "fluid_db": Number(-30.0, -20.0, "dB", "echoes in the gap", -60.0, 0.0),
-    "hematoma_mm": Number(0.0, 0.0, "mm", "length of a collection beside the tear", 0.0, 60.0),
+    "fluid_db": Number(-30.0, -18.0, "dB", "echoes in the gap", -60.0, 0.0),
+    "hematoma_mm": Number(
+        6.0,
+        16.0,
+        "mm",
+        "length of a collection beside a tear (6-16 mm, PMC2667601); 0 for none",
+        0.0,
+        60.0,
+        chance=0.25,
+    ),
 }
+
+
+_EMPTY_DB = -80.0
+"""Tissue's own level inside the gap: nothing; the fluid there moves differently."""
 
 
 def belly_of(scanner: Scanner, values: dict[str, Value]) -> Belly:
@@ -162,7 +176,7 @@ class Muscle:
     def _hematoma(self, rng: np.random.Generator) -> tuple[float, float, float, float] | None:
         """Centre x, z and half axes of the collection: flat, along the fibres."""
         length = float(self.values["hematoma_mm"])
-        if length == 0.0:
+        if length == 0.0 or self.edge is None:
             return None
         x = float(self.values["tear_x"]) * self._scanner.width_mm + rng.uniform(-1.0, 1.0)
         top = float(self.belly.superficial_z(np.array(x)))
@@ -201,7 +215,7 @@ class Muscle:
             # Ends bunch up and look brighter over a millimetre or two.
             inner = inner + 4.0 * gape * np.exp(-np.clip(-inside, 0.0, None) / 1.2)
             wet = smoothstep(inside / 0.3 + 0.5)
-            inner = inner * (1.0 - wet) + fluid_db * wet
+            inner = inner * (1.0 - wet) + _EMPTY_DB * wet
             inner = self._with_hematoma(x, z, inner, fluid_db)
             deeper = muscle_db - 1.0 + below(x, z) - 0.25 * (z - bottom)
             db = np.where(z < top, fat(x, z), np.where(z > bottom, deeper, inner))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Floats
 from usguide.synth.contraction import Contraction, Cycle, Tear
+from usguide.synth.elevation import Elevation
 from usguide.synth.imaging import Imager, Scanner, Scatterers
 from usguide.synth.motion import Drift, Motion
 from usguide.synth.muscle import Muscle
@@ -32,11 +33,10 @@ class MuscleWorld:
         How its ends part.
     drift : Drift
         The probe's sliding.
-    out_of_plane : float
-        How far the tissue in the picture is exchanged for its neighbour at full contraction, 0
-        none to 1 all of it.
+    elevation : Elevation
+        How the picture leaves the plane.
     rng : numpy.random.Generator
-        Source of the neighbouring tissue's echoes.
+        Source of the echoes of the fluid in the gap.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MuscleWorld:
         cycles: list[Cycle],
         tear: Tear | None,
         drift: Drift,
-        out_of_plane: float,
+        elevation: Elevation,
         rng: np.random.Generator,
     ) -> None:
         self.tissue = muscle.tissue
@@ -58,16 +58,45 @@ class MuscleWorld:
         self._cycles = cycles
         self._tear = tear
         self._drift = drift
-        self._out_of_plane = out_of_plane
+        self._elevation = elevation
         belly = muscle.belly
         h = belly.height(self.tissue.x, self.tissue.z)
         self._in_muscle = ((h > 0) & (h < 1)).astype(np.float32)
-        # The neighbouring slice: as bright everywhere, but with echoes of its own.
-        self._neighbour = rng.choice([-1.0, 1.0], len(self.tissue)).astype(np.float32)
+        self._fluid = None if tear is None else self._fill(tear, rng)
 
-    def instruments(self, frame: int) -> Scatterers | None:  # noqa: ARG002
-        """Return None: there is no needle."""
-        return None
+    def _fill(self, tear: Tear, rng: np.random.Generator) -> Scatterers:
+        """Return the fluid in the gap at rest, enough of it for the gap at its widest."""
+        widest = tear.rest_mm + tear.widening_mm
+        belly = self._muscle.belly
+        deep = float(np.max(belly.deep_z(tear.edge.x_mm) - belly.superficial_z(tear.edge.x_mm)))
+        count = int(self._scanner.density_per_mm2 * widest * deep)
+        h, across = rng.uniform(0.0, 1.0, count), rng.uniform(-0.5, 0.5, count)
+        gape = np.interp(h, tear.edge.h, tear.edge.gape)
+        x = np.interp(h, tear.edge.h, tear.edge.x_mm) + across * tear.rest_mm * gape
+        top, bottom = belly.superficial_z(x), belly.deep_z(x)
+        # As many points at every depth, in a gap that is narrower at some.
+        amplitude = 10 ** (float(self._muscle.values["fluid_db"]) / 20.0) * np.sqrt(gape)
+        return Scatterers(
+            x.astype(np.float32),
+            (top + h * (bottom - top)).astype(np.float32),
+            amplitude.astype(np.float32),
+            np.zeros(count, dtype=np.float32),
+        )
+
+    def instruments(self, frame: int) -> Scatterers | None:
+        """Return the fluid in the gap, as bright however far the gap has opened."""
+        fluid, tear = self._fluid, self._tear
+        if fluid is None or tear is None:
+            return None
+        moved = self._moved(frame, np.stack([fluid.x, fluid.z], axis=1)).astype(np.float32)
+        width = tear.rest_mm + tear.widening_mm * tear.amount(frame)
+        spread = np.float32(np.sqrt(width / (tear.rest_mm + tear.widening_mm)))
+        return Scatterers(
+            np.ascontiguousarray(moved[:, 0]),
+            np.ascontiguousarray(moved[:, 1]),
+            fluid.amplitude * spread,
+            fluid.coherence,
+        )
 
     def transmission(self, frame: int, imager: Imager) -> NDArray[np.float32] | None:  # noqa: ARG002
         """Return None: nothing casts a shadow."""
@@ -77,13 +106,11 @@ class MuscleWorld:
         """Return what contraction and leaving the plane make of every echo."""
         active = float(self._contraction.activation[frame])
         dimming = float(self._muscle.values["dimming_db"]) * active
-        turned = 0.5 * math.pi * self._out_of_plane * active
-        if dimming == 0.0 and turned == 0.0:
-            return None
+        exchanged = self._elevation.factor(frame)
+        if dimming == 0.0:
+            return exchanged
         factor = np.float32(10 ** (dimming / 20) - 1.0) * self._in_muscle + np.float32(1.0)
-        if turned:
-            factor *= np.float32(math.cos(turned)) + np.float32(math.sin(turned)) * self._neighbour
-        return np.asarray(factor, dtype=np.float32)
+        return factor if exchanged is None else factor * exchanged
 
     def truth(self, place: Placement, shown: list[int]) -> Truth:
         """Return the truth of muscle and contraction, for the frames shown."""
@@ -94,6 +121,7 @@ class MuscleWorld:
             "muscle": self._muscle_truth(place, shown),
             "contraction": self._contraction_truth(place, shown),
             "drift_mm": rounded(place.turn(self._drift.shift_mm)[shown], 4),
+            "out_of_plane": rounded(self._elevation.exchanged[shown], 4),
         }
 
     def _moved(self, frame: int, points_mm: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Floats
+from usguide.synth.elevation import Elevation
 from usguide.synth.imaging import Imager, Scatterers
 from usguide.synth.motion import Drift, Motion, Twitch
 from usguide.synth.scene import Placement, Truth, rounded
@@ -56,16 +57,24 @@ class NeedlingWorld:
         The needle.
     motions : list of Motion
         What else moves the tissue.
+    elevation : Elevation
+        How the picture leaves the plane.
     """
 
     def __init__(
-        self, anatomy: Anatomy, drift: Drift, needle: Instrument | None, motions: list[Motion]
+        self,
+        anatomy: Anatomy,
+        drift: Drift,
+        needle: Instrument | None,
+        motions: list[Motion],
+        elevation: Elevation,
     ) -> None:
         self.tissue = anatomy.tissue
         self.motions: list[Motion] = [*motions, drift]
         self._anatomy = anatomy
         self._drift = drift
         self._needle = needle
+        self._elevation = elevation
 
     def instruments(self, frame: int) -> Scatterers | None:
         """Return the needle's echoes at their place in one frame."""
@@ -83,9 +92,9 @@ class NeedlingWorld:
         shift = self._drift.shift_mm[frame]
         return shadow(imager, [surface + shift for surface in surfaces])
 
-    def brightness(self, frame: int) -> NDArray[np.float32] | None:  # noqa: ARG002
-        """Return None: the tissue's echoes do not change."""
-        return None
+    def brightness(self, frame: int) -> NDArray[np.float32] | None:
+        """Return what leaving the plane makes of every echo."""
+        return self._elevation.factor(frame)
 
     def truth(self, place: Placement, shown: list[int]) -> Truth:
         """Return the truth of fascia, needle and twitches, for the frames shown."""
@@ -99,6 +108,7 @@ class NeedlingWorld:
             "muscle": None,
             "contraction": None,
             "drift_mm": rounded(place.turn(shift)[shown], 4),
+            "out_of_plane": rounded(self._elevation.exchanged[shown], 4),
         }
 
 

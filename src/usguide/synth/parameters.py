@@ -39,6 +39,8 @@ class Number:
         What may be asked for by hand; the drawn range where not given.
     whole : bool
         Whether it counts something.
+    chance : float
+        How often it is drawn from the range at all; otherwise it is 0, the thing is absent.
     """
 
     low: float
@@ -48,9 +50,12 @@ class Number:
     least: float | None = None
     most: float | None = None
     whole: bool = False
+    chance: float = 1.0
 
     def draw(self, rng: np.random.Generator) -> Value:
         """Return a value within the clinical range."""
+        if self.chance < 1.0 and rng.uniform() >= self.chance:
+            return 0 if self.whole else 0.0
         if self.whole:
             return int(rng.integers(int(self.low), int(self.high) + 1))
         return float(rng.uniform(self.low, self.high))
@@ -64,6 +69,8 @@ class Number:
             If it is not a number or lies outside.
         """
         least = self.low if self.least is None else self.least
+        if self.chance < 1.0:
+            least = min(least, 0.0)
         most = self.high if self.most is None else self.most
         span = f"{least:g} to {most:g}" + (f" {self.unit}" if self.unit else "")
         try:

@@ -9,6 +9,7 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth import contraction, heel, muscle, needle, phantom, screen
+from usguide.synth.elevation import Elevation
 from usguide.synth.imaging import Scanner
 from usguide.synth.motion import Drift, Motion, Twitch, drift, slip
 from usguide.synth.muscle_exam import MuscleWorld
@@ -16,14 +17,20 @@ from usguide.synth.needling import Anatomy, Instrument, NeedlingWorld
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value, settle, stream
 from usguide.synth.scene import Recording, Scene, World
 from usguide.synth.spot import Spot
+from usguide.synth.tissue import smoothstep, wander
 
 
+# What a scene is about is chosen, not drawn: the tear, the rupture, twitches, a slip, the needle's
+# plane, the probe's geometry and the screen.
 def _clip(frames: int, fps: tuple[float, float]) -> dict[str, Parameter]:
     return {
         "frames": Number(frames, frames, "", "length of the clip", 1, 100_000, whole=True),
         "fps": Number(*fps, "1/s", "frames per second", 1.0, 500.0),
         "mirrored": Switch(0.5, "flipped left to right"),
         "drift_mm": Number(0.0, 1.0, "mm", "largest slow slide of the probe", 0.0, 10.0),
+        "out_of_plane": Number(
+            0.0, 0.15, "", "most tissue exchanged for its neighbour, 1 for all of it", 0.0, 1.0
+        ),
         "slip_mm": Number(0.0, 0.0, "mm", "sudden slide of the probe, once", -15.0, 15.0),
     }
 
@@ -49,6 +56,18 @@ def _scanner(
         "attenuation": Number(0.4, 0.7, "dB/cm/MHz", "one-way attenuation", 0.0, 2.0),
         "noise_db": Number(-66.0, -54.0, "dB", "electronic noise at the face", -140.0, 0.0),
         "tgc_error_db": Number(0.0, 2.5, "dB", "error of the time gain", 0.0, 20.0),
+        "contact_db": Number(
+            0.0, 3.0, "dB", "unevenness of the contact along the probe", 0.0, 20.0
+        ),
+        "contact_shadow_db": Number(
+            6.0,
+            18.0,
+            "dB",
+            "depth of a shadow from lost contact; 0 for none",
+            0.0,
+            50.0,
+            chance=0.15,
+        ),
         "gain_db": Number(-3.0, 3.0, "dB", "overall gain", -30.0, 30.0),
         "dynamic_range_db": Number(54.0, 72.0, "dB", "what the grey scale spans", 20.0, 120.0),
         "gamma": Number(1.5, 2.1, "", "exponent of the grey map", 0.2, 5.0),
@@ -99,9 +118,6 @@ SCENES: dict[str, dict[str, Parameter]] = {
         **_clip(90, (18.0, 30.0)),
         **_scanner((32.0, 50.0), (5.0, 9.0)),
         **muscle.PARAMETERS,
-        "out_of_plane": Number(
-            0.0, 0.15, "", "tissue exchanged for its neighbour at full contraction", 0.0, 1.0
-        ),
     },
 }
 """Every scene's parameters."""
@@ -189,11 +205,23 @@ def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
         attenuation_db_cm_mhz=float(values["attenuation"]),
         noise_db=float(values["noise_db"]),
         tgc_error_db=tuple(float(db) for db in error),
+        contact_db=_contact(values, seed),
         gain_db=float(values["gain_db"]),
         dynamic_range_db=float(values["dynamic_range_db"]),
         gamma=float(values["gamma"]),
         persistence=float(values["persistence"]),
     )
+
+
+def _contact(values: dict[str, Value], seed: int) -> tuple[float, ...]:
+    """Loss along the probe's face, dB, at evenly spaced places: uneven, with a shadow at times."""
+    rng = stream(seed, "contact")
+    at = np.linspace(0.0, 1.0, 60)
+    loss = float(values["contact_db"]) * 0.5 * (1.0 + np.clip(wander(rng, at, 0.8), -2.0, 2.0))
+    middle, half = rng.uniform(0.0, 1.0), rng.uniform(0.03, 0.08)
+    edge = (np.abs(at - middle) - half) / 0.04
+    loss = loss + float(values["contact_shadow_db"]) * (1.0 - smoothstep(edge))
+    return tuple(float(db) for db in -np.clip(loss, 0.0, None))
 
 
 def wide_enough(scanner: Scanner) -> Scanner:
@@ -209,7 +237,7 @@ def _heel_world(
 ) -> NeedlingWorld:
     tissue = heel.Heel(scanner, values, stream(seed, "heel"))
     if not with_needle:
-        return NeedlingWorld(tissue, _slide(values, time_s, seed), None, [])
+        return _world(tissue, None, [], values, time_s, seed)
     band = tissue.band
     at = float(values["target_at_mm"])
     x, z = (float(np.interp(at, band.distance_mm, band.midline_mm[:, k])) for k in range(2))
@@ -249,7 +277,27 @@ def _needled(
         limit = float(values["drag_mm"])
         if limit > 0:
             motions = [needle.Drag(instrument, held_to_x_mm, limit), *motions]
-    return NeedlingWorld(anatomy, _slide(values, time_s, seed), instrument, motions)
+    return _world(anatomy, instrument, motions, values, time_s, seed)
+
+
+def _world(
+    anatomy: Anatomy,
+    instrument: Instrument | None,
+    motions: list[Motion],
+    values: dict[str, Value],
+    time_s: Floats,
+    seed: int,
+) -> NeedlingWorld:
+    rng = stream(seed, "neighbouring slice")
+    away = np.abs(wander(rng, time_s, 4.0))
+    away = float(values["out_of_plane"]) * away / max(float(away.max()), 1e-9)
+    return NeedlingWorld(
+        anatomy,
+        _slide(values, time_s, seed),
+        instrument,
+        motions,
+        Elevation(anatomy.tissue, away, rng),
+    )
 
 
 def _slide(values: dict[str, Value], time_s: Floats, seed: int) -> Drift:
@@ -297,8 +345,12 @@ def _muscle_world(
         each,
         tear,
         _slide(values, time_s, seed),
-        float(values["out_of_plane"]),
-        stream(seed, "neighbouring slice"),
+        Elevation(
+            tissue.tissue,
+            float(values["out_of_plane"]) * level,
+            stream(seed, "neighbouring slice"),
+        ),
+        stream(seed, "fluid"),
     )
 
 
