@@ -16,14 +16,15 @@ ENTRY_PX = 8.0
 """Distance between the points of entry that does (working px)."""
 
 WEIGHTS = {
-    "bias": 1.14,
-    "score": 0.53,
-    "unlike": -1.55,
-    "dimmer": -3.56,
-    "step": 0.52,
-    "fade": -2.57,
+    "bias": 2.58,
+    "score": 0.63,
+    "unlike": -1.45,
+    "dimmer": -3.96,
+    "step": 0.49,
+    "fade": -2.01,
+    "break": -0.01,
     "leak": 0.00,
-    "echo": 1.38,
+    "echo": 0.00,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
 fitted on."""
@@ -78,7 +79,7 @@ def resemblance(
         "score": odds.full,
         "unlike": unlike,
         "dimmer": dimmer,
-        **{name: looks[name] for name in ("step", "fade", "leak", "echo")},
+        **{name: looks[name] for name in ("step", "fade", "break", "leak", "echo")},
     }
 
 

@@ -118,17 +118,18 @@ def peak(values: Floats) -> float:
     return float(k)
 
 
-def shaft_ends(profile: Floats, first: int, last: int) -> list[float]:
+def shaft_ends(profile: Floats, floor: float, first: int, last: int) -> list[float]:
     """Positions at which a bright profile may end, in samples; the likeliest first.
 
     The most likely place of a step between the level of the shaft's deeper half and the level
     beyond its end is the maximum of the sum of the profile less the middle of the two; the largest
     local step near it gives the fraction. Where the largest step of the whole deeper half is
-    elsewhere (a bright tip after a faint stretch, a gap), that is the second answer.
+    elsewhere (a bright tip after a faint stretch, a gap), that is the second answer. ``floor`` is
+    the level of the profile where there is no shaft.
     """
     shaft = float(np.median(profile[first:last]))
-    past = float(np.median(profile[last:])) if last < len(profile) else 0.0
-    middle = max(0.5 * (shaft + past), 0.3 * shaft)
+    past = float(np.median(profile[last:])) if last < len(profile) else floor
+    middle = 0.5 * (shaft + max(past, floor))
     likely = first + int(np.argmax(np.cumsum(profile[first:] - middle))) + 1
     drops = step_at_each(profile, WINDOW)
     low = max(0, likely - WINDOW // 2)
@@ -204,7 +205,9 @@ def examine(glance: Glance, segment: Floats, workspace: Workspace) -> Candidates
 
     profile = 0.5 * (core + contrast)
     drops = step_at_each(profile, WINDOW)
-    ends = shaft_ends(profile, REACH + shaft // 2, REACH + shaft)
+    floor = float(np.median(core - contrast)) / 2
+    ends = shaft_ends(profile, floor, REACH + shaft // 2, REACH + shaft)
+    running = np.convolve(contrast, np.full(WINDOW, 1 / WINDOW), "valid")  # from each sample on
     out = np.zeros(len(ends), CANDIDATE)
     for record, end in zip(out, ends, strict=True):
         last = min(len(core) - 1, max(REACH + 2, round(end)))
@@ -216,6 +219,8 @@ def examine(glance: Glance, segment: Floats, workspace: Workspace) -> Candidates
         record["score"] = segment[0]
         record["contrast"] = np.median(contrast[REACH:last]) / glance.noise
         record["near"] = contrast[max(REACH, last - WINDOW) : last].mean() / glance.noise
+        deeper = running[REACH + (last - REACH) // 3 : max(last - WINDOW, REACH) + 1]
+        record["weakest"] = (deeper.min() if len(deeper) else contrast[last]) / glance.noise
         record["step"] = drops[last] / glance.noise
         record["beyond"] = past.mean() / glance.noise
         record["echo"] = quantile_in(glance.levels, float(core[near:last].mean()))
