@@ -22,8 +22,9 @@ from usguide.model import Bools, Calibration, CalibrationSource, Frame, Region
 _STEPS = (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 20.0)
 """What one mark of a ruler may stand for, in the unit of its numbers."""
 _MM = {"cm": 10.0, "mm": 1.0}
-_SHALLOWEST_MM, _DEEPEST_MM = 10.0, 400.0
-"""Depths that scanners image: skin probes start at 10 mm, abdominal ones end at 40 cm."""
+_SHALLOWEST_MM, _DEEPEST_MM, _DEEPEST_LINEAR_MM = 10.0, 400.0, 200.0
+"""Depths that scanners image: skin probes start at 10 mm, abdominal ones end at 40 cm; a picture
+that is no fan is a linear probe's, whose deepest setting lies well under 20 cm."""
 
 _LABEL_STRIP = 0.13
 """Width of the strip beside the marks that is searched for numbers, as a share of the frame."""
@@ -76,9 +77,10 @@ class Ruler:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Beside:
-    """A label beside a comb: the place it is nearest to, and its extent across the comb."""
+    """A label beside a comb: the nearest place, and how far and where it is across the comb."""
 
     place: int
+    gap: int
     low: int
     high: int
     label: Label
@@ -113,6 +115,7 @@ class _Reading:
     numbers: int
     unit: str | None
     clear: bool
+    alone_at: int
 
 
 def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
@@ -185,7 +188,11 @@ def _read(beside: list[_Beside], comb: Comb, zero: int) -> _Reading | None:
         return None
     readings.sort(key=lambda reading: -reading.score)
     best = readings[0]
-    if len(comb.places) < _LONG and not (best.clear and best.numbers >= len(comb.places) - 2 > 0):
+    # Three or four things in a row may be anything, unless nearly each has its number.
+    enough = max(2, len(comb.places) - 2) if len(comb.places) < _LONG else 1
+    if best.numbers < enough or (enough > 1 and not best.clear):
+        return None
+    if best.numbers == 1 and best.alone_at not in comb.longest():
         return None
     rivals = [r for r in readings[1:] if r.step != best.step and r.score > 0.5 * best.score]
     return None if rivals else best
@@ -212,7 +219,7 @@ def _labels(comb: Comb, shown: NDArray[np.uint8], along_x: bool) -> Iterator[lis
             off = (2.0 if nearest in (0, last) else 1.0) * h
             near = min(_OFF_PLACE, off / comb.step_px)
             if gap <= _LABEL_REACH * h and abs(place - nearest) <= near:
-                found.append(_Beside(nearest, start + low, start + low + size, label))
+                found.append(_Beside(nearest, gap, start + low, start + low + size, label))
         yield found
 
 
@@ -259,10 +266,11 @@ def _explain(beside: list[_Beside], first: int, step: float) -> _Reading | None:
         place = next(iter(numbers))
         one = abs((place + first) * step - 1) < 1e-6  # anything upright looks like a 1
         printed = 0.1 if unit else 0.0
-        if one or lead + printed < 3 * _MARGIN or least + zero + printed < _CLEAR:
+        far = model.gap > model.label.box[3] and not unit
+        if one or far or lead + printed < 3 * _MARGIN or least + zero + printed < _CLEAR:
             return None
     score = lead + 0.2 * (len(numbers) - 1)
-    return _Reading(step, score, len(numbers), unit, least >= _CLEAR)
+    return _Reading(step, score, len(numbers), unit, least >= _CLEAR, min(numbers))
 
 
 def _as_number(label: Label, text: str) -> _Number | None:
@@ -297,7 +305,8 @@ def _clear_number(label: Label) -> bool:
 def _unit_by_depth(comb: Comb, reading: _Reading, region: Region) -> str | None:
     """Find the unit that makes the picture as deep as scanners image, if only one does."""
     depth = region.height / comb.step_px * reading.step
-    possible = [u for u, mm in _MM.items() if _SHALLOWEST_MM <= depth * mm <= _DEEPEST_MM]
+    deepest = _DEEPEST_LINEAR_MM if region.fan is None else _DEEPEST_MM
+    possible = [u for u, mm in _MM.items() if _SHALLOWEST_MM <= depth * mm <= deepest]
     if len(possible) == 2 and region.fan is not None and region.fan.radius_min_px > 0:
         # A curved probe's picture is never a few centimetres deep only.
         return "cm"

@@ -61,6 +61,11 @@ class Comb:
         """Distance from the first to the last mark."""
         return float(self.places[-1]) * self.step_px
 
+    def longest(self) -> set[int]:
+        """Places of the larger marks; all of them where all are alike."""
+        size = self.boxes[:, 2:].max(axis=1)
+        return set(self.places[size >= 0.75 * size.max()].tolist())
+
     @property
     def left(self) -> int:
         """Leftmost column of the marks."""
