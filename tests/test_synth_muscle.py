@@ -6,7 +6,10 @@ import pytest
 from usguide.errors import ConfigError
 from usguide.synth import make_scene
 
-SMALL = {"frames": 24, "width_px": 240, "height_px": 200, "looks": "1", "contractions": 1}
+SMALL = {
+    "frames": 24, "width_px": 240, "height_px": 200, "looks": "1", "contractions": 1,
+    "lateral_mm": 1.0, "axial_cycles": 3.0,
+}  # fmt: skip
 
 
 def gap_of(**parameters):
@@ -64,7 +67,7 @@ def test_the_gap_is_dark_where_the_truth_puts_it_and_widens_in_the_picture() -> 
     scene, separation = gap_of(
         tear="complete", open_at_rest=True, gap_mm=5, widening_mm=5, tear_lean_deg=0,
         muscle_level_db=-4, fluid_db=-30, noise_db=-90, looks="3", excursion_mm=1, drift_mm=0,
-        fat_mm=4, muscle_mm=15, depth_mm=32, mirrored=False,
+        fat_mm=4, muscle_mm=15, depth_mm=32, mirrored=False, lateral_mm=0.4,
     )  # fmt: skip
     frames = scene.array().astype(float)
     widths = []

@@ -10,7 +10,10 @@ import pytest
 from usguide.errors import ConfigError, OutputError
 from usguide.synth import make_scene, write
 
-SMALL = {"frames": 6, "width_px": 180, "height_px": 150, "looks": "1"}
+SMALL = {
+    "frames": 6, "width_px": 180, "height_px": 150, "looks": "1", "lateral_mm": 1.0,
+    "axial_cycles": 4.0,
+}  # fmt: skip
 
 
 def test_a_seed_gives_the_same_frames_and_truth_every_time() -> None:

@@ -6,7 +6,10 @@ import pytest
 from usguide.errors import ConfigError
 from usguide.synth import make_scene, write
 
-SMALL = {"frames": 8, "width_px": 240, "height_px": 200, "looks": "1", "screen": True}
+SMALL = {
+    "frames": 8, "width_px": 240, "height_px": 200, "looks": "1", "screen": True,
+    "lateral_mm": 1.0, "axial_cycles": 4.0,
+}  # fmt: skip
 
 
 def test_the_picture_shows_through_the_screen_unchanged() -> None:
