@@ -17,6 +17,7 @@ import output_analyses as made
 from usguide import cli, pipeline
 from usguide.ingest import opening
 from usguide.model import Analysis, Options, Task
+from usguide.output import terminal
 from usguide.output.result_json import result_schema
 
 SAMPLE = Path(__file__).parents[1] / "sample_data" / "heel_needling.dcm"
@@ -213,11 +214,11 @@ def test_ctrl_c_is_one_sentence_and_exit_code_130(
 def test_a_slow_start_is_announced_and_a_quick_one_is_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with cli._announcing_compilation():
+    with terminal.announcing_compilation():
         pass
-    monkeypatch.setattr(cli, "_COMPILING_AFTER_S", 0.01)
+    monkeypatch.setattr(terminal, "COMPILING_AFTER_S", 0.01)
     assert "Compiling" not in capsys.readouterr().err
-    with cli._announcing_compilation():
+    with terminal.announcing_compilation():
         time.sleep(0.3)
     assert "Compiling the kernels, once on this machine" in capsys.readouterr().err
 
@@ -351,3 +352,22 @@ def test_a_run_stopped_in_the_middle_leaves_nothing(
         assert err.strip().splitlines()[-1] == (
             "usguide: stopped before the end; no result was written."
         )
+
+
+def test_the_bundled_clip_from_end_to_end(tmp_path: Path) -> None:
+    done = command("analyze", SAMPLE, "-o", "out", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    jsonschema.validate(result, result_schema())
+    truth = json.loads(SAMPLE.with_suffix(".truth.json").read_text("utf-8"))
+    assert result["source"]["frames"] == truth["frames"]
+    assert result["calibration"]["source"] == "dicom"
+    for stage in ("fascia", "needle"):
+        assert result[stage]["status"] == "measured"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "result.json",
+        "frames.csv",
+        "fascia_profile.csv",
+        "overlay.mp4",
+        "report.html",
+    }

@@ -12,10 +12,10 @@ import pytest
 import output_analyses as made
 from usguide.errors import OutputError
 from usguide.model import Analysis
-from usguide.output import write_results
 from usguide.output.overlay import Strip, render, still_view
 from usguide.output.summary import because, cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
+from usguide.output.writing import write_results
 
 COLUMNS = (
     "frame,time_s,duplicate_of,source_name,tip_x_px,tip_y_px,tip_x_mm,tip_y_mm,"

@@ -9,42 +9,26 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from usguide import __version__
 from usguide.errors import ConfigError, UsguideError
+from usguide.output import terminal
 
 if TYPE_CHECKING:
     from usguide.ingest.clip import Clip
-    from usguide.model import Analysis, Header, Options
+    from usguide.model import Options
 
 EXIT_NOTHING_MEASURED = 4
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 CLAIM = "research software, not a medical device"
-
-# Longer than a start with compiled kernels takes anywhere we tried, so what lasts is compiling.
-_COMPILING_AFTER_S = 3.0
 
 # The mark keeps the lines of a paragraph as they are.
 _EXAMPLES = """\
@@ -64,7 +48,6 @@ app = typer.Typer(
     help=f"Measurements from recorded ultrasound clips ({CLAIM}).",
     epilog=_EXAMPLES,
 )
-_words = Console(stderr=True, highlight=False)
 
 
 def main() -> None:
@@ -79,15 +62,15 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments) or ["--help"], prog_name="usguide", standalone_mode=False)
     except UsguideError as error:
-        _say(str(error))
+        terminal.say(str(error))
         return error.exit_code
     except typer.TyperException as error:
-        _say(error.format_message())
+        terminal.say(error.format_message())
         return ConfigError.exit_code
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     if code == EXIT_INTERRUPTED:
-        _say("stopped before the end; no result was written.")
+        terminal.say("stopped before the end; no result was written.")
     return code if isinstance(code, int) else 0
 
 
@@ -165,12 +148,12 @@ def analyze(
     asked = _settle(given, config)
     directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
     options = _options(asked)
-    from usguide.output import check_directory, write_results
+    from usguide.output.writing import check_directory, write_results
 
     check_directory(directory)
-    with _watching() as watch:
+    with terminal.watching() as watch:
         clip = _open(path, options, watch)
-        with _announcing_compilation():
+        with terminal.announcing_compilation():
             from usguide import pipeline
 
             pipeline.load_stages()
@@ -178,7 +161,7 @@ def analyze(
         report = write_results(
             analysis, clip, directory, overlay=asked.get("overlay", True), progress=watch
         )
-    _summarize(analysis, report)
+    terminal.summarize(analysis, report)
     if json:
         from usguide.output.result_json import result_document, to_json
 
@@ -195,14 +178,14 @@ def info(
     """Say what a recording is: its picture, scale and timing, without measuring anything."""
     from usguide.model import Options
 
-    with _watching() as watch:
+    with terminal.watching() as watch:
         header = _open(path, Options(), watch).header
     if json:
         from usguide.output.result_json import header_document, to_json
 
         sys.stdout.write(to_json(header_document(header)))
     else:
-        _describe(header)
+        terminal.describe(header)
 
 
 @app.command(epilog="\b\nExample:\n  usguide synth needling -o needling.dcm --seed 7 frames=60\n")
@@ -219,10 +202,22 @@ def synth(
 ) -> None:
     """Write a synthetic clip, and its exact truth beside it."""
     fixed = dict(_setting(word) for word in settings or ())
-    with _announcing_compilation():
+    with terminal.announcing_compilation():
         from usguide.synth import make_scene, write
     recording, truth = write(make_scene(scene, seed=seed, **fixed), output, overwrite=overwrite)
-    _words.print(f"Wrote {recording} and its truth, {truth}.", soft_wrap=True)
+    terminal.say(f"wrote {recording} and its truth, {truth}.")
+
+
+def _open(path: Path, options: Options, watch: terminal.Watch) -> Clip:
+    with terminal.announcing_compilation():
+        from usguide.ingest.opening import open_clip
+    return open_clip(
+        path,
+        spacing_mm=options.spacing_mm,
+        region=options.region,
+        fps=options.fps,
+        progress=watch,
+    )
 
 
 def _setting(word: str) -> tuple[str, str]:
@@ -313,128 +308,3 @@ def _whole_pixels(region: list[float]) -> tuple[int, int, int, int]:
         raise ConfigError(f"region: {region} is not X,Y,W,H in whole pixels.")
     x, y, width, height = (int(value) for value in region)
     return x, y, width, height
-
-
-# --- what a person sees -----------------------------------------------------------------------
-
-
-def _say(sentence: str) -> None:
-    _words.print(Text(f"usguide: {sentence}"), soft_wrap=True)
-
-
-def _open(path: Path, options: Options, watch: _Watch) -> Clip:
-    with _announcing_compilation():
-        from usguide.ingest.opening import open_clip
-    return open_clip(
-        path,
-        spacing_mm=options.spacing_mm,
-        region=options.region,
-        fps=options.fps,
-        progress=watch,
-    )
-
-
-@contextmanager
-def _announcing_compilation() -> Iterator[None]:
-    """Say what the first start on a machine is waiting for, if it does wait."""
-    notice = threading.Timer(
-        _COMPILING_AFTER_S,
-        _words.print,
-        ["Compiling the kernels, once on this machine; this takes up to a minute…"],
-    )
-    notice.daemon = True
-    notice.start()
-    try:
-        yield
-    finally:
-        notice.cancel()
-
-
-# What the names that progress is reported under mean to a person.
-_ACTIVITY = {
-    "read": "Reading the recording",
-    "reading": "Looking at every frame",
-    "fascia": "Measuring the fascia",
-    "muscle": "Measuring the muscle",
-    "needle": "Following the needle",
-    "motion": "Following the tissue",
-    "overlay": "Drawing the results",
-}
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Shows progress as one bar per activity, with the time left at the pace so far."""
-
-    display: Progress
-    bars: dict[str, TaskID] = field(default_factory=dict)
-
-    def __call__(self, name: str, done: int, total: int) -> None:
-        if name not in self.bars:
-            for bar in self.bars.values():
-                self.display.update(bar, visible=False)
-            activity = _ACTIVITY.get(name, name)
-            self.bars[name] = self.display.add_task(activity, total=total or None)
-        self.display.update(
-            self.bars[name], completed=done, total=total or None, visible=done != total or not done
-        )
-
-
-@contextmanager
-def _watching() -> Iterator[_Watch]:
-    display = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        console=_words,
-        transient=True,
-        disable=not _words.is_terminal,
-    )
-    with display:
-        yield _Watch(display)
-
-
-def _summarize(analysis: Analysis, report: Path) -> None:
-    """Print the key numbers, or why there are none, and where the report is."""
-    from usguide.output.summary import Tone, cards, status_words
-
-    colours = {Tone.PLAIN: "green", Tone.NOTABLE: "bold red", Tone.UNSURE: "yellow"}
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", style="bold", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("result")
-    for card in cards(analysis):
-        result = Text()
-        if card.verdict is not None:
-            result.append(card.verdict.text, style=colours[card.verdict.tone])
-        for figure in card.figures[:3]:
-            result.append("\n" if result else "")
-            result.append(figure.value, style="bold")
-            result.append(f" {figure.label}")
-            if figure.interval:
-                result.append(f" (95 %: {figure.interval})", style="dim")
-            elif figure.detail:
-                result.append(f" ({figure.detail})", style="dim")
-        if not result:
-            result.append(card.note)
-        status = Text(status_words(card.status), style="green" if card.measured else "dim")
-        table.add_row(card.title, status, result)
-    _words.print(table)
-    for warning in analysis.warnings:
-        _words.print(Text(f"Note: {warning}", style="yellow"), soft_wrap=True)
-    _words.print(Text(f"Report: {report}"), soft_wrap=True)
-
-
-def _describe(header: Header) -> None:
-    """Print one screen about a recording."""
-    from usguide.output.quality import recording_facts
-
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for name, fact in recording_facts(header):
-        table.add_row(name, Text(fact))
-    _words.print(table)
-    for warning in header.warnings:
-        _words.print(Text(f"Note: {warning}", style="yellow"), soft_wrap=True)
