@@ -96,6 +96,10 @@ class Annotator:
             if tip is None or visible is None
             else np.flatnonzero(visible & np.isfinite(tip).all(axis=1))
         )
+        gap_mm = analysis.motion.contraction.gap_mm
+        self._gap_shown_mm = (
+            math.inf if gap_mm is None else GAP_SHOWN_SHARE * float(np.nanmax(gap_mm, initial=0.0))
+        )
         # Position of each frame among the distinct ones.
         self._order = np.cumsum(analysis.header.timing.duplicate_of < 0)
 
@@ -180,7 +184,7 @@ class Annotator:
             at = self.view.canvas_px(centre)
             drawing.ring(canvas, at, 8.0 * self.view.stroke, GAP, width=self.view.stroke)
             return
-        if not gap_mm[index] >= GAP_SHOWN_SHARE * np.nanmax(gap_mm):
+        if not gap_mm[index] >= self._gap_shown_mm:
             return
         along, across = _muscle_axes(self.analysis.muscle, index, centre[0])
         half = along * gap_mm[index] / float(calibration.length_mm(along)) / 2
@@ -203,9 +207,10 @@ class Annotator:
         if tip is None:
             return
         header = self.analysis.header
-        recent = self._tips[self._tips <= index]
-        ages = np.array([_age(header, int(frame), index) for frame in recent[-_TRAIL_LENGTH:]])
-        recent = recent[-_TRAIL_LENGTH:][ages < 1]
+        until = int(np.searchsorted(self._tips, index, side="right"))
+        recent = self._tips[max(until - _TRAIL_LENGTH, 0) : until]
+        ages = np.array([_age(header, int(frame), index) for frame in recent])
+        recent = recent[ages < 1]
         points = self.view.canvas_px(tip[recent])
         for start, age in enumerate(ages[ages < 1][:-1]):
             # A tip lost in between may have been anywhere.

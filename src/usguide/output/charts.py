@@ -27,6 +27,8 @@ _MUTED = "#5c6675"
 _FAINT = "#e4e8ee"
 
 _MOST_DOTS = 80
+# More marks than this become one picture: ten minutes of them as shapes would be megabytes.
+_MOST_SHAPES = 1500
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -102,6 +104,7 @@ def needle_depth(analysis: Analysis) -> Markup | None:
     axes.scatter(
         x[known], depth[known], c=sure[known], cmap="cividis_r", vmin=0, vmax=1, s=16, zorder=3,
         label="tip (darker: surer)",
+        rasterized=np.count_nonzero(known) > _MOST_SHAPES,
     )  # fmt: skip
     deepest = [one.deepest_frame for one in needle.passes]
     if deepest:
@@ -147,15 +150,22 @@ def gap_against_contraction(analysis: Analysis) -> Markup | None:
     known = np.isfinite(gap) & np.isfinite(activation)
     if not known.any():
         return None
+    many = np.count_nonzero(known) > _MOST_SHAPES
     figure, axes = _page()
     low, high = contraction.gap_low_mm, contraction.gap_high_mm
     if low is not None and high is not None:
         axes.vlines(
             100 * activation[known], low[known], high[known], color=_PURPLE, alpha=0.35,
-            linewidth=1.2, label="95 % interval",
+            linewidth=1.2, label="95 % interval", rasterized=many,
         )  # fmt: skip
     axes.plot(
-        100 * activation[known], gap[known], "o", color=_PURPLE, markersize=4.5, label="one frame"
+        100 * activation[known],
+        gap[known],
+        "o",
+        color=_PURPLE,
+        markersize=4.5,
+        label="one frame",
+        rasterized=many,
     )
     axes.set_ylim(bottom=0)
     axes.set_xlim(-3, 103)
@@ -281,7 +291,7 @@ def _svg(figure: Figure, name: str) -> Markup:
     text = StringIO()
     # The salt makes identifiers differ between the charts of a page, yet not between runs.
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        figure.savefig(text, format="svg", dpi=200, metadata={"Date": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
