@@ -198,3 +198,22 @@ def test_persistence_keeps_a_share_of_the_last_picture() -> None:
     assert imager.show(bright).min() == 255
     assert imager.show(bright * 0).max() == 128
     assert imager.show(bright * 0).max() == 64
+
+
+def test_convex_speckle_is_as_bright_everywhere_and_as_developed() -> None:
+    sc = scanner(
+        width_px=640, spacing_mm=0.12, axial_mm=0.5, lateral_mm=0.9, focus_mm=25.0,
+        frequency_mhz=5.0, radius_mm=50.0, half_angle_deg=28.0,
+    )  # fmt: skip
+    rng = np.random.default_rng(4)
+    count = int(sc.density_per_mm2 * (sc.width_mm + 6) * (sc.depth_mm + 6))
+    x = rng.uniform(-3, sc.width_mm + 3, count).astype(np.float32)
+    z = rng.uniform(-3, sc.depth_mm + 3, count).astype(np.float32)
+    medium = Scatterers(x, z, np.ones_like(x), np.zeros_like(x))
+    imager = Imager(sc, np.random.default_rng(0))
+    imager.add(x, z, medium.amplitude, imager.reference(medium))
+    field = imager.envelope()[20:-20, 20:-20]
+    rows = np.sqrt((field**2).mean(axis=1))
+    bands = rows[: len(rows) // 6 * 6].reshape(6, -1).mean(axis=1)
+    assert np.allclose(bands, 1.0, atol=0.08)
+    assert field.mean() / field.std() == pytest.approx(1.913, abs=0.07)

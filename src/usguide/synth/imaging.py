@@ -108,6 +108,8 @@ class Scanner:
         Level shown as white, relative to unit speckle, before the gain.
     gamma : float
         Exponent of the grey map.
+    pedestal : float
+        What the grey map shows for nothing at all, as a fraction of white.
     persistence : float
         Weight of the previous frame's picture, 0 for none.
     """
@@ -130,6 +132,7 @@ class Scanner:
     dynamic_range_db: float = 60.0
     white_db: float = 30.0
     gamma: float = 1.9
+    pedestal: float = 0.0
     persistence: float = 0.0
 
     @property
@@ -272,7 +275,7 @@ class Imager:
         loss_db = 2.0 * sc.attenuation_db_cm_mhz * sc.frequency_mhz * travelled / 10.0
         # Time gain stops rising where the echoes have sunk into the noise.
         noise_db = np.minimum(sc.noise_db + loss_db, -12.0)
-        self._noise = (10 ** (noise_db / 20) / math.sqrt(2.0)).astype(np.float32)[None, :, None]
+        self._noise = (10 ** (noise_db / 20) / math.sqrt(2.0)).astype(np.float32)[:, None]
         error_db = np.interp(
             travelled, np.linspace(0, deepest - first_depth, 5), np.array(sc.tgc_error_db)
         )
@@ -354,9 +357,8 @@ class Imager:
         planes, buffer = self._planes, self._buffer
         spread_beam(planes, self._beam_taps, buffer)
         buffer *= self._contact if transmission is None else transmission * self._contact
-        noise = self._rng.standard_normal(buffer.shape, dtype=np.float32)
-        noise *= self._noise
-        buffer += noise
+        for plane in buffer:
+            plane += self._noise * self._white(plane.shape)
         spread_pulse(buffer, self._pulse_taps, planes)
         total = np.zeros(planes.shape[1:], dtype=np.float32)
         for real, imaginary in zip(planes[::2], planes[1::2], strict=True):
@@ -364,6 +366,14 @@ class Imager:
         total /= len(self.scanner.looks_deg)
         planes[:] = 0.0
         return total
+
+    def _white(self, shape: tuple[int, ...]) -> F32:
+        """Return noise of unit variance; beams are interpolated from every third."""
+        samples, beams = shape
+        sparse = self._rng.standard_normal((samples, beams // 3 + 1), dtype=np.float32)
+        noise = cv2.resize(sparse, (beams, samples), interpolation=cv2.INTER_LINEAR)
+        # Between two samples, linear interpolation keeps two thirds of the variance on average.
+        return np.asarray(noise * np.float32(math.sqrt(1.5)), dtype=np.float32)
 
     def show(self, envelope: F32) -> Frame:
         """Log compression, grey map, persistence and scan conversion to a uint8 frame."""
@@ -374,6 +384,7 @@ class Imager:
         level *= np.float32(1.0 / sc.dynamic_range_db)
         np.clip(level, 0.0, 1.0, out=level)
         grey: F32 = np.asarray(cv2.pow(level, sc.gamma), dtype=np.float32)
+        grey = np.float32(sc.pedestal) + np.float32(1.0 - sc.pedestal) * grey
         if self._shown is not None and sc.persistence > 0:
             grey = sc.persistence * self._shown + (1.0 - sc.persistence) * grey
         self._shown = grey

@@ -68,9 +68,10 @@ def _scanner(
             50.0,
             chance=0.15,
         ),
-        "gain_db": Number(-3.0, 3.0, "dB", "overall gain", -30.0, 30.0),
+        "gain_db": Number(-7.0, 3.0, "dB", "overall gain", -30.0, 30.0),
         "dynamic_range_db": Number(54.0, 72.0, "dB", "what the grey scale spans", 20.0, 120.0),
         "gamma": Number(1.5, 2.1, "", "exponent of the grey map", 0.2, 5.0),
+        "pedestal": Number(0.0, 0.08, "", "grey shown for nothing at all, of white", 0.0, 0.6),
         "persistence": Number(0.0, 0.35, "", "weight of the previous picture", 0.0, 0.95),
     }
 
@@ -209,6 +210,7 @@ def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
         gain_db=float(values["gain_db"]),
         dynamic_range_db=float(values["dynamic_range_db"]),
         gamma=float(values["gamma"]),
+        pedestal=float(values["pedestal"]),
         persistence=float(values["persistence"]),
     )
 

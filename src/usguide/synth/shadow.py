@@ -10,8 +10,9 @@ from usguide.model import Floats
 from usguide.synth.imaging import Imager
 from usguide.synth.tissue import smoothstep
 
-SHADOW_DB = -42.0
-"""What is left of the echoes behind bone: side lobes and reverberation."""
+SHADOW_DB = -34.0
+"""What is left of the echoes behind bone: side lobes and reverberation (a choice: recordings show
+an even haze there, down to nothing)."""
 
 PENUMBRA_MM = 0.7
 """Standard deviation of a shadow's edge: what passes beside the bone."""
