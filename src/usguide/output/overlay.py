@@ -115,15 +115,17 @@ def source_view(header: Header) -> View:
 def still_view(header: Header) -> View:
     """Return the region alone, enlarged so that drawn lines look thin beside it."""
     region = header.region
-    scale = min(_STILL_SIDE_PX / max(region.width, region.height), _STILL_ENLARGED)
+    longer = max(region.width, region.height)
+    scale = min(_STILL_SIDE_PX / longer, _STILL_ENLARGED)
     return View(
         region.x,
         region.y,
         scale,
         max(round(region.width * scale), 1),
         max(round(region.height * scale), 1),
-        stroke=2,
-        letter=26,
+        # A page shows a still at half its size.
+        stroke=max(1, round(longer * scale / 550)),
+        letter=max(11, round(longer * scale / 42)),
     )
 
 
