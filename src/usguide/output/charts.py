@@ -66,21 +66,15 @@ def fascia_profile(analysis: Analysis) -> Markup | None:
     top = float(np.nanmax(profile.high)) * 1.1
     if unit == "mm":
         top = max(top, THICKENED_MM * 1.25)
-        axes.axhline(THICKENED_MM, color=_ORANGE, linestyle=(0, (5, 3)), linewidth=1.4)
-        axes.annotate(
-            "4 mm: thickened above",
-            (1, THICKENED_MM),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="right",
-            color=_ORANGE,
-        )
+        axes.axhline(
+            THICKENED_MM, color=_ORANGE, linestyle=(0, (5, 3)), linewidth=1.4,
+            label="4 mm: thickened above",
+        )  # fmt: skip
     axes.set_ylim(0, top)
     axes.set_xlim(0, _span(profile))
     axes.set_xlabel(f"distance from the insertion ({unit})")
     axes.set_ylabel(f"thickness ({unit})")
-    axes.legend(loc="lower left", ncols=3, frameon=False)
+    axes.legend(loc="lower left", ncols=2, frameon=False)
     return _svg(figure, "fascia_profile")
 
 
