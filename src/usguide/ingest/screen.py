@@ -33,8 +33,10 @@ _MIN_PART = 0.25
 """Narrowest part beyond such a band, as a share of the part already found."""
 _STEP = 2.0
 """How much larger than its neighbours the step along a side is where it marks the edge."""
-_SHADOW_LEVEL = 0.5
-"""Least share at which a column found by its surroundings, a shadow for instance, is kept."""
+_TEXT_WIDTH = 0.5
+"""Share of the picture's width from which on what adjoins it is surely no block of text."""
+_SPARSE_LEVEL = 0.25
+"""As ``_EDGE_LEVEL``, where the picture may be dark: only up to a clear edge."""
 _MIN_RECTANGULAR = 0.8
 """Where dropping the emptier sides would lose more than the rest, the picture is no rectangle."""
 _EDGE_LEVEL = 0.6
@@ -189,20 +191,28 @@ def _rectangle(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Box:
     if _no_furniture(samples, alive, solid):
         solid = alive
     rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    margin = _odd(alive, _BLOCK_SHARE)
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
+    reach = _odd(alive, _BLOCK_SHARE)
+    across = int(columns[0]), int(columns[-1]) + 1
+    down = int(rows[0]), int(rows[-1]) + 1
+    wide_across, wide_down = across, down
     if solid is not alive:
-        found = (right - left) * (bottom - top)
-        x0, x1 = _extent(alive[top:bottom].mean(axis=0), left, right)
-        y0, y1 = _extent(alive[:, x0:x1].mean(axis=1), top, bottom)
-        if (x1 - x0) * (y1 - y0) >= _MIN_RECTANGULAR * found:
-            left, right, top, bottom = x0, x1, y0, y1
+        x = _wide_part(solid[slice(*down)].mean(axis=0))
+        y = _wide_part(solid[:, slice(*x)].mean(axis=1))
+        if (x[1] - x[0]) * (y[1] - y[0]) >= _MIN_RECTANGULAR * np.ptp(across) * np.ptp(down):
+            columns_alive = alive[slice(*y)].mean(axis=0)
+            across, wide_across = (
+                _grown(columns_alive, x, _EDGE_LEVEL),
+                _grown(columns_alive, x, _SPARSE_LEVEL),
+            )
+            rows_alive = alive[:, slice(*across)].mean(axis=1)
+            down, wide_down = (
+                _grown(rows_alive, y, _EDGE_LEVEL),
+                _grown(rows_alive, y, _SPARSE_LEVEL),
+            )
     luma = samples.mean(axis=0, dtype=np.float32)
-    inside = luma[top:bottom]
-    left, right = _snap(inside, left, margin), _snap(inside, right, margin)
-    inside = luma[:, left:right].T
-    return left, _snap(inside, top, margin), right, _snap(inside, bottom, margin)
+    left, right = _snapped(luma[slice(*down)], across, wide_across, reach)
+    top, bottom = _snapped(luma[:, left:right].T, down, wide_down, reach)
+    return left, top, right, bottom
 
 
 def _no_furniture(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> bool:
@@ -216,44 +226,62 @@ def _no_furniture(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> boo
     return bool(np.count_nonzero(still) < 0.2 * np.count_nonzero(outside))
 
 
-def _extent(profile: NDArray[np.floating], low: int, high: int) -> tuple[int, int]:
-    """Grow [low, high) while the level is that of the inside, and drop what is almost empty."""
+def _wide_part(profile: NDArray[np.floating]) -> tuple[int, int]:
+    """Range in which a solid area is about as wide as in its middle: without text stuck to it."""
+    inside = np.flatnonzero(profile > 0)
+    quarter = len(inside) // 4
+    typical = float(np.median(profile[inside[quarter : len(inside) - quarter]]))
+    wide = np.flatnonzero(profile >= _TEXT_WIDTH * typical)
+    return int(wide[0]), int(wide[-1]) + 1
+
+
+def _grown(profile: NDArray[np.floating], part: tuple[int, int], share: float) -> tuple[int, int]:
+    """Grow a range while the level beside it is at least a share of the level inside."""
+    low, high = part
     quarter = (high - low) // 4
-    level = float(np.median(profile[low + quarter : high - quarter]))
-    inside = profile >= _EDGE_LEVEL * level
-    while low > 0 and inside[low - 1]:
+    level = share * float(np.median(profile[low + quarter : high - quarter]))
+    while low > 0 and profile[low - 1] >= level:
         low -= 1
-    while high < len(profile) and inside[high]:
+    while high < len(profile) and profile[high] >= level:
         high += 1
-    some = profile >= _SHADOW_LEVEL * level
-    low += _leading_false(some[low:high])
-    high -= _leading_false(some[low:high][::-1])
-    return low, max(high, low + 1)
+    return low, high
 
 
-def _leading_false(flags: Bools) -> int:
-    """How many entries precede the first True; 0 where there is none."""
-    return int(flags.argmax()) if flags.any() else 0
-
-
-def _snap(luma: NDArray[np.float32], edge: int, reach: int) -> int:
-    """Move an edge to the column where brightness steps along the whole side, if there is one.
+def _snapped(
+    luma: NDArray[np.float32], sure: tuple[int, int], possible: tuple[int, int], reach: int
+) -> tuple[int, int]:
+    """Move both ends of a range to where brightness steps along the whole side.
 
     Parameters
     ----------
-    luma : ndarray of float32, shape (rows, columns)
-    edge : int
-        First column on the far side of the step.
+    luma : ndarray of float32, shape (sides, positions)
+    sure, possible : (int, int)
+        Ends as far as they surely, and as they possibly, reach.
     reach : int
-        How far to look, in columns.
+        How much farther to look.
+
+    Returns
+    -------
+    (int, int)
+        The outermost clear step at either end; without one, ``sure``.
     """
-    width = luma.shape[1]
-    if edge < 3 or edge > width - 3:
-        return 0 if edge < 3 else width
-    start, stop = max(1, edge - reach), min(width, edge + reach + 1)
-    steps = np.abs(np.median(np.diff(luma[:, start - 1 : stop], axis=1), axis=0))
-    best = int(steps.argmax())
-    return start + best if steps[best] >= _STEP * (1.0 + float(np.median(steps))) else edge
+    positions = luma.shape[1]
+    steps = np.zeros(positions + 1)
+    # Texture steps up here and down there; an edge steps one way along most of its length.
+    steps[1:-1] = np.abs(np.median(np.diff(luma, axis=1), axis=0))
+    ends = []
+    for end, outer, outward in ((sure[0], possible[0], -1), (sure[1], possible[1], 1)):
+        if end < 3 or end > positions - 3:
+            ends.append(0 if outward < 0 else positions)
+            continue
+        start, stop = sorted((outer + outward * reach, end - outward * reach))
+        start, stop = max(1, start), min(positions, stop + 1)
+        window = steps[start:stop]
+        clear = np.flatnonzero(
+            window >= max(_STEP * (1.0 + float(np.median(window))), 0.5 * float(window.max()))
+        )
+        ends.append(start + int(clear[0 if outward < 0 else -1]) if len(clear) else end)
+    return ends[0], max(ends[1], ends[0] + 1)
 
 
 def _coloured(colours: NDArray[np.uint8]) -> Bools:
