@@ -270,7 +270,14 @@ def _span(profile: FasciaProfile) -> float:
 def _key_above(axes: Axes) -> None:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, frameon=False
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            ncols=3,
+            borderaxespad=0.2,
+            frameon=False,
+            columnspacing=1.2,
+            handlelength=1.5,
+            handletextpad=0.5,
         )
 
 
