@@ -55,7 +55,7 @@ PARAMETERS: dict[str, Parameter] = {
         1.2, 3.0, "mm", "height of the calcaneus above its front edge", 0.5, 6.0
     ),
     "bone_level_db": Number(22.0, 30.0, "dB", "bone square to the beam, above fat", 5.0, 40.0),
-    "bone_rough_mm": Number(0.02, 0.12, "mm", "roughness of the bone surface", 0.0, 1.0),
+    "bone_rough_mm": Number(0.01, 0.07, "mm", "roughness of the bone surface", 0.0, 1.0),
     "bone_dropout": Number(
         0.0, 0.25, "", "fraction of the bone surface that gives no echo", 0, 0.9
     ),
@@ -132,7 +132,7 @@ class Heel:
         z = edge_z - drop * (1.0 - np.clip((x - apex) / front, 0.0, None) ** 2.2)
         z += rng.uniform(1.5, 4.0) * (np.clip(apex - x, 0.0, None) / back) ** 2
         past = x > edge
-        z[past] = edge_z + np.tan(np.radians(rng.uniform(40.0, 58.0))) * (x[past] - edge)
+        z[past] = edge_z + np.tan(np.radians(rng.uniform(32.0, 54.0))) * (x[past] - edge)
         rough = float(self.values["bone_rough_mm"]) * wander(rng, x, 2.5)
         return np.stack([x, z + rough * smoothstep((edge - x) / 1.5)], axis=1)
 
@@ -277,8 +277,8 @@ class Heel:
         sc, surface = self._scanner, self.bone_mm
         x = surface[:, 0]
         db = np.full(len(x), float(self.values["bone_level_db"]))
-        db -= 16.0 * smoothstep((x - self.insertion_x + 1.0) / 2.0)
-        db -= 12.0 * smoothstep((x - self.insertion_x) / 8.0)
+        db -= 8.0 * smoothstep((x - self.insertion_x + 1.0) / 2.0)
+        db -= 14.0 * smoothstep((x - self.insertion_x) / 6.0)
         db -= 8.0 * smoothstep((2.0 - x) / 5.0)
         lost = float(self.values["bone_dropout"])
         if lost > 0:
@@ -294,12 +294,19 @@ class Heel:
                     rng,
                     curve,
                     db - loss,
-                    coherence=0.93,
+                    coherence=0.82,
                     roughness_db=3.5,
                     thickness_mm=0.03,
                     tapered=False,
                 )
             )
+        # Past its edge the bone is rough and oblique: a broad glow rather than a line.
+        front = surface[x > self.insertion_x]
+        glow = float(self.values["bone_level_db"]) - 8.0 - 6.0 * np.linspace(0.0, 1.0, len(front))
+        made += [
+            fibre(sc, rng, front, glow, coherence=0.0, roughness_db=5.0, thickness_mm=0.45)
+            for _ in range(4)
+        ]
         spur = self.spur_mm
         if len(spur):
             made.append(

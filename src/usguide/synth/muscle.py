@@ -201,8 +201,8 @@ class Muscle:
         fat = mottle(rng, box, (4.0, 0.8), 3.0)
         big = (-90.0, -90.0, 190.0, 190.0)
         fascicles = mottle(rng, big, (7.0, 0.9), 3.0)
-        coarse = mottle(rng, box, (10.0, 6.0), 1.5)
-        below = mottle(rng, box, (7.0, 1.5), 2.5)
+        coarse = mottle(rng, box, (7.0, 5.0), 2.0)
+        below = mottle(rng, box, (5.0, 4.0), 3.5)
         muscle_db = float(v["muscle_level_db"]) + 9.0 * float(v["atrophy"])
         fluid_db = float(v["fluid_db"])
         sheet = float(v["aponeurosis_mm"])
@@ -217,7 +217,7 @@ class Muscle:
             wet = smoothstep(inside / 0.3 + 0.5)
             inner = inner * (1.0 - wet) + _EMPTY_DB * wet
             inner = self._with_hematoma(x, z, inner, fluid_db)
-            deeper = muscle_db - 1.0 + below(x, z) - 0.25 * (z - bottom)
+            deeper = muscle_db - 1.0 + below(x, z) - 0.35 * (z - bottom)
             db = np.where(z < top, fat(x, z), np.where(z > bottom, deeper, inner))
             sheets = ((z > top - sheet) & (z < top)) | ((z > bottom) & (z < bottom + sheet))
             db = np.where(sheets, 0.45 * float(v["aponeurosis_db"]), db)
@@ -267,7 +267,7 @@ class Muscle:
         for line, direction in ((self.belly.superficial_z(x), -1.0), (self.belly.deep_z(x), 1.0)):
             for share in np.linspace(0.08, 1.0, max(2, round(sheet / 0.3))):
                 z = line + direction * share * sheet * (1.0 + 0.06 * wander(rng, x, 12.0))
-                levels = bright - 5.0 * share + 2.5 * wander(rng, x, 14.0)
+                levels = bright - 5.0 * share + 4.0 * wander(rng, x, 11.0)
                 curve = np.stack([x, z], axis=1)
                 made.append(
                     fibre(
@@ -318,7 +318,7 @@ class Muscle:
         """Streaks of the muscle below, flatter and weaker."""
         x0, _, x1, z1 = self._box
         deepest = float(self.belly.deep_z(np.array([x0, x1])).min())
-        count = int(0.12 * (x1 - x0) * max(z1 - deepest, 0.0))
+        count = int(0.06 * (x1 - x0) * max(z1 - deepest, 0.0))
         centres = np.stack([rng.uniform(x0, x1, count), rng.uniform(deepest, z1, count)], axis=1)
         keep = centres[:, 1] > self.belly.deep_z(centres[:, 0]) + 2.5
         base = float(self.values["muscle_level_db"])
@@ -328,7 +328,7 @@ class Muscle:
             centres[keep],
             rng.normal(-4.0, 6.0, int(keep.sum())),
             length_mm=(2.0, 9.0),
-            level_db=(base, base + 12.0),
+            level_db=(base - 4.0, base + 11.0),
             bend=0.05,
             coherence=0.9,
         )

@@ -221,7 +221,7 @@ def _contact(values: dict[str, Value], seed: int) -> tuple[float, ...]:
     at = np.linspace(0.0, 1.0, 60)
     loss = float(values["contact_db"]) * 0.5 * (1.0 + np.clip(wander(rng, at, 0.8), -2.0, 2.0))
     middle, half = rng.uniform(0.0, 1.0), rng.uniform(0.03, 0.08)
-    edge = (np.abs(at - middle) - half) / 0.04
+    edge = (np.abs(at - middle) - half) / 0.09
     loss = loss + float(values["contact_shadow_db"]) * (1.0 - smoothstep(edge))
     return tuple(float(db) for db in -np.clip(loss, 0.0, None))
 
