@@ -173,7 +173,8 @@ def contraction(analysis: Analysis) -> Markup | None:
     """Tissue displacement over time, with the contraction's cycles and the twitches."""
     result, header = analysis.motion.contraction, analysis.header
     moved, unit = _preferred(result.displacement_mm, result.displacement_px)
-    if moved is None or result.status is not Status.MEASURED:
+    found = result.status is Status.MEASURED or analysis.motion.twitches
+    if moved is None or not found:
         return None
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0

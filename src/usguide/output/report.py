@@ -130,9 +130,9 @@ def _charts(analysis: Analysis) -> list[Chart]:
             "A gap that widens as the muscle contracts speaks for a tear; one that stays does not.",
         ),
         (
-            "Contraction",
+            "Movement of the muscle",
             charts.contraction(analysis),
-            "Movement of the muscle from rest, along its length; shaded: contraction cycles.",
+            "From rest, along its length; shaded: contraction cycles and twitches.",
         ),
         (
             "Muscle thickness",
