@@ -61,7 +61,7 @@ def analyze(path: Path, folder: Path, extra: list[str]) -> Run:
 
 
 def recordings(case: Path, task: str) -> list[Path]:
-    """List what to open of a case: files, a folder of frames, or images that are no one's frames."""
+    """List what to open of a case: files, a folder of frames, or images on their own."""
     if task == "aponeurosis-mask":
         return sorted((case / "frames").iterdir())
     if (case / "frames").is_dir():
