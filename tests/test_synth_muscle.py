@@ -104,6 +104,7 @@ def test_a_slip_moves_everything_alike() -> None:
     [
         ({"tear": "complete", "gap_mm": 45, "open_at_rest": True}, "make them smaller"),
         ({"muscle_mm": 60}, "make depth_mm larger"),
+        ({"tear": "partial", "hematoma_mm": 60}, "does not fit"),
         ({"contractions": 8, "frames": 20}, "do not fit"),
         ({"superficial_tilt_deg": 12, "deep_tilt_deg": -12, "muscle_mm": 6}, "make them smaller"),
         ({"tear": "torn"}, "not known"),
@@ -112,3 +113,41 @@ def test_a_slip_moves_everything_alike() -> None:
 def test_impossible_muscles_are_refused(parameters, said) -> None:
     with pytest.raises(ConfigError, match=said):
         make_scene("muscle", seed=0, **parameters)
+
+
+def test_the_muscle_below_may_slide_the_other_way() -> None:
+    scene = make_scene(
+        "muscle", seed=1, **SMALL, under_slide=-1, excursion_mm=6, drift_mm=0, depth_mm=45,
+        muscle_mm=15, thickening=0, mirrored=False,
+    )  # fmt: skip
+    peak = int(np.argmax(scene.truth["contraction"]["activation"]))
+    deep_y = scene.truth["muscle"]["deep_y_px"][0][7]
+    x = scene.truth["muscle"]["x_px"][7]
+    deep = deep_y + 10 / scene.spacing_mm[0]
+    above, below = scene.displacement_mm(peak, np.array([[x, deep_y], [x, deep]]))
+    assert above[0] < -4
+    assert below[0] > 4
+
+
+def test_a_clip_may_begin_contracted_and_its_truth_still_counts_from_rest() -> None:
+    scene = make_scene("muscle", seed=1, **SMALL, starts_contracted=True, drift_mm=0)
+    truth = scene.truth
+    activation = np.array(truth["contraction"]["activation"])
+    assert activation[0] > 0.9
+    assert activation[-1] == 0
+    assert truth["contraction"]["cycles"][0]["start_s"] < 0
+    moved = np.array(truth["displacement"]["displacement_mm"])
+    assert np.abs(moved[0]).max() > 1
+    assert np.abs(moved[-1]).max() < 1e-3
+
+
+def test_turning_the_gain_brightens_the_later_frames_only() -> None:
+    plain, turned = (
+        make_scene("muscle", seed=1, **SMALL, gain_step_db=step, persistence=0)
+        .array()
+        .astype(float)
+        for step in (0, 8)
+    )
+    rise = (turned - plain).mean(axis=(1, 2))
+    assert np.all(rise[:6] == 0)
+    assert np.all(rise[-6:] > 8)

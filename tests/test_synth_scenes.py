@@ -97,6 +97,7 @@ def test_the_needle_is_brightest_where_the_truth_says_it_is() -> None:
         ("heel", {"mirrored": "maybe"}, "neither true nor false"),
         ("heel", {"looks": 2}, "not known"),
         ("heel", {"depth_mm": 9.0, "fat_pad_mm": 12.0}, "make depth_mm larger"),
+        ("heel", {"rupture_mm": 3, "rupture_at_mm": 38}, "does not lie on the fascia"),
         ("needling", {"passes": 6, "frames": 10, "fps": 30}, "do not fit"),
         ("needling", {"twitches": 5, "twitch_s": 0.5, "frames": 10}, "do not fit"),
     ],

@@ -67,9 +67,28 @@ class Cycle:
     end_s: float
     height: float
 
+    def earlier(self, seconds: float) -> Cycle:
+        """Return the same contraction, sooner."""
+        return Cycle(
+            self.start_s - seconds,
+            self.full_s - seconds,
+            self.release_s - seconds,
+            self.end_s - seconds,
+            self.height,
+        )
 
-def cycles(rng: np.random.Generator, count: int, duration_s: float, unequal: float) -> list[Cycle]:
-    """Return ``count`` contractions spread over a clip that begins and ends at rest.
+
+def cycles(
+    rng: np.random.Generator,
+    count: int,
+    duration_s: float,
+    unequal: float,
+    *,
+    starts_contracted: bool,
+) -> list[Cycle]:
+    """Return ``count`` contractions spread over a clip that ends at rest.
+
+    It begins at rest too, unless ``starts_contracted``.
 
     Raises
     ------
@@ -92,6 +111,9 @@ def cycles(rng: np.random.Generator, count: int, duration_s: float, unequal: flo
         end = release + rng.uniform(0.20, 0.30) * slot
         height = 1.0 if k == 0 else 1.0 - unequal * rng.uniform()
         made.append(Cycle(start, full, release, end, height))
+    if starts_contracted:
+        early = 0.5 * (made[0].full_s + made[0].release_s)
+        made = [each.earlier(early) for each in made]
     return made
 
 
@@ -118,15 +140,23 @@ class Contraction(Swelling):
         How far the deep aponeurosis slides at full activation, towards -x.
     thickening : float
         Gain in thickness at full activation, as a fraction.
+    under_slide : float
+        Slide of the muscle below, as a fraction of the excursion.
     """
 
     def __init__(
-        self, belly: Belly, activation: Floats, excursion_mm: float, thickening: float
+        self,
+        belly: Belly,
+        activation: Floats,
+        excursion_mm: float,
+        thickening: float,
+        under_slide: float,
     ) -> None:
         self.belly = belly
         self.activation = activation
         self.excursion_mm = excursion_mm
         self.thickening = thickening
+        self._under_slide = under_slide
 
     def amount(self, frame: int) -> float:
         """Activation of one frame."""
@@ -139,10 +169,11 @@ class Contraction(Swelling):
         h = belly.height(x, z)
         inside = np.clip(h, 0.0, 1.0)
         # Sliding: a little at the superficial aponeurosis, dying out in the fat above; full at
-        # the deep one, half as much in the muscle below.
+        # the deep one, another amount in the muscle below.
         sliding = 0.15 + 0.85 * smoothstep(inside)
         sliding = sliding * smoothstep(1.0 + (z - top) / 4.0)
-        sliding = sliding * (1.0 - 0.5 * smoothstep((z - bottom - 1.0) / 5.0))
+        lagging = (1.0 - self._under_slide) * smoothstep((z - bottom - 1.0) / 5.0)
+        sliding = sliding * (1.0 - lagging)
         right = -self.excursion_mm * sliding
         pushed = inside * np.exp(-np.clip(z - bottom, 0.0, None) / 15.0)
         down = right * belly.slope(x, h) + self.thickening * (bottom - top) * pushed

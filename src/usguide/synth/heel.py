@@ -42,7 +42,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "rupture_mm": Number(0.0, 0.0, "mm", "width of a gap in the fascia; 0 for none", 0.0, 15.0),
     "rupture_at_mm": Number(
-        6.0, 18.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
+        5.0, 12.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
     ),
     "fat_pad_mm": Number(
         7.0, 13.0, "mm", "skin and fat over the fascia, compressed (20 +- 2 mm free, PMID 16513397)"
@@ -103,6 +103,7 @@ class Heel:
                 f"fat_pad_mm and thickness_mm put the insertion {insertion_z:.1f} mm deep in an "
                 f"image of {scanner.depth_mm:.1f} mm; make depth_mm larger."
             )
+        self._check_rupture()
         self.bone_mm = self._bone(rng)
         x = np.arange(self._box[0], self._box[2], 0.1)
         bone = np.interp(x, *self.bone_mm.T)
@@ -120,6 +121,15 @@ class Heel:
         self._deep = np.where(on_bone, bone, deep)
         self._superficial = np.where(on_bone, np.minimum(line, bone - 0.4), line)
         self.tissue = self._tissue(rng)
+
+    def _check_rupture(self) -> None:
+        width, at = float(self.values["rupture_mm"]), float(self.values["rupture_at_mm"])
+        end = np.interp(at + width / 2.0, self.band.distance_mm, self.band.midline_mm[:, 0])
+        if width > 0 and (end > self._scanner.width_mm or width / 2.0 > at):
+            raise ConfigError(
+                f"A rupture of {width:.1f} mm at {at:.1f} mm does not lie on the fascia shown; "
+                "change rupture_mm, rupture_at_mm or insertion_x."
+            )
 
     def _bone(self, rng: np.random.Generator) -> Floats:
         """Surface of the calcaneus, (x, z): convex, then steeply down past its front edge."""

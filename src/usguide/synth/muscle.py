@@ -29,7 +29,11 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "contractions": Number(1, 2, "", "contractions in the clip", 0, 8, whole=True),
     "excursion_mm": Number(2.0, 8.0, "mm", "slide of the deep aponeurosis", 0.0, 25.0),
+    "under_slide": Number(
+        0.3, 0.7, "", "slide of the muscle below, of the excursion; negative: it slides back", -1, 1
+    ),
     "thickening": Number(0.0, 0.18, "", "gain in thickness at full contraction", -0.3, 0.6),
+    "starts_contracted": Switch(0.0, "the clip begins in the middle of the first contraction"),
     "unequal": Number(0.0, 0.25, "", "how much weaker later contractions may be", 0.0, 1.0),
     "dimming_db": Number(
         -2.0, 1.0, "dB", "change of the muscle's echoes at full contraction", -9, 9
@@ -152,6 +156,11 @@ class Muscle:
         The tear.
     rng : numpy.random.Generator
         Source of everything random in the tissue.
+
+    Raises
+    ------
+    ConfigError
+        If the collection does not fit in the picture.
     """
 
     def __init__(
@@ -178,6 +187,11 @@ class Muscle:
         length = float(self.values["hematoma_mm"])
         if length == 0.0 or self.edge is None:
             return None
+        if length > 0.9 * self._scanner.width_mm:
+            raise ConfigError(
+                f"hematoma_mm={length:g} does not fit in a picture of "
+                f"{self._scanner.width_mm:.1f} mm; make it smaller."
+            )
         x = float(self.values["tear_x"]) * self._scanner.width_mm + rng.uniform(-1.0, 1.0)
         top = float(self.belly.superficial_z(np.array(x)))
         bottom = float(self.belly.deep_z(np.array(x)))

@@ -227,6 +227,8 @@ class Scene(Recording):
         motions: list[Motion] = [
             Frozen(motion, tissue.x, tissue.z) for motion in self._world.motions
         ]
+        turned_at = stream(self.seed, "gain step").uniform(0.3, 0.7) * self.count
+        turned_by = np.float32(10 ** (float(self.parameters["gain_step_db"]) / 20.0))
         for frame in range(self.count):
             right, down = _moved(motions, frame, tissue.x, tissue.z)
             factor = self._world.brightness(frame)
@@ -241,6 +243,8 @@ class Scene(Recording):
                     imager.reference(instrument),
                 )
             envelope = imager.envelope(self._world.transmission(frame, imager))
+            if frame >= turned_at:
+                envelope *= turned_by
             picture = imager.show(envelope)
             yield np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture
 

@@ -68,6 +68,7 @@ def _scanner(
             50.0,
             chance=0.15,
         ),
+        "gain_step_db": Number(0.0, 0.0, "dB", "someone turns the gain, once", -20.0, 20.0),
         "gain_db": Number(-7.0, 3.0, "dB", "overall gain", -30.0, 30.0),
         "dynamic_range_db": Number(54.0, 72.0, "dB", "what the grey scale spans", 20.0, 120.0),
         "gamma": Number(1.5, 2.1, "", "exponent of the grey map", 0.2, 5.0),
@@ -321,12 +322,22 @@ def _muscle_world(
     if "contractions" not in fixed:
         count = min(count, int(duration / contraction.SHORTEST_S))
         values["contractions"] = count
-    each = contraction.cycles(rng, count, duration, float(values["unequal"]))
+    each = contraction.cycles(
+        rng,
+        count,
+        duration,
+        float(values["unequal"]),
+        starts_contracted=bool(values["starts_contracted"]),
+    )
     level = contraction.activation(each, time_s)
     belly = muscle.belly_of(scanner, values)
     edge = muscle.edge_of(scanner, values, belly, stream(seed, "tear"))
     moved = contraction.Contraction(
-        belly, level, float(values["excursion_mm"]), float(values["thickening"])
+        belly,
+        level,
+        float(values["excursion_mm"]),
+        float(values["thickening"]),
+        float(values["under_slide"]),
     )
     tear = None
     if edge is not None:
