@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ pytestmark = [
 ]
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 H264_IN_DICOM = "1.2.840.10008.1.2.4.102"
 
 
@@ -320,6 +322,35 @@ def test_a_header_that_promises_the_moon_is_refused_before_allocation(tmp_path: 
     )
     with pytest.raises(UnreadableError, match="60000 x 60000"):
         open_clip(path)
+
+
+def test_a_deflated_bomb_is_refused(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 40, 50), transfer_syntax=DEFLATED)
+    data = path.read_bytes()
+    start = 144 + int.from_bytes(data[140:144], "little")
+    deflater = zlib.compressobj(9, wbits=-15)
+    zeros = bytes(1 << 24)
+    bomb = b"".join([deflater.compress(zeros) for _ in range(70)]) + deflater.flush()
+    path.write_bytes(data[:start] + bomb)
+    with pytest.raises(UnreadableError, match="1024 MB when decompressed"):
+        open_clip(path)
+
+
+def test_a_deflated_file(tmp_path: Path) -> None:
+    stored = speckle(2, 40, 50)
+    path = write_dicom(tmp_path / "a.dcm", stored, transfer_syntax=DEFLATED)
+    np.testing.assert_array_equal(frames_of(path), stored)
+
+
+def test_a_frame_that_would_decode_to_another_size_is_refused(tmp_path: Path) -> None:
+    stored = speckle(2, 64, 80)
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        stored,
+        transfer_syntax=JPEG_BASELINE,
+        pixel_bytes=encapsulate([jpeg(np.zeros((640, 800), np.uint8)), jpeg(stored[1])]),
+    )
+    assert open_clip(path).header.frame_numbers.tolist() == [1]
 
 
 def test_no_pixel_data(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import functools
 import logging
 import struct
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -60,6 +61,9 @@ _CAPTURE_CLASSES = frozenset(
 _CAPTURE_MODALITIES = frozenset({"US", "IVUS", "OT", "SC", "XC", "ES", ""})
 """Modalities under which a captured ultrasound screen is filed."""
 
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_MAX_INFLATED = 1 << 30
+"""Largest inflated file that is read, bytes: such a file can only be read whole."""
 _VIDEO_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109))
 _HEADER_ERRORS = (
     InvalidDicomError,
@@ -73,6 +77,7 @@ _HEADER_ERRORS = (
     struct.error,
     OSError,
     RecursionError,
+    zlib.error,
 )
 """What pydicom raises on a damaged header."""
 
@@ -147,6 +152,7 @@ def _quietly() -> Iterator[None]:
 
 
 def _read(path: Path, sha256: str) -> Recording:
+    _check_inflated_size(path)
     dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     check_is_ultrasound(path, dataset)
     pixels, expected, notes = _locate(path, dataset)
@@ -181,6 +187,27 @@ def _read(path: Path, sha256: str) -> Recording:
     )
 
 
+def _check_inflated_size(path: Path) -> None:
+    """Refuse a deflated file that would fill the memory, by inflating it piece by piece."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+        if head[128:132] != b"DICM" or _DEFLATED not in head:
+            return
+        # The meta information starts with its own length (PS3.10 7.1), and is not deflated.
+        file.seek(144 + struct.unpack("<L", head[140:144])[0])
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        size = 0
+        while piece := file.read(1 << 16):
+            while piece:
+                size += len(inflater.decompress(piece, 1 << 20))
+                piece = inflater.unconsumed_tail
+            if size > _MAX_INFLATED:
+                raise UnreadableError(
+                    f"{path}: would take more than {_MAX_INFLATED >> 20} MB when decompressed; "
+                    "export it without deflation."
+                )
+
+
 def check_is_ultrasound(path: Path, dataset: Dataset) -> None:
     """Refuse what is certainly not an ultrasound recording.
 
@@ -199,9 +226,10 @@ def check_is_ultrasound(path: Path, dataset: Dataset) -> None:
         return
     if (not sop_class or sop_class in _CAPTURE_CLASSES) and modality in _CAPTURE_MODALITIES:
         return
-    what = sop_class.name if sop_class else f"a {modality} object"
+    what = _printable(sop_class.name) if sop_class else f"a {modality} object"
     raise NotUltrasoundError(
-        f"{path}: holds {what} ({modality or 'no modality stated'}), not an ultrasound recording."
+        f"{path}: holds {what} ({_printable(modality) or 'no modality stated'}), not an "
+        "ultrasound recording."
     )
 
 
@@ -301,6 +329,8 @@ def _native_frame_bytes(dataset: Dataset, available: int, frames: int) -> int:
         if available < pixels * 3 * frames:
             return pixels * 2
         dataset.PhotometricInterpretation = "YBR_FULL"
+    if samples < 1 or bits < 1:
+        raise ValueError(f"it states {samples} samples of {bits} bits per pixel")
     return (pixels * samples * bits + 7) // 8
 
 
@@ -326,7 +356,12 @@ def _pictures(path: Path, pixels: _Pixels) -> Iterator[Picture]:
         )
 
 
+def _printable(text: str) -> str:
+    """Text of a header as it may stand in a sentence."""
+    return "".join(c for c in text if c.isprintable())[:80]
+
+
 def _sentence(error: BaseException | None) -> str:
     """First line of an exception, short enough for a message."""
-    text = str(error).strip().splitlines() if error is not None else []
-    return (text[0][:160].rstrip(" .:") if text else "") or type(error).__name__
+    lines = str(error).strip().splitlines() if error is not None else []
+    return _printable(lines[0] if lines else "").rstrip(" .:") or type(error).__name__

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from usguide.errors import UnreadableError
 from usguide.ingest.luma import luma_of_rgb, rgb_of_ybr, to_8_bit
@@ -79,8 +79,15 @@ def frame_decoder(
             "cannot be decoded; export it uncompressed or as JPEG 2000."
         ) from error
 
+    def as_source(frame: bytes) -> bytes:
+        if not syntax.is_encapsulated:
+            return frame
+        if syntax != RLELossless:
+            _check_coded_size(frame, (height, width))
+        return _encapsulate(frame)
+
     def decode(frame: bytes) -> Decoded:
-        source = _encapsulate(frame) if syntax.is_encapsulated else frame
+        source = as_source(frame)
         samples, meta = decoder.as_array(source, index=0, raw=True, **options)
         if samples.shape[:2] != (height, width):
             raise ValueError(f"a frame of {samples.shape[1]} x {samples.shape[0]} px")
@@ -91,13 +98,22 @@ def frame_decoder(
         brightness = luma_of_rgb(table[None, :, :])[0]
 
         def decode_palette(frame: bytes) -> Decoded:
-            source = _encapsulate(frame) if syntax.is_encapsulated else frame
+            source = as_source(frame)
             indices, _ = decoder.as_array(source, index=0, raw=True, **options)
             indices = np.minimum(indices, len(table) - 1)
             return brightness[indices], lambda: table[indices]
 
         return decode_palette
     return decode
+
+
+def _check_coded_size(frame: bytes, shape: tuple[int, int]) -> None:
+    """Refuse a frame that would decode to another size, before anything is allocated for it."""
+    size = coded_size(frame)
+    if size is not None and size != shape:
+        raise ValueError(
+            f"a frame of {size[1]} x {size[0]} px, not the {shape[1]} x {shape[0]} stated"
+        )
 
 
 def _encapsulate(frame: bytes) -> bytes:
@@ -111,8 +127,7 @@ def _decode_jpeg(frame: bytes, shape: tuple[int, int]) -> Decoded:
     """Decode 8-bit baseline JPEG: libjpeg hands over the luma channel without converting it."""
     if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
         raise ValueError("a JPEG frame without its end")
-    if jpeg_size(frame) != shape:
-        raise ValueError("a JPEG frame of another size than the header says")
+    _check_coded_size(frame, shape)
     data = np.frombuffer(frame, dtype=np.uint8)
     luma = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     if luma is None:
@@ -125,8 +140,11 @@ def _decode_jpeg(frame: bytes, shape: tuple[int, int]) -> Decoded:
     return np.asarray(luma, dtype=np.uint8), colours
 
 
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """(height, width) in a JPEG's start-of-frame segment, None where there is none."""
+def coded_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) that a JPEG, JPEG-LS or JPEG 2000 image says it has, None if it does not."""
+    if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 24:
+        right, bottom, left, top = struct.unpack(">4L", data[8:24])
+        return bottom - top, right - left
     position = 2
     while position + 9 <= len(data):
         if data[position] != 0xFF:
@@ -135,7 +153,8 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
         if marker == 0xFF:
             position += 1
             continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        # Start of frame: C0 to CF but for three tables (T.81 B.1.1.3), F7 for JPEG-LS (T.87 C.1.1).
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
             height, width = struct.unpack(">HH", data[position + 5 : position + 9])
             return height, width
         position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]

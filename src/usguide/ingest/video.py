@@ -59,12 +59,17 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
     """
     warnings: list[str] = []
     try:
-        with av.open(source()) as container:
+        with _opened(source()) as container:
             if not container.streams.video:
                 raise UnreadableError(
                     f"{path}: there is no picture in it, only sound or data; give the video file."
                 )
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise UnreadableError(
+                    f"{path}: its pictures are coded in a way that is not known here; convert it "
+                    "to H.264."
+                )
             width, height = stream.codec_context.width, stream.codec_context.height
             expected = stream.frames
             ratio = stream.sample_aspect_ratio
@@ -93,11 +98,16 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
     )
 
 
+def _opened(handle: Any) -> Any:
+    """Open a container; names in it may be in any encoding, and do not matter."""
+    return av.open(handle, metadata_errors="replace")
+
+
 def _pictures(source: Any, width: int, height: int) -> Iterator[Picture]:
     """Yield every whole frame of the stream's size; what the decoder rejects is left out."""
     handle = source()
     try:
-        with av.open(handle) as container:
+        with _opened(handle) as container:
             stream = container.streams.video[0]
             for position, frame in enumerate(_frames(container, stream)):
                 if frame.is_corrupt or (frame.width, frame.height) != (width, height):
