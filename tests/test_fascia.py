@@ -18,7 +18,7 @@ def measure(clip):
 
 @pytest.fixture(scope="module")
 def heel():
-    return make_scene("heel", seed=8, frames=2)
+    return make_scene("heel", seed=16, frames=2)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,19 @@ def test_a_heel_is_found_on_its_side_with_its_insertion(heel, frames):
     assert (np.diff(result.profile.distance) > 0).all()
     assert (result.profile.low <= result.profile.thickness).all()
     assert (result.profile.thickness <= result.profile.high).all()
+
+
+def test_the_borders_enclose_the_drawn_fascia(heel, frames):
+    result = measure(clip_of(frames, heel))
+    truth = heel.truth["fascia"]
+    for found, drawn in (
+        (result.superficial_px, truth["superficial_px"]),
+        (result.deep_px, truth["deep_px"]),
+    ):
+        drawn = np.array(drawn)
+        drawn = drawn[np.argsort(drawn[:, 0])]
+        y = np.interp(found[:, 0], drawn[:, 0], drawn[:, 1])
+        assert np.median(np.abs(found[:, 1] - y)) * heel.spacing_mm[1] < 0.5
 
 
 def test_the_mirrored_heel_has_the_same_thickness_on_the_other_side(heel, frames):

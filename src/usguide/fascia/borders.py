@@ -1,12 +1,13 @@
-"""Both borders of the fascia at once, on a picture straightened along the band.
+"""Both borders of the fascia, on a picture straightened along the band.
 
 The superficial border is a bright line or a step either way (normal fascia is brighter than the
 fat above or equal to it, diseased fascia darker); the deep border is a step down, from fascia to
 muscle. Neither is unique in its column: fat septa, fibrils and perimysium are bright lines too.
 What singles the fascia out is that both borders start at the bone's front edge and run on side by
-side, and that the tissue between them is of one kind (:mod:`usguide.fascia.texture`). So they are
-searched together: first on the upright picture, from edges alone; then along the band found, with
-what that band has taught about the tissues.
+side, smoothly, with tissue of one kind between them. So the search goes from the whole to the
+part: an outline judged over the whole length (:mod:`usguide.fascia.outline`), smooth corrections
+of it (:mod:`usguide.fascia.fitting`), and at last both borders together, column by column, within
+a fraction of a millimetre.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from usguide.fascia.outline import outline
+from usguide.fascia.fitting import (
+    DEEP_LINE_WEIGHT,
+    drop_score,
+    fit_deep,
+    fit_superficial,
+    line_score,
+)
+from usguide.fascia.outline import deep_arc, outline
 from usguide.fascia.straighten import (
     COLUMN_MM,
     ROW_MM,
     Band,
     Strip,
-    held_to_bone,
     smoothed_along,
     straightened,
     upright_band,
 )
-from usguide.fascia.texture import TissueModel, features
 from usguide.fascia.workspace import Image
 from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surfaces
 from usguide.model import Floats
@@ -35,29 +41,25 @@ from usguide.model import Floats
 # Lengths in nominal mm.
 THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.0, 9.0
 """Beyond any reported fascia: controls 2-4 mm, patients +2.2 mm (doi 10.1186/1757-1146-2-32)."""
-ANCHOR_MM = 1.2
-"""How far from the bone's front edge the deep border may start."""
-REFINE_MM = 0.3
 BAND_MIN_MM = 6.0
 UPRIGHT_ROWS_MM = (-14.0, 10.0)
 """Rows first searched about the bone's edge: the thickest fascia, tilted by 15-20 degrees."""
 OUTLINE_ROWS_MM = (-13.5, 2.0)
 """Rows about a first lower border, from which the outline is taken."""
 STRIP_ROWS_MM = (-THICKNESS_MAX_MM / 2 - 2.5, THICKNESS_MAX_MM / 2 + 2.5)
-WITHIN_MM = (1.2, 0.8)
-"""How far from the outline, and then from the borders found by it, the borders may be."""
+WITHIN_MM = 0.4
+"""How far a border may be, in any column, from the smooth curve fitted to all of it."""
 
-# Prices are per column of ``COLUMN_MM``, where a perfect border is worth 1. Tuned on
-# fascia_normal and synthetic heels.
-THICKNESS_PRICE = 0.03
-"""Per mm of thickness: breaks ties towards the thinner band."""
-SLOPE_PRICE = 0.5
-"""Times the squared slope of each border against the strip."""
-TAPER_PRICE = 3.0
-"""Times the squared change of thickness per length: the profile declines smoothly over centimetres
-(doi 10.1109/access.2019.2909409), fusiform swelling included."""
-TISSUE_PRICE = 0.7
-"""Per mm of tissue that looks as unlike its class as one unit of log-likelihood ratio."""
+TANGENT_COLUMNS = 8
+ALONG_MM = 1.5
+"""Averaging along the band, standard deviation."""
+
+# Prices are per column of ``COLUMN_MM``, where a perfect border is worth 1. Tuned on synthetic
+# heels (seeds 0-19, 100-119).
+SLOPE_PRICE = 4.0
+"""Times the squared slope of each border against its course."""
+TAPER_PRICE = 12.0
+"""Times the squared change of thickness per length against the course."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,11 +72,14 @@ class Course:
         The strip they were found on.
     upper_px, lower_px : ndarray of float64, shape (columns,)
         Offsets from the centre line, work px, positive deep.
+    doubt_px : ndarray of float64, shape (columns,)
+        Standard deviation of the thickness over all the outlines that might be right.
     """
 
     band: Band
     upper_px: Floats
     lower_px: Floats
+    doubt_px: Floats
 
     @property
     def thickness_px(self) -> Floats:
@@ -92,6 +97,7 @@ class Course:
             band,
             band.offsets_of(self.band.points(self.upper_px)),
             band.offsets_of(self.band.points(self.lower_px)),
+            np.interp(band.distance_mm, self.band.distance_mm, self.doubt_px),
         )
 
 
@@ -104,7 +110,7 @@ class BorderPair(Course):
     upper_sd_px, lower_sd_px : ndarray of float64, shape (columns,)
         How sharply the picture places each border.
     upper_evidence, lower_evidence : ndarray of float64, shape (columns,)
-        Border score at the border, -1 to 1.
+        Border score at the border, -1 to 1; a tenth is a good line.
     """
 
     upper_sd_px: Floats
@@ -113,202 +119,142 @@ class BorderPair(Course):
     lower_evidence: Floats
 
 
-def border_scores(strip: Image) -> tuple[Image, Image]:
-    """Score every pixel of a strip as superficial and as deep border, -1 to 1.
+def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
+    """Move both borders, together and column by column, to the best evidence near a course.
 
-    Both are squashed against what is usual in the strip, so that gain and contrast do not matter
-    and no single glint outweighs a faint but continuous line.
-    """
-    fine = 0.2 / ROW_MM
-    line = -ndimage.gaussian_filter1d(strip, fine, axis=0, order=2, mode="nearest") * fine**2
-    wide = 0.5 / ROW_MM
-    step = ndimage.gaussian_filter1d(strip, wide, axis=0, order=1, mode="nearest") * wide
-    line, step = _squashed(line), _squashed(step)
-    upper = np.maximum(line, 0.8 * np.abs(step))
-    return upper.astype(np.float32), (-step).astype(np.float32)
-
-
-def _squashed(feature: Image) -> Image:
-    scale = 2.0 * float(np.median(np.abs(feature))) + 0.01
-    return np.asarray(np.tanh(feature / scale))
-
-
-def search(
-    strip: Strip,
-    pixel_mm: float,
-    *,
-    bone_offset_px: Floats,
-    tissue: TissueModel | None,
-    along_mm: float = 1.0,
-    stride: int = 1,
-    max_step: int = 1,
-    near: tuple[Course, float] | None = None,
-) -> BorderPair | None:
-    """Find both borders on a straightened strip.
+    Two-surface dynamic programming within ``WITHIN_MM`` of the course. What it adds is averaged
+    along the band, because the picture's grain is coarser than its columns.
 
     Parameters
     ----------
     strip : Strip
-        Where to look.
+        On the course's own band.
+    course : Course
+        Where the borders run, as smooth curves.
     pixel_mm : float
         Nominal size of a work pixel.
-    bone_offset_px : ndarray of float64, shape (columns,)
-        Bone surface behind its front edge and the edge at the insertion, NaN elsewhere; the deep
-        border is held to it.
-    tissue : TissueModel or None
-        What fat, fascia and muscle look like, where that is known.
-    along_mm : float
-        How far the borders are averaged along the band, standard deviation.
-    stride : int
-        Rows per row of the search grid.
-    max_step : int
-        Greatest change of grid row between neighbouring columns.
-    near : (Course, float), optional
-        Borders on the same columns, and how many mm from them the new ones may be.
     """
-    band, rows_px = strip.band, strip.rows_px
-    upper_score, lower_score = border_scores(smoothed_along(strip.levels, along_mm))
-    upper_cost, lower_cost = -upper_score, -lower_score
-    held = np.isfinite(bone_offset_px)
-    away_mm = (rows_px[:, None] - bone_offset_px[held]) * pixel_mm
-    lower_cost[:, held] = np.minimum((away_mm / ANCHOR_MM) ** 2, 9.0) - 1.0
-    upper_cost[:, band.distance_mm < 0] *= 0.5  # the fascia need not reach over the bone
-    upper_path, lower_path = upper_cost, lower_cost
-    if tissue is not None:
-        # What lies above the upper border is fat, below it fascia; below the lower one, muscle.
-        values = features(strip.levels)
-        price = np.float32(TISSUE_PRICE * ROW_MM)
-        upper_path = upper_cost + price * np.cumsum(tissue.against_fat(values), axis=0)
-        against_muscle = tissue.against_muscle(values)
-        against_muscle[:, held] = 0.0
-        lower_path = lower_cost - price * np.cumsum(against_muscle, axis=0)
-    if near is not None:
-        before, wander_mm = near
-        for cost, border in ((upper_path, before.upper_px), (lower_path, before.lower_px)):
-            cost[np.abs(rows_px[:, None] - border) * pixel_mm > wander_mm] = np.inf
-    grid_mm = ROW_MM * stride
-    slope = grid_mm / COLUMN_MM  # of a step of one grid row per column
-    # The search grid keeps the best score of each group of rows, so that thin lines survive.
-    pooled_upper, pooled_lower = _pooled(upper_path, stride), _pooled(lower_path, stride)
-    gap_min = np.where(band.distance_mm < 0, 0.3, THICKNESS_MIN_MM) / grid_mm
-    gap_max = min(round(THICKNESS_MAX_MM / grid_mm), pooled_upper.shape[0] - 1)
-    if gap_max <= gap_min.max():
-        return None
+    levels = smoothed_along(strip.levels, ALONG_MM)
+    lines, drops = line_score(strip.levels), drop_score(levels)
+    deep = (drops + DEEP_LINE_WEIGHT * lines) / (1 + DEEP_LINE_WEIGHT)
+    scores: list[Image] = [lines, np.asarray(deep, dtype=np.float32)]
+    # Each border is searched on its own few rows about the course, stacked to one image.
+    reach = round(WITHIN_MM / ROW_MM)
+    row_px = ROW_MM / pixel_mm
+    shifts = np.arange(-reach, reach + 1)
+    columns = np.arange(len(course.upper_px))
+    offsets: list[Floats] = [course.upper_px, course.lower_px]
+    windows: list[Image] = []
+    for score, offset in zip(scores, offsets, strict=True):
+        rows = (offset - strip.rows_px[0]) / row_px + shifts[:, None]
+        whole = np.clip(np.floor(rows).astype(np.int64), 0, len(score) - 2)
+        share = np.clip(rows - whole, 0.0, 1.0)
+        windows.append(
+            (score[whole, columns] * (1 - share) + score[whole + 1, columns] * share).astype(
+                np.float32
+            )
+        )
+    height = 2 * len(shifts)
+    cost = np.full((2, height, len(columns)), np.inf, dtype=np.float32)
+    cost[0, : len(shifts)] = -windows[0]
+    cost[1, len(shifts) :] = -windows[1]
+    # A gap of n rows here is a thickness of (course + (n - stacked) rows).
+    least = np.ceil(THICKNESS_MIN_MM / ROW_MM - course.thickness_px / row_px) + len(shifts)
+    slope = ROW_MM / COLUMN_MM
     found = two_surfaces(
-        pooled_upper,
-        pooled_lower,
-        np.full(pooled_upper.shape, THICKNESS_PRICE * grid_mm, dtype=np.float32),
-        np.maximum(np.rint(gap_min), 1).astype(np.int64),
-        gap_max,
-        joint_step_prices(max_step, SLOPE_PRICE * slope**2, TAPER_PRICE * slope**2),
+        cost[0],
+        cost[1],
+        None,
+        np.clip(least, 1, height - 1).astype(np.int64),
+        height - 1,
+        joint_step_prices(1, SLOPE_PRICE * slope**2, TAPER_PRICE * slope**2),
     )
     if not np.isfinite(found.cost):
         return None
-    # The tissues decide which line is the border; where on the line, the line alone.
-    reach = max(stride, round(REFINE_MM / ROW_MM))
-    upper = refine_rows(upper_cost, found.upper * stride + stride // 2, reach=reach)
-    lower = refine_rows(lower_cost, found.lower * stride + stride // 2, reach=reach)
-    columns = np.arange(len(band.distance_mm))
-    at = [np.clip(np.rint(r).astype(int), 0, len(rows_px) - 1) for r in (upper, lower)]
-    row_px = ROW_MM / pixel_mm
+    moved: list[Floats] = []
+    spread: list[Floats] = []
+    evidence: list[Floats] = []
+    for at, (rows, window) in enumerate(zip((found.upper, found.lower), windows, strict=True)):
+        near = rows - at * len(shifts)
+        shift = refine_rows(-window, near) - reach
+        moved.append(offsets[at] + row_px * ndimage.gaussian_filter1d(shift, ALONG_MM / COLUMN_MM))
+        spread.append(row_px * sharpness(window))
+        evidence.append(window[near, columns].astype(np.float64))
     return BorderPair(
-        band,
-        rows_px[0] + upper * row_px,
-        rows_px[0] + lower * row_px,
-        sharpness(upper_score, upper) * row_px,
-        sharpness(lower_score, lower) * row_px,
-        upper_score[at[0], columns].astype(np.float64),
-        lower_score[at[1], columns].astype(np.float64),
+        strip.band, moved[0], moved[1], course.doubt_px, spread[0], spread[1], *evidence
     )
 
 
-def _pooled(cost: Image, stride: int) -> Image:
-    rows = cost.shape[0] // stride * stride
-    return np.ascontiguousarray(cost[:rows].reshape(-1, stride, cost.shape[1]).min(axis=1))
+def sharpness(window: Image) -> Floats:
+    """Spread, in rows, of where a border may be given its score profile, per column.
 
-
-def sharpness(score: Image, rows: Floats) -> Floats:
-    """Spread, in rows, of where each border may be given its score profile.
-
-    The standard deviation of ``exp(score / 0.2)`` over the 1 mm on either side of the border.
+    The standard deviation of ``exp(score / 0.2)`` over the window searched.
     """
-    reach = round(1.0 / ROW_MM)
-    offsets = np.arange(-reach, reach + 1)
-    window = np.rint(rows).astype(int) + offsets[:, None]
-    inside = (window >= 0) & (window < score.shape[0])
-    nearby = score[np.clip(window, 0, score.shape[0] - 1), np.arange(score.shape[1])]
-    weight = np.exp((nearby - nearby.max(axis=0)) / 0.2) * inside
-    return np.asarray(np.sqrt((weight * offsets[:, None] ** 2).sum(axis=0) / weight.sum(axis=0)))
+    rows = np.arange(len(window))[:, None]
+    weight = np.exp((window - window.max(axis=0)) / 0.2)
+    weight /= weight.sum(axis=0)
+    mean = (weight * rows).sum(axis=0)
+    return np.asarray(np.sqrt((weight * (rows - mean) ** 2).sum(axis=0)), dtype=np.float64)
+
+
+def insertion(bone: tuple[Floats, Floats], deep: Floats) -> tuple[float, float]:
+    """Find where the deep border leaves the bone.
+
+    The bone goes on past its front lower edge, down its front wall, so its line alone does not
+    say where the edge is; but there it passes from above the fascia's deep border to below it.
+
+    Parameters
+    ----------
+    bone : (x, y) of ndarray of float64
+        Surface, work px, the front towards the right.
+    deep : ndarray of float64, shape (n, 2)
+        Deep border, (x, y) in work px, from behind the edge on.
+    """
+    x, y = bone
+    ahead = deep[deep[:, 0] >= x[-1]]
+    if len(ahead) < 2:
+        return float(x[-1]), float(y[-1])
+    # Behind the end of the bone's line the border is drawn on straight.
+    slope = np.polyfit(ahead[:TANGENT_COLUMNS, 0], ahead[:TANGENT_COLUMNS, 1], 1)
+    above = np.flatnonzero(y <= np.polyval(slope, x))
+    at = int(above[-1]) if above.size else len(x) - 1
+    return float(x[at]), float(y[at])
 
 
 def find_borders(
-    levels: Image, edge: tuple[float, float], bone: tuple[Floats, Floats], pixel_mm: float
-) -> tuple[BorderPair, TissueModel] | None:
+    levels: Image, bone: tuple[Floats, Floats], pixel_mm: float
+) -> tuple[BorderPair, tuple[float, float]] | None:
     """Find the fascia's borders from the bone's front edge onwards.
 
     Parameters
     ----------
     levels : ndarray of float32, shape (rows, columns)
         Normalised work picture, the bone's front towards the right.
-    edge : (float, float)
-        The bone's front lower edge, (x, y) in work px.
     bone : (x, y) of ndarray of float64
-        Its surface.
+        The bone's surface, work px; it may run on past the front lower edge.
     pixel_mm : float
         Nominal size of a work pixel.
+
+    Returns
+    -------
+    (BorderPair, (float, float)) or None
+        The borders, and the insertion, (x, y) in work px.
     """
+    edge = float(bone[0][-1]), float(bone[1][-1])
     band = upright_band(edge, levels.shape[1], pixel_mm)
     if len(band.distance_mm) < BAND_MIN_MM / COLUMN_MM:
         return None
     strip = Strip.cut(levels, band, UPRIGHT_ROWS_MM, pixel_mm)
-    pair = search(
-        strip,
-        pixel_mm,
-        bone_offset_px=held_to_bone(band, bone),
-        tissue=None,
-        along_mm=0.75,
-        stride=2,
-        max_step=2,
-    )
-    if pair is None:
-        return None
-    # From edges alone the lower border is right, and the upper one often a fibril or a septum.
-    band = straightened(band, pair.lower_px, edge, pixel_mm)
+    deep_mm = fit_deep(strip, pixel_mm, deep_arc(strip, pixel_mm))
+    edge = insertion(bone, band.points(deep_mm / pixel_mm))
+    band = straightened(band, deep_mm / pixel_mm, edge, pixel_mm)
     strip = Strip.cut(levels, band, OUTLINE_ROWS_MM, pixel_mm)
-    thickness_mm = outline(strip, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM))
-    if thickness_mm is None:
+    first = outline(strip, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM))
+    if first is None:
         return None
-    lower = np.zeros(len(thickness_mm))
-    upper = -thickness_mm / pixel_mm
-    tissue = None
-    for within_mm in WITHIN_MM:
-        guess = Course(band, upper, lower)
-        band = straightened(band, guess.middle_px, edge, pixel_mm)
-        guess = guess.carried_to(band)
-        strip = Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm)
-        tissue = learn_tissue(strip, guess, pixel_mm)
-        pair = search(
-            strip,
-            pixel_mm,
-            bone_offset_px=held_to_bone(band, bone),
-            tissue=tissue,
-            near=(guess, within_mm),
-        )
-        if pair is None:
-            return None
-        upper, lower = pair.upper_px, pair.lower_px
-    return None if tissue is None else (pair, tissue)
-
-
-def learn_tissue(strip: Strip, borders: Course, pixel_mm: float) -> TissueModel:
-    """Learn what fat, fascia and muscle look like on either side of borders on a strip."""
-    rows_mm = strip.rows_px[:, None] * pixel_mm
-    above_upper = borders.upper_px * pixel_mm - rows_mm
-    below_lower = rows_mm - borders.lower_px * pixel_mm
-    ahead = strip.band.distance_mm >= 0
-    return TissueModel.learn(
-        features(strip.levels),
-        ahead & (below_lower < -0.3) & (above_upper < -0.3),
-        ahead & (above_upper > 0.3) & (above_upper < 3.0),
-        ahead & (below_lower > 0.5) & (below_lower < 3.0),
-    )
+    upper = -fit_superficial(strip, pixel_mm, first.thickness_mm) / pixel_mm
+    course = Course(band, upper, np.zeros(len(upper)), first.sd_mm / pixel_mm)
+    band = straightened(band, course.middle_px, edge, pixel_mm)
+    course = course.carried_to(band)
+    pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, pixel_mm)
+    return None if pair is None else (pair, edge)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from usguide.fascia.workspace import Image
@@ -29,7 +28,7 @@ SHADOW_SEEN_MM = 2.5
 """Least shadow in view; a line nearer to the bottom cannot be told from any bright line."""
 ROOM_MIN_MM = 8.0
 """Least picture in front of the edge: the fascia must be followed somewhere."""
-LENGTH_MIN_MM = 3.0
+LENGTH_MIN_MM = 5.0
 
 # Levels are normalised (0 the floor, 1 the 99th percentile of the picture). Tuned on
 # fascia_normal, fascia_fasciopathy_photo, muscle_*, needle_convex_12 and needle_steep.
@@ -38,12 +37,17 @@ LEVEL_MIN = 0.45
 LEVEL_MAX = 1.2
 OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
-MEAN_SCORE_MIN = 0.2
+MEAN_SCORE_MIN = 0.25
 DEEP_SHADOW_MAX = 0.3
+REVERBERATION_SHARE = 0.15
+ECHO_SHARE = 0.7
 STRIDE = 2
 """Work pixels per pixel of the search grid."""
 CANDIDATES = 3
-FRONT_SLOPE_DEG = 45.0
+SPUR_RISE_MM = 0.3
+"""A convex bone only falls towards its front edge; a rise beyond this is a spur."""
+FRONT_MM = 6.0
+FRONT_SLOPE_DEG = 38.0
 """The under side ends where the surface turns down more steeply than this: what follows is the
 front wall of the bone, seen edge-on and faint."""
 
@@ -86,7 +90,9 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
         Nominal size of a work pixel.
     """
     score = bone_score(levels, tissue, pixel_mm)
-    coarse = np.ascontiguousarray(score[::STRIDE, ::STRIDE])
+    height, width = (side // STRIDE for side in score.shape)
+    blocks = score[: height * STRIDE, : width * STRIDE].reshape(height, STRIDE, width, STRIDE)
+    coarse = np.ascontiguousarray(blocks.mean(axis=(1, 3)))
     reasons: list[str] = []
     bones: list[Bone] = []
     for _ in range(CANDIDATES):
@@ -95,11 +101,13 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
         if length_mm < LENGTH_MIN_MM:
             break
         columns = first + np.arange(len(path))
-        reason = _objection(levels, columns * STRIDE, path * STRIDE, pixel_mm)
+        fine = columns * float(STRIDE) + (STRIDE - 1) / 2
+        rows = path * float(STRIDE) + (STRIDE - 1) / 2
+        reason = _objection(levels, fine, rows, pixel_mm)
         if total / len(path) < MEAN_SCORE_MIN:
             reason = "no bright line with an empty shadow beneath it"
         if reason is None:
-            bones.extend(_orientations(levels, columns * STRIDE, path * STRIDE, pixel_mm, total))
+            bones.extend(_orientations(levels, fine, rows, pixel_mm, total))
         else:
             reasons.append(reason)
         for column, row in zip(columns, path, strict=True):
@@ -145,27 +153,28 @@ def _beneath(level: Image, near: float, far: float) -> tuple[Image, Image]:
     return cv2.blur(mean, across), cv2.blur(spread, across)  # type: ignore[return-value]
 
 
-def _objection(
-    levels: Image, columns: NDArray[np.integer], path: NDArray[np.integer], pixel_mm: float
-) -> str | None:
+def _objection(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> str | None:
     """Why a bright line over darkness is not the heel bone, or None."""
-    width = levels.shape[1]
-    room = max(columns[0], width - 1 - columns[-1]) * pixel_mm
-    if room < ROOM_MIN_MM:
+    height, width = levels.shape
+    if max(x[0], width - 1 - x[-1]) * pixel_mm < ROOM_MIN_MM:
         return "the bone-like line crosses the whole picture: it has no front edge"
-    near = round(SHADOW_NEAR_MM / pixel_mm)
-    deep = np.array(
-        [levels[row + near :, column].mean() for row, column in zip(path, columns, strict=True)]
-    )
-    if np.median(deep) > DEEP_SHADOW_MAX:
+    columns, rows = x.astype(np.int64), y.astype(np.int64)
+    row = np.arange(height)[:, None]
+    beneath = np.where(row > rows + SHADOW_NEAR_MM / pixel_mm, levels[:, columns], np.nan)
+    if np.nanmean(beneath) > DEEP_SHADOW_MAX:
         return "echoes return below the bone-like line: it casts no shadow"
+    # The first reverberation lies as deep again as the bone, and is no tissue.
+    beneath[np.abs(row / (2.0 * rows) - 1.0) < REVERBERATION_SHARE] = np.nan
+    strongest = np.nanmax(np.nan_to_num(beneath, nan=-1.0), axis=0)
+    if np.mean(strongest > ECHO_SHARE * levels[rows, columns]) > 0.5:
+        return "another bright line lies below the bone-like line: it casts no shadow"
     return None
 
 
 def _orientations(
     levels: Image,
-    columns: NDArray[np.integer],
-    path: NDArray[np.integer],
+    columns: Floats,
+    path: Floats,
     pixel_mm: float,
     total: float,
 ) -> list[Bone]:
@@ -191,10 +200,10 @@ def _orientations(
 
 
 def _surface(
-    levels: Image, columns: NDArray[np.integer], path: NDArray[np.integer], pixel_mm: float
+    levels: Image, columns: Floats, path: Floats, pixel_mm: float
 ) -> tuple[Floats, Floats]:
     """Refine a coarse path to the brightest row near it in every work column, smoothed."""
-    x = np.arange(columns[0], columns[-1] + 1)
+    x = np.arange(round(columns[0] - 0.5), round(columns[-1] + 0.5) + 1)
     coarse = np.rint(np.interp(x, columns, path)).astype(int)
     reach = max(round(0.4 / pixel_mm), 1)
     offsets = np.arange(-reach, reach + 1)
@@ -209,12 +218,24 @@ def _surface(
 
 
 def _front_edge(x: Floats, y: Floats, pixel_mm: float) -> int:
-    """Index where the under side ends: at its front end, or before it where it turns down."""
-    if len(x) < 3:
-        return len(x) - 1
-    slope = np.gradient(y, x)
+    """Index where the under side ends.
+
+    At the end of the line; before it where it turns down the front wall; or where it stops
+    falling and rises again, for that is a spur growing from the edge.
+    """
+    end = len(x) - 1
+    if end < 2:
+        return end
+    apex = int(np.argmin(y))
+    if apex < end:
+        lowest = apex + int(np.argmax(y[apex:]))
+        if (y[lowest] - y[lowest:].min()) * pixel_mm > SPUR_RISE_MM and (
+            y[lowest] - y[apex]
+        ) * pixel_mm > SPUR_RISE_MM:
+            end = lowest
+    slope = np.gradient(y[: end + 1], x[: end + 1])
     steep = np.flatnonzero(slope > np.tan(np.radians(FRONT_SLOPE_DEG)))
     # Only a turn near the front counts; the back of the bone may be rough.
-    steep = steep[steep > len(x) - 1 - round(6.0 / pixel_mm)]
+    steep = steep[steep > end - round(FRONT_MM / pixel_mm)]
     steep = steep[steep > round(LENGTH_MIN_MM / 2 / pixel_mm)]
-    return int(steep[0]) if steep.size else len(x) - 1
+    return int(steep[0]) if steep.size else end

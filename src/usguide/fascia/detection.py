@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,21 +10,20 @@ import numpy as np
 from usguide.fascia.borders import BorderPair, find_borders
 from usguide.fascia.calcaneus import Bone, find_calcaneus
 from usguide.fascia.straighten import COLUMN_MM
-from usguide.fascia.texture import TissueModel
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import Bools, Floats
 
 JUDGED_MM = 12.0
 """How much of the band decides whether it is a fascia."""
-EVIDENCE_MIN = 0.45
-CONTRAST_MIN = 0.04
+EVIDENCE_MIN = 0.12
+CONTRAST_MIN = 0.05
 """Least drop of level from the band to what lies beneath it, of the picture's range."""
 BAND_LEVEL_MIN = 0.05
-LINE_MAX_MM = 1.5
+LINE_MAX_MM = 1.25
 """A band thinner than this is a single bright line seen with both its sides. The thinnest healthy
 fascia reported at the heel is 2 mm (PMC7425221)."""
 FOLLOWED_MM = 4.0
-FOLLOWED_EVIDENCE_MIN = 0.3
+FOLLOWED_EVIDENCE_MIN = -0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,9 @@ class Scale:
     @classmethod
     def of(cls, picture: Image, tissue: Bools) -> Scale:
         """Take the 5th and 99th percentile of the echoes."""
-        values = picture[tissue][::3] if tissue.any() else picture[::3, ::3].ravel()
+        values = picture[::3][tissue[::3]]
+        if not values.size:
+            values = picture.ravel()
         floor, white = np.percentile(values, [5.0, 99.0])
         return cls(float(floor), float(white))
 
@@ -52,7 +53,6 @@ class Heel:
 
     bone: Bone
     pair: BorderPair
-    tissue: TissueModel
     scale: Scale
     evidence: float
     """Mean border score over the first centimetre, -1 to 1."""
@@ -89,10 +89,12 @@ def detect(picture: Image, workspace: Workspace) -> Heel | str:
 
 
 def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | str:
-    found = find_borders(levels, bone.edge, (bone.x, bone.y), pixel_mm)
+    found = find_borders(levels, (bone.x, bone.y), pixel_mm)
     if found is None:
         return "no room for a fascia beside the bone-like line"
-    pair, tissue = found
+    pair, insertion = found
+    under_side = bone.x <= insertion[0]
+    bone = replace(bone, x=bone.x[under_side], y=bone.y[under_side])
     judged = (pair.band.distance_mm >= 0.5) & (pair.band.distance_mm <= JUDGED_MM)
     if np.count_nonzero(judged) * COLUMN_MM < JUDGED_MM / 2:
         return "no room for a fascia beside the bone-like line"
@@ -105,7 +107,7 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
         return "no continuous band leaves the bone-like line"
     if contrast < CONTRAST_MIN or float(np.median(band_level[judged])) < BAND_LEVEL_MIN:
         return "what leaves the bone-like line is no brighter than what lies beneath it"
-    return Heel(bone, pair, tissue, scale, evidence, contrast)
+    return Heel(bone, pair, scale, evidence, contrast)
 
 
 def band_levels(levels: Image, pair: BorderPair, pixel_mm: float) -> tuple[Floats, Floats]:

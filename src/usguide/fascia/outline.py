@@ -1,4 +1,7 @@
-"""A first outline of the band: one thickness and one taper, judged over its whole length.
+"""A first outline of the band: an arc, a thickness and a taper, judged over its whole length.
+
+Beneath the bone's edge many places are a step down in level; only the deep border is one all
+along an arc that starts at that edge. So the arc with the greatest mean step is taken first.
 
 Above the deep border the picture is full of bright lines, and in any one column each of them could
 be the superficial border. Over two centimetres only one can: the line that keeps to the fascia's
@@ -10,38 +13,109 @@ and the superficial border is the change point of what is left, a profile over h
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
+from usguide.fascia.fitting import LENGTH_MM, SKIN_MM, drop_score, line_score
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
 from usguide.fascia.workspace import Image
-from usguide.model import Floats
+from usguide.model import Bools, Floats
 
 # Lengths in nominal mm.
 DECLINE_MM = 9.0
 """Length over which the thickness declines (exponential, doi 10.1109/access.2019.2909409)."""
 DISTAL_SHARES = (0.45, 0.6, 0.75, 0.9, 1.05)
 """Thickness far from the insertion over thickness there."""
-LENGTH_MM = (0.5, 24.0)
+USUAL_SHARE = 0.75
+LENGTH_MIN_MM = 5.0
 HEIGHT_MAX_MM = 12.5
-SKIN_MM = 1.8
-"""Skin and the probe's face, which are no fat."""
 USUAL_MM = 3.8
 """Middle of the prior over thickness, between controls (2-4 mm) and patients (+2.2 mm)."""
 
-# Tuned on synthetic heels (seeds 0-19).
-LINE_WEIGHT = 1.5
+# Tuned on synthetic heels (seeds 0-19, 100-119, 200-219).
+ARC_START_MM: Floats = np.arange(-2.4, 0.8, 0.15)
+ARC_TILT_DEG: Floats = np.arange(-16.0, 20.1, 1.0)
+ARC_BEND_DEG: Floats = np.arange(-10.0, 10.1, 2.5)
+"""Change of direction over 30 mm."""
+LINE_WEIGHT = 4.0
+PERSISTENCE_WEIGHT = 0.35
+UNREST_WEIGHT = 1.0
+LEVEL_WEIGHT = 0.35
+"""Weights against one unit of log-likelihood of the change point."""
 PRIOR_WEIGHT = 0.5
+SHARE_WEIGHT = 0.25
+TEMPERATURE = 0.25
+"""Score that makes one outline e times as likely as another."""
 PERSISTENCE_MM = 2.0
 SMOOTHING_ROWS = 3.0
+ENERGY_FLOOR = 1e-5
 CLEAR_MM = 0.15
 """Half of what is left out between the two tissues: the border line itself."""
-VARIANCE_FLOOR = (2e-3, 2e-3, 4e-4)
-"""Of level, energy and persistence: rows are never more alike than speckle allows."""
+DEEP_BLUR_MM = 0.3
+ABOVE_MM = 6.0
+"""How much fat the band is told from: near enough to look alike, thick enough to be typical."""
+VARIANCE_FLOOR = (2e-3, 4e-4, 4e-3)
+"""Of level, persistence and unrest: rows are never more alike than speckle allows."""
 
 
-def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) -> Floats | None:
+def deep_arc(strip: Strip, pixel_mm: float) -> Floats:
+    """Find the arc from the bone's edge along which the level drops most steadily.
+
+    ``y = a + s tan(b) + c s^2 / 2``: start a, direction b and bend c over a fixed grid, scored by
+    the mean of the step down, less a price for leaving the bone's edge, for tilt and for bend.
+
+    Parameters
+    ----------
+    strip : Strip
+        Upright, its centre line through the bone's edge.
+    pixel_mm : float
+        Nominal size of a work pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (columns,)
+        Offset of the arc, nominal mm; level behind the edge.
+    """
+    distance = strip.band.distance_mm
+    columns = np.flatnonzero((distance >= LENGTH_MM[0]) & (distance <= LENGTH_MM[1]))
+    drop = drop_score(strip.levels)
+    start, tilt, bend = np.meshgrid(ARC_START_MM, ARC_TILT_DEG, ARC_BEND_DEG, indexing="ij")
+    starts, slope, curve = (
+        part.reshape(-1, 1) for part in (start, np.tan(np.radians(tilt)), np.radians(bend) / 30.0)
+    )
+    along = distance[columns]
+    offset = starts + slope * along + curve * along**2 / 2
+    rows = np.rint(offset / ROW_MM - strip.rows_px[0] * pixel_mm / ROW_MM).astype(np.int64)
+    inside = (rows >= 0) & (rows < len(drop))
+    score = (drop[np.where(inside, rows, 0), columns] * inside).mean(axis=1)
+    score -= 0.05 * starts[:, 0] ** 2 + 0.02 * ((tilt.ravel() / 8) ** 2 + (bend.ravel() / 5) ** 2)
+    best = int(np.argmax(score))
+    ahead = np.maximum(distance, 0.0)
+    return np.asarray(starts[best] + slope[best] * ahead + curve[best] * ahead**2 / 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outline:
+    """Thickness of the band above its deep border, per column, nominal mm.
+
+    Parameters
+    ----------
+    thickness_mm : ndarray of float64, shape (columns,)
+        Most likely.
+    sd_mm : ndarray of float64, shape (columns,)
+        Spread about it of all thicknesses and tapers, weighted by their likelihood: large where
+        another line would have done almost as well.
+    """
+
+    thickness_mm: Floats
+    sd_mm: Floats
+
+
+def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) -> Outline | None:
     """Estimate the thickness of the band above a lower border.
 
     Parameters
@@ -55,26 +129,38 @@ def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) ->
 
     Returns
     -------
-    ndarray of float64, shape (columns,), or None
-        Thickness, nominal mm; None where the band is too short or too shallow to judge.
+    Outline or None
+        None where the band is too short or too shallow to judge.
     """
     distance = strip.band.distance_mm
     used = (distance >= LENGTH_MM[0]) & (distance <= LENGTH_MM[1])
-    if np.count_nonzero(used) * COLUMN_MM < 5.0:
+    if np.count_nonzero(used) * COLUMN_MM < LENGTH_MIN_MM:
         return None
     heights = np.arange(0.0, HEIGHT_MAX_MM, ROW_MM)
     depth_mm = strip.band.centre[used, 1] * pixel_mm
-    best: tuple[float, Floats] | None = None
-    for share in DISTAL_SHARES:
-        taper = share + (1 - share) * np.exp(-np.maximum(distance, 0.0) / DECLINE_MM)
+    tapers = [
+        share + (1 - share) * np.exp(-np.maximum(distance, 0.0) / DECLINE_MM)
+        for share in DISTAL_SHARES
+    ]
+    scores = np.empty((len(tapers), len(heights)))
+    for at, (share, taper) in enumerate(zip(DISTAL_SHARES, tapers, strict=True)):
         visible = heights < (depth_mm.min() - SKIN_MM) / taper[used].max()
-        score = _scores(_stretched(strip, heights, taper, pixel_mm), used, visible)
-        score -= PRIOR_WEIGHT * np.log(np.maximum(heights, ROW_MM) / USUAL_MM) ** 2
-        score[(heights < thickness_mm[0]) | (heights > thickness_mm[1])] = -np.inf
-        top = int(np.argmax(score))
-        if np.isfinite(score[top]) and (best is None or score[top] > best[0]):
-            best = float(score[top]), heights[top] * taper
-    return None if best is None else best[1]
+        scores[at] = _scores(_stretched(strip, heights, taper, pixel_mm), used, visible)
+        scores[at] -= SHARE_WEIGHT * ((share - USUAL_SHARE) / 0.25) ** 2
+    scores -= PRIOR_WEIGHT * np.log(np.maximum(heights, ROW_MM) / USUAL_MM) ** 2
+    scores[:, (heights < thickness_mm[0]) | (heights > thickness_mm[1])] = -np.inf
+    if not np.isfinite(scores).any():
+        return None
+    which, top = np.unravel_index(int(np.argmax(scores)), scores.shape)
+    best = heights[top] * tapers[which]
+    likelihood = np.exp((scores - scores[which, top]) / TEMPERATURE)
+    likelihood /= likelihood.sum()
+    variance = np.zeros(len(distance))
+    for taper, row in zip(tapers, likelihood, strict=True):
+        near = row > 1e-4
+        away = heights[near, None] * taper - best
+        variance += (row[near, None] * away**2).sum(axis=0)
+    return Outline(best, np.sqrt(variance))
 
 
 def _stretched(strip: Strip, heights: Floats, taper: Floats, pixel_mm: float) -> Image:
@@ -93,42 +179,101 @@ def _stretched(strip: Strip, heights: Floats, taper: Floats, pixel_mm: float) ->
     )
 
 
-def _scores(image: Image, used: np.ndarray, visible: np.ndarray) -> Floats:
+def _scores(image: Image, used: Bools, visible: Bools) -> Floats:
     """Score every row as the superficial border: a line, and a change of tissue across it."""
+    contrast = line_score(image)[:, used].mean(axis=1)
+    looks = _looks(image, used)[:, visible]
+    wide, narrow = _differences(looks, ABOVE_MM, HEIGHT_MAX_MM), _differences(looks, 1.1, 1.1)
+    change = _change_point(looks)
+    change += PERSISTENCE_WEIGHT * _bounded(wide[1] + 0.6 * narrow[1], 0.3)
+    change -= UNREST_WEIGHT * _bounded(wide[2] + narrow[2], 0.6)
+    change += LEVEL_WEIGHT * _bounded(np.abs(narrow[0]), 0.2)
+    score = np.full(len(image), -np.inf)
+    score[: len(change)] = change
+    return np.asarray(score + LINE_WEIGHT * contrast)
+
+
+def _bounded(difference: Floats, usual: float) -> Floats:
+    return np.clip(difference / usual, -1.0, 1.0)
+
+
+def _differences(looks: Floats, above_mm: float, below_mm: float) -> Floats:
+    """Mean look of the rows below each row less that of the rows above it, shape (3, rows)."""
+    clear, skip = round(CLEAR_MM / ROW_MM), round(DEEP_BLUR_MM / ROW_MM)
+    count = looks.shape[1]
+    sums = np.concatenate([np.zeros((len(looks), 1)), np.cumsum(looks, axis=1)], axis=1)
+    row = np.arange(count)
+
+    def mean(start: NDArray[np.int64], stop: NDArray[np.int64]) -> Floats:
+        start, stop = np.clip(start, skip, count), np.clip(stop, skip, count)
+        return np.asarray((sums[:, stop] - sums[:, start]) / np.maximum(stop - start, 1))
+
+    below = mean(row - round(below_mm / ROW_MM), row - clear)
+    above = mean(row + clear, row + clear + round(above_mm / ROW_MM))
+    return np.asarray(below - above)
+
+
+def _looks(image: Image, used: Bools) -> Floats:
+    """Describe every row over its whole length: level, persistence, unrest; shape (3, rows).
+
+    Persistence is the share of the gradient across the band that outlasts averaging along it:
+    high for fibrils that run for a centimetre, low for septa and speckle. Unrest is the gradient
+    along the band: fat is mottled, fascia is not.
+    """
     across = np.gradient(image, axis=0)
     lasting = smoothed_along(across, PERSISTENCE_MM)
+    along = np.gradient(cv2.GaussianBlur(image, (0, 0), sigmaX=1.0, sigmaY=1.5), axis=1)
 
-    def profile(values: Image) -> Floats:
-        mean = values[:, used].mean(axis=1).astype(np.float64)
-        return np.asarray(ndimage.gaussian_filter1d(mean, SMOOTHING_ROWS))
+    def energy(values: Image) -> Floats:
+        mean = (values * values)[:, used].mean(axis=1).astype(np.float64)
+        return np.asarray(ndimage.gaussian_filter1d(mean, SMOOTHING_ROWS)) + ENERGY_FLOOR
 
-    energy, outlasting = profile(across * across), profile(lasting * lasting)
-    looks = np.stack(
+    return np.stack(
         [
-            image[:, used].mean(axis=1),
-            0.5 * np.log(energy + 1e-5),
-            0.5 * np.log((outlasting + 1e-6) / (energy + 1e-5)),
+            image[:, used].mean(axis=1).astype(np.float64),
+            0.5 * np.log(energy(lasting) / energy(across)),
+            0.5 * np.log(energy(along)),
         ]
     )
-    line = -ndimage.gaussian_filter1d(smoothed_along(image, 1.0), 2.0, axis=0, order=2)
-    contrast = np.tanh(line / (4.0 * np.median(np.abs(line)) + 0.0025))[:, used].mean(axis=1)
-    return np.asarray(LINE_WEIGHT * contrast + _change_point(looks[:, visible], len(visible)))
 
 
-def _change_point(looks: Floats, rows: int) -> Floats:
-    """Log-likelihood, per row, of two tissues that meet at each row; shape (rows,).
+def _change_point(looks: Floats) -> Floats:
+    """Log-likelihood, per row, that two tissues meet there rather than one going on.
 
-    Each tissue is one Gaussian over the rows on its side, both of the same covariance S:
-    ``-log(det S) / 2``. Rows that are not visible cannot be borders.
+    Each tissue is one Gaussian over the rows on its side, both of one covariance S; a single
+    tissue has covariance T: ``(log det T - log det S) / 2``, shape (rows,). Rows too near to
+    either end to judge cannot be borders.
     """
-    score = np.full(rows, -np.inf)
-    clear = round(CLEAR_MM / ROW_MM)
-    skip = 3  # the deep border's own blur
-    count = looks.shape[1]
+    clear, skip = round(CLEAR_MM / ROW_MM), round(DEEP_BLUR_MM / ROW_MM)
+    reach, count = round(ABOVE_MM / ROW_MM), looks.shape[1]
+    score = np.full(count, -np.inf)
+    row = np.arange(skip + clear + 5, count - clear - 10)
+    if row.size == 0:
+        return score
+    # Moments of any run of rows, from running sums.
+    products = looks[:, None] * looks[None]
+    sums = np.concatenate([np.zeros((len(looks), 1)), np.cumsum(looks, axis=1)], axis=1)
+    squares = np.concatenate(
+        [np.zeros((*products.shape[:2], 1)), np.cumsum(products, axis=2)], axis=2
+    )
+
+    def moments(start: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+        size = (stop - start).astype(np.float64)
+        return (
+            size,
+            (sums[:, stop] - sums[:, start]).T,
+            np.moveaxis(squares[:, :, stop] - squares[:, :, start], 2, 0),
+        )
+
+    def scatter(size: Floats, total: Floats, square: Floats) -> Floats:
+        mean = total / size[:, None]
+        return np.asarray(square - size[:, None, None] * mean[:, :, None] * mean[:, None, :])
+
+    below = moments(np.full_like(row, skip), row - clear)
+    above = moments(row + clear, np.minimum(row + clear + reach, count))
+    both = below[0] + above[0], below[1] + above[1], below[2] + above[2]
     floor = np.diag(VARIANCE_FLOOR)
-    for row in range(skip + clear + 5, count - clear - 10):
-        below, above = looks[:, skip : row - clear], looks[:, row + clear :]
-        freedom = below.shape[1] + above.shape[1] - 2
-        scatter = np.cov(below) * (below.shape[1] - 1) + np.cov(above) * (above.shape[1] - 1)
-        score[row] = -0.5 * np.linalg.slogdet(scatter / freedom + floor)[1]
+    within = (scatter(*below) + scatter(*above)) / (both[0] - 2)[:, None, None] + floor
+    whole = scatter(*both) / (both[0] - 1)[:, None, None] + floor
+    score[row] = 0.5 * (np.linalg.slogdet(whole)[1] - np.linalg.slogdet(within)[1])
     return score

@@ -136,13 +136,3 @@ def smoothed_along(strip: Image, sigma_mm: float) -> Image:
         strip, (0, 0), sigmaX=sigma_mm / COLUMN_MM, sigmaY=1e-6, borderType=cv2.BORDER_REPLICATE
     )
     return np.asarray(blurred)
-
-
-def held_to_bone(band: Band, bone: tuple[Floats, Floats]) -> Floats:
-    """Offset of the bone's surface from the band's centre line, NaN in front of its edge."""
-    offset = np.full(len(band.distance_mm), np.nan)
-    x, y = bone
-    behind = (band.distance_mm <= COLUMN_MM / 2) & (band.centre[:, 0] >= x[0])
-    height = np.interp(band.centre[behind, 0], x, y) - band.centre[behind, 1]
-    offset[behind] = height * band.normal[behind, 1]
-    return offset

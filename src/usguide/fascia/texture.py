@@ -5,9 +5,11 @@ depth change both. But in one picture each is alike all along the band. So they 
 either side of a first outline, by linear discriminant analysis on three features of the strip:
 
 * level;
-* energy of the gradient across the band;
-* the share of that energy that outlasts averaging along the band: fibrils run for a centimetre
-  side by side with the borders, septa and speckle do not.
+* persistence, the share of the gradient across the band that outlasts averaging along it: fibrils
+  run for a centimetre side by side with the borders, septa and speckle do not;
+* unrest, the gradient along the band: fat is mottled, fascia is not.
+
+The level may differ either way; fascia is never the less persistent or the more restless.
 """
 
 from __future__ import annotations
@@ -34,16 +36,17 @@ SHRINKAGE = 0.1
 
 
 def features(strip: Image) -> Image:
-    """Return level, energy and persistence of every pixel of a strip, shape (3, rows, columns)."""
+    """Return level, persistence and unrest of every pixel of a strip, shape (3, rows, columns)."""
     across = np.gradient(strip, axis=0)
     lasting = smoothed_along(across, PERSISTENCE_MM)
-    energy = _window(across * across, ENERGY_WINDOW_MM)
-    outlasting = _window(lasting * lasting, ENERGY_WINDOW_MM)
+    along = np.gradient(cv2.GaussianBlur(strip, (0, 0), sigmaX=1.0, sigmaY=1.5), axis=1)
+    energy = _window(across * across, ENERGY_WINDOW_MM) + FLOOR
+    outlasting = _window(lasting * lasting, ENERGY_WINDOW_MM) + 0.1 * FLOOR
     values = np.stack(
         [
             _window(strip, LEVEL_WINDOW_MM),
-            0.5 * np.log(energy + FLOOR),
-            0.5 * np.log((outlasting + 0.1 * FLOOR) / (energy + FLOOR)),
+            0.5 * np.log(outlasting / energy),
+            0.5 * np.log(_window(along * along, ENERGY_WINDOW_MM) + FLOOR),
         ]
     )
     return np.asarray(values, dtype=np.float32)
@@ -85,7 +88,10 @@ class TissueModel:
             Where each tissue surely is.
         """
         inside = values[:, fascia]
-        return cls(_discriminant(inside, values[:, fat]), _discriminant(inside, values[:, muscle]))
+        return cls(
+            _discriminant(inside, values[:, fat], signed=True),
+            _discriminant(inside, values[:, muscle], signed=False),
+        )
 
     def against_fat(self, values: Image) -> Image:
         """Log-likelihood ratio of fascia over fat, shape (rows, columns)."""
@@ -96,14 +102,17 @@ class TissueModel:
         return _ratio(values, self.muscle)
 
 
-def _discriminant(inside: Image, outside: Image) -> Floats:
+def _discriminant(inside: Image, outside: Image, *, signed: bool) -> Floats:
     """Fisher's linear discriminant; zero where either class has too few pixels."""
     if min(inside.shape[1], outside.shape[1]) < PIXELS_MIN:
         return np.zeros(4)
     means = inside.mean(axis=1).astype(np.float64), outside.mean(axis=1).astype(np.float64)
     covariance = (np.cov(inside) + np.cov(outside)) / 2
     covariance += SHRINKAGE * np.diag(np.diag(covariance)) + 1e-6 * np.eye(3)
-    weights = np.linalg.solve(covariance, means[0] - means[1])
+    difference = means[0] - means[1]
+    if signed:
+        difference[1], difference[2] = max(difference[1], 0.0), min(difference[2], 0.0)
+    weights = np.linalg.solve(covariance, difference)
     return np.append(weights, -weights @ (means[0] + means[1]) / 2)
 
 

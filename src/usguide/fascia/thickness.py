@@ -22,9 +22,11 @@ PROFILE_MM: Floats = np.arange(0.0, 30.5, 0.5)
 INTERVAL = 1.96
 """Half-width of a 95 % interval in standard deviations."""
 
-SHARPNESS_SHARE = 0.35
-"""Standard deviation of a border's error, per spread of its score profile. Tuned on synthetic
-heels, so that 95 % intervals cover 90-99 %."""
+SHARPNESS_SHARE = 0.5
+DOUBT_SHARE = 0.6
+"""Standard deviation of the error, per spread of a border's score profile and per spread of the
+outlines that might be right. Tuned on synthetic heels (seeds 0-19, 100-119), so that 95 %
+intervals cover 90-99 %."""
 
 EFFECTIVE_FRAMES_MAX = 5
 """Speckle repeats from frame to frame: more frames than this add no independent evidence."""
@@ -38,8 +40,8 @@ class FrameProfile:
     """Thickness in one frame on ``PROFILE_MM``, nominal mm; NaN where the band is lost."""
 
     thickness: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    """Spread of both borders' score profiles, nominal mm."""
+    sd: NDArray[np.float32]
+    """Standard deviation of its error, nominal mm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,16 +56,18 @@ def frame_profile(pair: BorderPair, reach_mm: float, pixel_mm: float) -> FramePr
     """Read a pair of borders at the distances of ``PROFILE_MM``, up to ``reach_mm``."""
     distance = pair.band.distance_mm
     thickness = np.interp(PROFILE_MM, distance, pair.thickness_px) * pixel_mm
-    spread = np.interp(PROFILE_MM, distance, np.hypot(pair.upper_sd_px, pair.lower_sd_px))
+    placement = SHARPNESS_SHARE * np.hypot(pair.upper_sd_px, pair.lower_sd_px)
+    sd = np.interp(PROFILE_MM, distance, np.hypot(placement, DOUBT_SHARE * pair.doubt_px))
     lost = (min(reach_mm, distance[-1]) < PROFILE_MM) | (distance[0] > PROFILE_MM)
     thickness[lost] = np.nan
-    return FrameProfile(thickness.astype(np.float32), (spread * pixel_mm).astype(np.float32))
+    return FrameProfile(thickness.astype(np.float32), (sd * pixel_mm).astype(np.float32))
 
 
 def combine(frames: Sequence[FrameProfile], pixel_nominal_mm: float) -> Profile:
     """Combine frames robustly: the median, and how far one more clip might be from it.
 
-    The variance of a station is that of its borders' placement (their score profiles), that
+    The variance of a station is that within a frame (how sharply its borders are placed, and
+    which other outlines might be right), that
     between frames over the number of frames that can count as independent, and pixelation.
 
     Parameters
@@ -74,7 +78,7 @@ def combine(frames: Sequence[FrameProfile], pixel_nominal_mm: float) -> Profile:
         Size of a source pixel across the band, nominal mm.
     """
     thickness = np.stack([frame.thickness for frame in frames]).astype(np.float64)
-    spread = np.stack([frame.spread for frame in frames]).astype(np.float64)
+    own_sd = np.stack([frame.sd for frame in frames]).astype(np.float64)
     known = np.isfinite(thickness)
     count = known.sum(axis=0)
     enough = count >= max(1, 0.5 * len(frames))
@@ -84,7 +88,7 @@ def combine(frames: Sequence[FrameProfile], pixel_nominal_mm: float) -> Profile:
         column = thickness[known[:, at], at]
         value[at] = np.median(column)
         between = 1.4826 * float(np.median(np.abs(column - value[at])))
-        placement = SHARPNESS_SHARE * float(np.median(spread[known[:, at], at]))
+        placement = float(np.median(own_sd[known[:, at], at]))
         independent = min(len(column), EFFECTIVE_FRAMES_MAX)
         sd[at] = np.sqrt(
             placement**2 + between**2 / independent + 2 * (PIXELATION_PX * pixel_nominal_mm) ** 2

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import STRIP_ROWS_MM, BorderPair, search
+from usguide.fascia.borders import STRIP_ROWS_MM, BorderPair, refine
 from usguide.fascia.detection import Heel, turned
-from usguide.fascia.straighten import Strip, held_to_bone
+from usguide.fascia.straighten import Strip
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import Floats
 
@@ -21,8 +21,6 @@ SEARCH_MM = 1.6
 STRIDE = 2
 SIMILARITY_MIN = 0.5
 """Correlation with the frame the heel was found in, below which it is lost."""
-WANDER_MM = 0.8
-"""How far a border may be from where the first frame had it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +43,6 @@ class Tracker:
         self.heel = heel
         self._workspace = workspace
         self._mirrored = heel.bone.mirrored
-        self._held = held_to_bone(heel.pair.band, (heel.bone.x, heel.bone.y))
         self._shift = np.zeros(2)
         view = self._view(picture)
         rows, columns = view.shape
@@ -66,13 +63,8 @@ class Tracker:
         shift = (float(self._shift[0]), float(self._shift[1]))
         band = self.heel.pair.band.moved(shift)
         levels = turned(self.heel.scale.levels(picture), self._mirrored)
-        pair = search(
-            Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm),
-            pixel_mm,
-            bone_offset_px=self._held,
-            tissue=self.heel.tissue,
-            near=(self.heel.pair, WANDER_MM),
-        )
+        strip = Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm)
+        pair = refine(strip, self.heel.pair, pixel_mm)
         return None if pair is None else Followed(pair, shift, similarity)
 
     def _view(self, picture: Image) -> Image:
@@ -114,8 +106,3 @@ def _peak(match: Floats, row: int, column: int) -> Floats:
             if bend < 0:
                 peak[axis] += (line[at - 1] - line[at + 1]) / (2 * bend)
     return peak
-
-
-def quality(followed_evidence: float, similarity: float) -> float:
-    """How far one frame's borders are to be trusted, 0 to 1."""
-    return float(np.clip(followed_evidence, 0, 1) * np.clip(similarity, 0, 1))

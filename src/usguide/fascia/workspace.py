@@ -66,7 +66,8 @@ class Workspace:
             spacing = (NOMINAL_DEPTH_MM / region.height,) * 2
         sides_mm = np.array([region.width * spacing[0], region.height * spacing[1]])
         pixel_mm = max(PIXEL_MM, float(sides_mm.max()) / MAX_SIDE)
-        columns, rows = np.maximum(np.rint(sides_mm / pixel_mm).astype(int), 1)
+        # An even number, so that a mirrored picture falls into the same blocks of two.
+        columns, rows = 2 * np.maximum(np.rint(sides_mm / pixel_mm / 2).astype(int), 1)
         per_work_px = np.array([region.width / columns, region.height / rows])
         tissue = header.tissue
         hidden = np.flatnonzero(~tissue)

@@ -1,0 +1,163 @@
+"""Smooth corrections of a border: a few degrees of freedom, judged over the border's length.
+
+A fascia's border has no corners. Corrected as a whole, by ``a + b exp(-s / 6 mm) + c s / 20 mm``,
+it follows the evidence of two centimetres of picture; moved column by column, it would jump to
+the next fibril or septum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from usguide.fascia.straighten import ROW_MM, Strip, smoothed_along
+from usguide.fascia.texture import TissueModel, features
+from usguide.fascia.workspace import Image
+from usguide.model import Bools, Floats
+
+# Lengths in nominal mm. Tuned on synthetic heels (seeds 0-19, 100-119, 200-219).
+LENGTH_MM = (0.5, 24.0)
+NEAR_MM, FAR_MM = 6.0, 20.0
+PRICE = 0.05
+"""Of a correction by (0.5, 0.8, 0.5) mm in one of its three parts, where a perfect line over the
+whole length is worth 1."""
+LINE_MM = 0.2
+LINE_SATURATION = 8.0
+"""Multiple of the usual line strength beyond which a stronger line counts little more."""
+STEP_MM = 0.5
+STEP_LEVEL = 0.15
+DEEP_LINE_WEIGHT = 0.5
+SUPERFICIAL_LINE_WEIGHT = 3.0
+ROUNDS = 3
+CLEAR_MM = 0.25
+FAT_MM = 3.0
+SKIN_MM = 1.8
+"""Skin and the probe's face, which are no fat."""
+THICKNESS_MIN_MM = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Corrections to try: steps from ``-most`` to ``most`` in each of the three parts."""
+
+    level: tuple[float, float]
+    near: tuple[float, float]
+    far: tuple[float, float]
+
+    def parts(self) -> Floats:
+        """Return every combination, shape (k, 3)."""
+        axes = [
+            np.arange(-round(most / step), round(most / step) + 1) * step
+            for step, most in (self.level, self.near, self.far)
+        ]
+        return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+
+
+DEEP = Family((0.1, 0.5), (0.15, 0.6), (0.1, 0.4))
+SUPERFICIAL = Family((0.1, 1.0), (0.3, 1.2), (0.2, 0.6))
+FINE = Family((0.05, 0.3), (0.1, 0.5), (0.1, 0.4))
+
+
+def corrected(
+    score: Image, strip: Strip, pixel_mm: float, offset_mm: Floats, family: Family, price: float
+) -> Floats:
+    """Return the correction of a border with the greatest mean score along it.
+
+    Parameters
+    ----------
+    score : ndarray of float32, shape (rows, columns)
+        Worth of the border passing through each pixel of the strip.
+    strip : Strip
+        Where it lies.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    offset_mm : ndarray of float64, shape (columns,)
+        Border so far, from the strip's centre line.
+    family : Family
+        Corrections to try.
+    price : float
+        Of a correction, see ``PRICE``.
+    """
+    distance = np.maximum(strip.band.distance_mm, 0.0)
+    columns = np.flatnonzero(
+        (strip.band.distance_mm >= LENGTH_MM[0]) & (strip.band.distance_mm <= LENGTH_MM[1])
+    )
+    shape = np.stack([np.ones_like(distance), np.exp(-distance / NEAR_MM), distance / FAR_MM])
+    parts = family.parts()
+    rows = (offset_mm[columns] + parts @ shape[:, columns]) / ROW_MM
+    rows -= strip.rows_px[0] * pixel_mm / ROW_MM
+    whole = np.clip(np.floor(rows).astype(np.int64), 0, len(score) - 2)
+    share = np.clip(rows - whole, 0.0, 1.0)
+    worth = score[whole, columns] * (1 - share) + score[whole + 1, columns] * share
+    paid = price * ((parts / (0.5, 0.8, 0.5)) ** 2).sum(axis=1)
+    best = int(np.argmax(worth.mean(axis=1) - paid))
+    return np.asarray(offset_mm + parts[best] @ shape)
+
+
+def line_score(levels: Image) -> Image:
+    """Score bright lines along a strip, -1 to 1, against what is usual in it."""
+    sigma = LINE_MM / ROW_MM
+    line = -ndimage.gaussian_filter1d(smoothed_along(levels, 1.0), sigma, axis=0, order=2)
+    usual = float(np.median(np.abs(line)))
+    return np.asarray(np.tanh(line / (LINE_SATURATION * usual + 0.0025)), dtype=np.float32)
+
+
+def drop_score(levels: Image) -> Image:
+    """Score steps down in level along a strip, -1 to 1."""
+    sigma = STEP_MM / ROW_MM
+    step = ndimage.gaussian_filter1d(levels, sigma, axis=0, order=1, mode="nearest") * sigma
+    return np.asarray(np.tanh(-step / STEP_LEVEL), dtype=np.float32)
+
+
+def fit_deep(strip: Strip, pixel_mm: float, offset_mm: Floats) -> Floats:
+    """Correct a deep border: a step down that is often a line as well."""
+    levels = strip.levels
+    score = drop_score(smoothed_along(levels, 1.0)) + DEEP_LINE_WEIGHT * line_score(levels)
+    return corrected(score, strip, pixel_mm, offset_mm, DEEP, 2.0 / 3.0 * PRICE)
+
+
+def fit_superficial(strip: Strip, pixel_mm: float, thickness_mm: Floats) -> Floats:
+    """Correct a superficial border: a line with fascia below it and fat above.
+
+    What fascia and fat look like is learned from the border so far, and learned again from the
+    corrected one, ``ROUNDS`` times.
+
+    Parameters
+    ----------
+    strip : Strip
+        Laid along the deep border.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    thickness_mm : ndarray of float64, shape (columns,)
+        Thickness so far.
+    """
+    values = features(strip.levels)
+    line = SUPERFICIAL_LINE_WEIGHT * line_score(strip.levels)
+    rows_mm = strip.rows_px * pixel_mm
+    shallow = strip.band.centre[:, 1] * pixel_mm + rows_mm[:, None] < SKIN_MM
+    upper = -thickness_mm
+    for _ in range(ROUNDS):
+        tissue = TissueModel.learn(values, *_sides(strip, rows_mm, upper, shallow))
+        ratio = tissue.against_fat(values)
+        ratio[rows_mm > -CLEAR_MM] = 0.0
+        inside = np.cumsum(ratio[::-1], axis=0)[::-1] * ROW_MM
+        score = line + inside
+        score[rows_mm > -THICKNESS_MIN_MM] = -3.0
+        upper = corrected(score, strip, pixel_mm, upper, SUPERFICIAL, PRICE)
+    return -corrected(line_score(strip.levels), strip, pixel_mm, upper, FINE, 2 * PRICE)
+
+
+def _sides(
+    strip: Strip, rows_mm: Floats, upper_mm: Floats, shallow: Bools
+) -> tuple[Bools, Bools, Bools]:
+    """Where fascia, fat and (below the deep border) muscle surely are."""
+    above = upper_mm - rows_mm[:, None]
+    below = rows_mm[:, None]
+    used = (strip.band.distance_mm >= LENGTH_MM[0]) & (strip.band.distance_mm <= LENGTH_MM[1])
+    return (
+        used & (below < -CLEAR_MM) & (above < -CLEAR_MM),
+        used & (above > CLEAR_MM) & (above < FAT_MM) & ~shallow,
+        used & (below > 2 * CLEAR_MM),
+    )
