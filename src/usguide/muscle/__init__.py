@@ -20,7 +20,7 @@ from usguide.muscle.history import follow
 _SMALLEST_PX = 32
 """Least width and height of a picture in which two bands and a muscle can be told apart."""
 
-_SEEN = 0.25
+_SEEN = 1 / 3
 """Part of the frames in which the muscle must be seen for the clip to be one of it."""
 
 

@@ -34,7 +34,7 @@ _DEPTH = 0.7
 _USUAL_GAP, _GAP_SPREAD = 0.3, 1.5
 """Usual distance as a part of the height, and the spread of its logarithm: a weak preference."""
 
-_USUAL_GAP_MM, _GAP_SPREAD_MM = 18.0, 0.6
+_USUAL_GAP_MM, _GAP_SPREAD_MM = 18.0, 0.7
 """The same where there is a scale: superficial leg muscles measure 10-35 mm, and a layer of
 subcutaneous fat between two bright lines is mostly thinner."""
 
