@@ -42,7 +42,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "rupture_mm": Number(0.0, 0.0, "mm", "width of a gap in the fascia; 0 for none", 0.0, 15.0),
     "rupture_at_mm": Number(
-        5.0, 12.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
+        5.0, 11.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
     ),
     "fat_pad_mm": Number(
         7.0, 13.0, "mm", "skin and fat over the fascia, compressed (20 +- 2 mm free, PMID 16513397)"
