@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from usguide.synth.imaging import FWHM, Imager, Scanner, Scatterers
+from usguide.synth.imaging import Imager
+from usguide.synth.scanner import FWHM, Scanner, Scatterers
 
 AXIAL_MM, LATERAL_MM = 0.25, 0.50
 QUIET = {"noise_db": -140.0}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth.motion import Coordinates, Swelling
+from usguide.synth.parameters import Value
 from usguide.synth.tissue import smoothstep
 
 
@@ -76,6 +77,11 @@ class Cycle:
             self.end_s - seconds,
             self.height,
         )
+
+
+def most_cycles(values: dict[str, Value]) -> int:
+    """How many contractions fit in the clip."""
+    return int((int(values["frames"]) - 1) / float(values["fps"]) / SHORTEST_S)
 
 
 def cycles(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Floats
-from usguide.synth.imaging import Scatterers
+from usguide.synth.scanner import Scatterers
 
 
 class Elevation:

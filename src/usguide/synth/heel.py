@@ -11,8 +11,8 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth.band import STATIONS_MM, draw_band
-from usguide.synth.imaging import Scanner, Scatterers
 from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
 

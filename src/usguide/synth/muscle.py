@@ -10,8 +10,8 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth.contraction import Belly, Edge
-from usguide.synth.imaging import Scanner, Scatterers
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
+from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
 
 PARAMETERS: dict[str, Parameter] = {

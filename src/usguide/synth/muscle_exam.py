@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from usguide.model import Floats
 from usguide.synth.contraction import Contraction, Cycle, Tear
 from usguide.synth.elevation import Elevation
-from usguide.synth.imaging import Imager, Scanner, Scatterers
+from usguide.synth.imaging import Imager
 from usguide.synth.motion import Drift, Motion
 from usguide.synth.muscle import Muscle
+from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth.imaging import Scanner, Scatterers
 from usguide.synth.motion import Coordinates
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
+from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
 from usguide.synth.tissue import smoothstep, wander
 from usguide.synth.visibility import VISIBLE_DB, fading

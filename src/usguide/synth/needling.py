@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from usguide.model import Floats
 from usguide.synth.elevation import Elevation
-from usguide.synth.imaging import Imager, Scatterers
+from usguide.synth.imaging import Imager
 from usguide.synth.motion import Drift, Motion, Twitch
+from usguide.synth.scanner import Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
 from usguide.synth.shadow import shadow
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from usguide.model import Floats
-from usguide.synth.imaging import Scanner, Scatterers
 from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Floats, Frame
-from usguide.synth.imaging import Imager, Scanner, Scatterers
+from usguide.synth.imaging import Imager
 from usguide.synth.motion import Coordinates, Frozen, Motion
 from usguide.synth.parameters import Value, stream
+from usguide.synth.scanner import Scanner, Scatterers
 
 Truth = dict[str, object]
 

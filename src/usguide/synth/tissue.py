@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from usguide.model import Floats
-from usguide.synth.imaging import Scanner, Scatterers
+from usguide.synth.scanner import Scanner, Scatterers
 
 Level = Callable[[Floats, Floats], Floats]
 """Echo level in dB above unit speckle at points (x, z) in mm."""
