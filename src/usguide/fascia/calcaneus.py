@@ -101,8 +101,8 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
         if length_mm < LENGTH_MIN_MM:
             break
         columns = first + np.arange(len(path))
-        fine = columns * float(STRIDE) + (STRIDE - 1) / 2
-        rows = path * float(STRIDE) + (STRIDE - 1) / 2
+        fine = columns.astype(np.float64) * STRIDE + (STRIDE - 1) / 2
+        rows = path.astype(np.float64) * STRIDE + (STRIDE - 1) / 2
         reason = _objection(levels, fine, rows, pixel_mm)
         if total / len(path) < MEAN_SCORE_MIN:
             reason = "no bright line with an empty shadow beneath it"

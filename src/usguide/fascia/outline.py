@@ -1,7 +1,7 @@
 """A first outline of the band: an arc, a thickness and a taper, judged over its whole length.
 
-Beneath the bone's edge many places are a step down in level; only the deep border is one all
-along an arc that starts at that edge. So the arc with the greatest mean step is taken first.
+Beyond the bone's edge many places are a step down in level; only the deep border is one all
+along an arc that starts at that edge and runs along the fibrils above it. It is taken first.
 
 Above the deep border the picture is full of bright lines, and in any one column each of them could
 be the superficial border. Over two centimetres only one can: the line that keeps to the fascia's
@@ -41,6 +41,8 @@ ARC_START_MM: Floats = np.arange(-2.4, 0.8, 0.15)
 ARC_TILT_DEG: Floats = np.arange(-16.0, 20.1, 1.0)
 ARC_BEND_DEG: Floats = np.arange(-10.0, 10.1, 2.5)
 """Change of direction over 30 mm."""
+FIBRILS_MM = (0.7, 1.4)
+"""Where above the arc the fibrils' direction is read."""
 LINE_WEIGHT = 4.0
 PERSISTENCE_WEIGHT = 0.35
 UNREST_WEIGHT = 1.0
@@ -63,10 +65,11 @@ VARIANCE_FLOOR = (2e-3, 4e-4, 4e-3)
 
 
 def deep_arc(strip: Strip, pixel_mm: float) -> Floats:
-    """Find the arc from the bone's edge along which the level drops most steadily.
+    """Find the arc from the bone's edge that drops in level and runs along the fibrils above it.
 
     ``y = a + s tan(b) + c s^2 / 2``: start a, direction b and bend c over a fixed grid, scored by
-    the mean of the step down, less a price for leaving the bone's edge, for tilt and for bend.
+    the mean of the step down along the arc and by how well its direction agrees with that of the
+    fibrils just above it, less a price for leaving the bone's edge, for tilt and for bend.
 
     Parameters
     ----------
@@ -82,20 +85,47 @@ def deep_arc(strip: Strip, pixel_mm: float) -> Floats:
     """
     distance = strip.band.distance_mm
     columns = np.flatnonzero((distance >= LENGTH_MM[0]) & (distance <= LENGTH_MM[1]))
-    drop = drop_score(strip.levels)
-    start, tilt, bend = np.meshgrid(ARC_START_MM, ARC_TILT_DEG, ARC_BEND_DEG, indexing="ij")
-    starts, slope, curve = (
-        part.reshape(-1, 1) for part in (start, np.tan(np.radians(tilt)), np.radians(bend) / 30.0)
+    start, tilt, bend = (
+        part.reshape(-1, 1)
+        for part in np.meshgrid(ARC_START_MM, ARC_TILT_DEG, ARC_BEND_DEG, indexing="ij")
     )
+    slope, curve = np.tan(np.radians(tilt)), np.radians(bend) / 30.0
     along = distance[columns]
-    offset = starts + slope * along + curve * along**2 / 2
-    rows = np.rint(offset / ROW_MM - strip.rows_px[0] * pixel_mm / ROW_MM).astype(np.int64)
-    inside = (rows >= 0) & (rows < len(drop))
-    score = (drop[np.where(inside, rows, 0), columns] * inside).mean(axis=1)
-    score -= 0.05 * starts[:, 0] ** 2 + 0.02 * ((tilt.ravel() / 8) ** 2 + (bend.ravel() / 5) ** 2)
+    offset = start + slope * along + curve * along**2 / 2
+    direction = np.arctan(slope + curve * along)
+    first = strip.rows_px[0] * pixel_mm
+
+    def at(image: Image, above_mm: float) -> Floats:
+        rows = np.rint((offset - above_mm - first) / ROW_MM).astype(np.int64)
+        inside = (rows >= 0) & (rows < len(image))
+        return np.asarray(image[np.where(inside, rows, 0), columns] * inside)
+
+    score = at(drop_score(strip.levels), 0.0).mean(axis=1)
+    cosine, sine = _orientation(strip.levels)
+    for above_mm in FIBRILS_MM:
+        agreement = at(cosine, above_mm) * np.cos(2 * direction)
+        agreement += at(sine, above_mm) * np.sin(2 * direction)
+        score += agreement.mean(axis=1) / len(FIBRILS_MM)
+    score -= 0.05 * start[:, 0] ** 2 + 0.01 * ((tilt[:, 0] / 8) ** 2 + (bend[:, 0] / 5) ** 2)
     best = int(np.argmax(score))
     ahead = np.maximum(distance, 0.0)
-    return np.asarray(starts[best] + slope[best] * ahead + curve[best] * ahead**2 / 2)
+    return np.asarray(start[best] + slope[best] * ahead + curve[best] * ahead**2 / 2)
+
+
+def _orientation(levels: Image) -> tuple[Image, Image]:
+    """Cosine and sine of twice the direction of lines, times their coherence, per pixel.
+
+    From the structure tensor, whose gradients are per ``ROW_MM`` both ways.
+    """
+    smooth = cv2.GaussianBlur(levels, (0, 0), sigmaX=0.6, sigmaY=1.5)
+    gy = np.gradient(smooth, axis=0)
+    gx = np.gradient(smooth, axis=1) * (ROW_MM / COLUMN_MM)
+    jxx, jyy, jxy = (
+        cv2.GaussianBlur(product, (0, 0), sigmaX=2.0 / COLUMN_MM, sigmaY=0.8 / ROW_MM)
+        for product in (gx * gx, gy * gy, gx * gy)
+    )
+    energy = jxx + jyy + 1e-7
+    return np.asarray((jyy - jxx) / energy), np.asarray(-2.0 * jxy / energy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
