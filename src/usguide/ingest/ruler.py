@@ -36,6 +36,8 @@ _ALIKE = 0.75
 """Least correlation of each character with what it should be."""
 _CLEAR = 0.88
 """Correlation from which on a character is read for certain; read against the ruler, it vetoes."""
+_CERTAIN = 0.95
+"""Correlation from which on an upright stroke below a zero is a 1."""
 _MARGIN = 0.05
 """Least lead of each character over any other reading, and three times that for one number alone.
 This, the two above and the reach were tuned on four of the eight numbered rulers at hand."""
@@ -264,7 +266,8 @@ def _explain(beside: list[_Beside], first: int, step: float) -> _Reading | None:
     unit = next((number.unit for number in numbers.values() if number.unit), None)
     if len(numbers) == 1:
         place = next(iter(numbers))
-        one = abs((place + first) * step - 1) < 1e-6  # anything upright looks like a 1
+        # Anything upright looks like a 1; under a clear 0 it is one.
+        one = abs((place + first) * step - 1) < 1e-6 and not (zero and least >= _CERTAIN)
         printed = 0.1 if unit else 0.0
         far = model.gap > model.label.box[3] and not unit
         if one or far or lead + printed < 3 * _MARGIN or least + zero + printed < _CLEAR:
