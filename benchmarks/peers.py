@@ -8,8 +8,11 @@ that usguide does not: a first tip (MIL), the truth to choose a band by (minimal
 
 from __future__ import annotations
 
-import argparse
+import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,7 +24,7 @@ from skimage.measure import LineModelND, ransac
 
 from benchmarks import page, records, suites
 from benchmarks.estimates import estimate, median, p95, rms
-from usguide import analyze
+from usguide import Clip, analyze
 from usguide.model import Options, Task
 from usguide.motion.displacement import Tracker
 
@@ -174,6 +177,14 @@ def minimal_path(frame: Frames, y_px: NDArray[np.float64], x_px: NDArray[np.floa
     return np.array([path[path[:, 1] == column, 0].mean() for column in range(width)])
 
 
+def _opened(case: suites.Case) -> tuple[Clip, Frames]:
+    """Open a case as a user would; its source frames as well, repeats included."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = case.open(Path(folder))
+        frames = np.stack(list(clip.decode()))
+    return replace(clip, decode=lambda: iter(frames)), frames
+
+
 # --- comparison --------------------------------------------------------------------------------
 
 
@@ -181,8 +192,9 @@ def compare_needles(count: int) -> str:
     """Score tips on the same clips; success is a tip within 3 mm in a frame where it is visible."""
     columns: dict[str, list[records.Columns]] = {}
     for case in suites.needlings(count):
-        frames, truth = case.frames(), case.truth
-        track = analyze(case.clip(frames), Options(tasks=frozenset({Task.NEEDLE}))).needle
+        clip, frames = _opened(case)
+        truth = case.truth
+        track = analyze(clip, Options(tasks=frozenset({Task.NEEDLE}))).needle
         nothing = np.full((len(frames), 2), np.nan)
         ours = (
             nothing if track.tip_px is None else track.tip_px,
@@ -237,10 +249,10 @@ def compare_needles(count: int) -> str:
 def compare_displacement(count: int, pairs: int = 6) -> str:
     """Score the motion between neighbouring frames at points of tissue that usguide matched."""
     errors: dict[str, list[records.Columns]] = {}
-    for case in suites.muscles(4 * count):
-        if case.fixed["tear"] != "none" or "slip_mm" in case.fixed:
+    for case in suites.muscles(12 * count):
+        if case.kind != "whole":
             continue
-        frames, scene = case.frames(), case.recording
+        (_, frames), scene = _opened(case), case.recording
         spacing = scene.spacing_mm[0]
         for k in np.linspace(1, len(frames) - 1, pairs).astype(int):
             points, ours = speckle(frames[k - 1], frames[k])
@@ -277,9 +289,10 @@ def compare_borders(count: int) -> str:
     """Score muscle thickness in the first frame against a minimal path shown the right bands."""
     parts: list[records.Columns] = []
     for case in suites.muscles(count):
-        frames, truth = case.frames()[:1], case.truth
+        first = replace(case, fixed=case.fixed | {"frames": 1, "contractions": 0})
+        (clip, frames), truth = _opened(first), first.truth
         muscle = truth["muscle"]
-        result = analyze(case.clip(frames), Options(tasks=frozenset({Task.MUSCLE}))).muscle
+        result = analyze(clip, Options(tasks=frozenset({Task.MUSCLE}))).muscle
         true = muscle["thickness_mm"][0]
         x = np.array(muscle["x_px"], dtype=np.float64)
         borders = [
@@ -316,30 +329,21 @@ def compare_borders(count: int) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few clips, nothing written")
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-    few = options.quick
-    text = "\n".join(
+def report(quick: bool) -> str:
+    """Write the part about peers."""
+    return "\n".join(
         [
-            "## Against what a user would use otherwise",
-            "",
-            page.machine(),
-            "",
-            compare_needles(2 if few else 12),
-            compare_displacement(1 if few else 6),
-            compare_borders(3 if few else 20),
-            "Settings: " + " ".join((m.__doc__ or "").split("\n")[0] for m in _METHODS),
+            "## Against what a user would use otherwise\n",
+            compare_needles(2 if quick else 12),
+            compare_displacement(1 if quick else 2),
+            compare_borders(3 if quick else 20),
+            "Settings: " + " ".join((m.__doc__ or "").split("\n")[0] for m in _METHODS) + "\n",
         ]
     )
-    print(text)
-    if not few:
-        page.write_part("peers", text)
 
 
 _METHODS = (hough, hough_kalman, ridge_ransac, mil, farneback, dis, minimal_path)
 
 if __name__ == "__main__":
-    main()
+    cv2.setNumThreads(1)
+    print(report(quick="--quick" in sys.argv))

@@ -51,8 +51,8 @@ def array(values: Sequence[Any]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def needle_frames(track: NeedleTrack, truth: Truth) -> Columns:
-    """Judge the tip in each frame of a synthetic clip."""
+def needle_frames(track: NeedleTrack, truth: Truth, own: NDArray[np.bool_]) -> Columns:
+    """Judge the tip in each frame of a synthetic clip that is its ``own``, not a repeat."""
     needle, spacing = truth["needle"], np.array(truth["calibration"]["mm_per_px"])
     true_tip, visible = array(needle["tip_px"]), np.array(needle["visible"], dtype=np.bool_)
     count = len(visible)
@@ -63,7 +63,7 @@ def needle_frames(track: NeedleTrack, truth: Truth) -> Columns:
     error = np.linalg.norm((tip - true_tip) * spacing, axis=1)
     turned = np.abs((angle - array(needle["angle_deg"]) + 90) % 180 - 90)
     parameters = truth["parameters"]
-    return {
+    columns: Columns = {
         "visible": visible,
         "claimed": claimed,
         "error_mm": error,
@@ -76,6 +76,7 @@ def needle_frames(track: NeedleTrack, truth: Truth) -> Columns:
         "diameter_mm": np.full(count, float(parameters["diameter_mm"])),
         "to_recover": _frames_to_recover(visible, claimed, error),
     }
+    return {name: values[own] for name, values in columns.items()}
 
 
 def _frames_to_recover(
@@ -92,15 +93,17 @@ def _frames_to_recover(
     return wait
 
 
-def needle_clip(track: NeedleTrack, truth: Truth) -> Columns:
+def needle_clip(track: NeedleTrack, truth: Truth, own: NDArray[np.bool_], kind: str) -> Columns:
     """Judge a synthetic clip as a whole."""
-    frames = needle_frames(track, truth)
+    frames = needle_frames(track, truth, own)
     seen = frames["visible"]
     share = frames["hit"][seen].mean() if seen.any() else np.nan
     passes = truth["needle"]["passes"]
     return {
         "success": np.array([bool(share >= 0.95)]),
         "passes_right": np.array([len(track.passes) == len(passes)]),
+        "plane_right": np.array([track.plane == truth["needle"]["plane"]]),
+        "kind": np.array([kind]),
         "found": np.array([track.status is Status.MEASURED]),
     }
 
@@ -181,15 +184,15 @@ def fascia_clip(result: FasciaResult, truth: Truth) -> Columns:
     }
 
 
-def muscle_frames(result: MuscleResult, truth: Truth) -> Columns:
-    """Judge the muscle's thickness in each frame of a synthetic clip."""
+def muscle_frames(result: MuscleResult, truth: Truth, own: NDArray[np.bool_]) -> Columns:
+    """Judge the muscle's thickness in each frame of a synthetic clip that is no repeat."""
     true = array(truth["muscle"]["thickness_mm"])
     got = result.frame_thickness_mm
     got = np.full(len(true), np.nan) if got is None else got
     return {
-        "true_mm": true,
-        "error_mm": got - true,
-        "measured": np.isfinite(got),
+        "true_mm": true[own],
+        "error_mm": (got - true)[own],
+        "measured": np.isfinite(got)[own],
     }
 
 
@@ -202,7 +205,7 @@ def muscle_clip(result: MuscleResult, truth: Truth) -> Columns:
     return {"covered": np.array([covered])}
 
 
-def separation_clip(result: ContractionResult, truth: Truth) -> Columns:
+def separation_clip(result: ContractionResult, truth: Truth, kind: str) -> Columns:
     """Judge the separation flag, the gap and the count of contractions."""
     true = truth["contraction"]["separation"]
     torn = true["flag"] == "separation"
@@ -232,8 +235,7 @@ def separation_clip(result: ContractionResult, truth: Truth) -> Columns:
         "widening_error_mm": np.array([widening_error]),
         "true_widening_mm": np.array([float(true.get("widening_mm", 0.0))]),
         "open_at_rest": np.array([bool(truth["parameters"]["open_at_rest"])]),
-        "slip_mm": np.array([abs(float(truth["parameters"]["slip_mm"]))]),
-        "tear": np.array([str(true["tear"])]),
+        "kind": np.array([kind]),
         "cycles_right": np.array([len(cycles) == len(result.cycles)]),
         "excursion_error_mm": np.array([excursion]),
     }

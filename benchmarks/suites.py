@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from usguide import Clip
+from usguide import Clip, open_clip
 from usguide.model import Task
-from usguide.synth import Recording, make_scene
+from usguide.synth import Recording, make_scene, write
 
 FIRST_SEED = 7000
 
@@ -29,24 +27,27 @@ class Case:
     seed: int
     tasks: frozenset[Task]
     fixed: dict[str, object] = field(default_factory=dict)
+    kind: str = ""
 
     @cached_property
     def recording(self) -> Recording:
         """The scene, made once."""
         return make_scene(self.scene, seed=self.seed, **self.fixed)
 
-    def frames(self) -> NDArray[np.uint8]:
-        """Render all frames, uint8 (frames, height, width)."""
-        return np.stack(list(self.recording.frames()))
-
     @property
     def truth(self) -> dict[str, Any]:
         """The scene's truth."""
         return dict(self.recording.truth)
 
-    def clip(self, frames: NDArray[np.uint8]) -> Clip:
-        """Wrap the frames as a calibrated clip, as a DICOM file would give it."""
-        return Clip.from_array(frames, spacing_mm=self.recording.spacing_mm, fps=self.recording.fps)
+    def open(self, folder: Path) -> Clip:
+        """Write the scene as a recording and open it as a user would: everything is in the way.
+
+        A DICOM file with its calibrated region, or a video where the scene is shown on a screen.
+        """
+        path = folder / f"{self.scene}{self.seed}{'.mp4' if self.fixed.get('screen') else '.dcm'}"
+        if not path.exists():
+            write(self.recording, path)
+        return open_clip(path)
 
 
 def heels(count: int) -> Iterator[Case]:
@@ -59,30 +60,49 @@ def heels(count: int) -> Iterator[Case]:
 
 
 def needlings(count: int) -> Iterator[Case]:
-    """Needlings; every second one has one or two twitches of at least 1 mm."""
-    tasks = frozenset({Task.NEEDLE, Task.CONTRACTION})
+    """Needlings of a heel in and across the plane, and of phantoms, linear and convex.
+
+    Every second heel has one or two twitches of at least 1 mm.
+    """
     for k in range(count):
-        fixed: dict[str, object] = {"frames": 90}
-        if k % 2:
-            fixed["twitches"] = 1 + (k // 2) % 2
-        yield Case("needling", FIRST_SEED + 1000 + k, tasks, fixed)
+        fixed: dict[str, object] = {"frames": 75}
+        if k % 6 == 4:
+            scene = "needle_out_of_plane"
+        elif k % 6 == 5:
+            scene = "phantom"
+            fixed["geometry"] = ("convex", "linear")[k // 6 % 2]
+        else:
+            scene = "needling"
+            if k % 2:
+                fixed["twitches"] = 1 + k // 2 % 2
+        tasks = {Task.NEEDLE} if scene == "phantom" else {Task.NEEDLE, Task.CONTRACTION}
+        yield Case(scene, FIRST_SEED + 1000 + k, frozenset(tasks), fixed)
+
+
+HAZARDS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("whole", {}),
+    ("whole, probe slips", {"slip_mm": 4.0}),
+    ("whole, gain turned", {"gain_step_db": 6.0}),
+    ("whole, lower muscle slides back", {"under_slide": -0.6}),
+    ("whole, starts contracted", {"starts_contracted": True}),
+    ("defect that does not widen", {"tear": "complete", "open_at_rest": True, "widening_mm": 0.0}),
+)
+"""Muscles without a separation, and what may be mistaken for one."""
 
 
 def muscles(count: int) -> Iterator[Case]:
-    """Contracting muscles: whole, partly and completely torn; some with a slipping probe."""
+    """Contracting muscles: one half torn, partly or completely, closed or open at rest."""
     tasks = frozenset({Task.MUSCLE, Task.CONTRACTION})
     for k in range(count):
-        fixed: dict[str, object] = {
-            "frames": 75,
-            "tear": ("none", "partial", "complete", "none")[k % 4],
-            "open_at_rest": bool((k // 4) % 2),
-        }
-        if k % 4 == 3:
-            fixed["slip_mm"] = 3.0 + (k % 3)
-        if k % 8 == 6:
-            fixed["widening_mm"] = 0.0  # a defect that stays as it is: no separation
-            fixed["open_at_rest"] = True
-        yield Case("muscle", FIRST_SEED + 2000 + k, tasks, fixed)
+        fixed: dict[str, object] = {"frames": 60, "tear": "none"}
+        if k % 2:
+            fixed["tear"] = ("partial", "complete")[k // 2 % 2]
+            fixed["open_at_rest"] = bool(k // 4 % 2)
+            kind = f"{fixed['tear']} tear, {'open' if fixed['open_at_rest'] else 'closed'} at rest"
+        else:
+            kind, more = HAZARDS[k // 2 % len(HAZARDS)]
+            fixed |= more
+        yield Case("muscle", FIRST_SEED + 2000 + k, tasks, fixed, kind)
 
 
 def screens(count: int) -> Iterator[Case]:
