@@ -1,22 +1,141 @@
-"""The motion stage as a whole: what it says of scenes with known truth, and of bad input."""
+"""What the motion stage says of scenes with known truth, and of input it cannot measure."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
+from motion_scenes import COMPLETE, NO_MUSCLE, NO_NEEDLE, concluded, recorded
 from usguide.ingest.clip import Clip
-from usguide.model import MuscleResult, NeedleTrack, SeparationFlag, Status
+from usguide.model import SeparationFlag, Status
 from usguide.motion import MotionStage
 
-NO_MUSCLE = MuscleResult(Status.NONE_FOUND, "not looked for.")
-NO_NEEDLE = NeedleTrack(Status.NONE_FOUND, "not looked for.")
+CLOSED = COMPLETE | {"open_at_rest": "false", "hematoma_mm": 0}
+OPEN = COMPLETE | {"open_at_rest": "true", "gap_mm": 4, "hematoma_mm": 0}
+STATIC = OPEN | {"widening_mm": 0}
 
 
-def concluded(frames, *, muscle=NO_MUSCLE, needle=NO_NEEDLE, spacing=(0.1, 0.1), fps=20.0):
-    clip = Clip.from_array(np.asarray(frames, np.uint8), spacing_mm=spacing, fps=fps)
-    stage = MotionStage(clip.header)
-    for index, frame in clip.frames():
-        stage.observe(index, frame)
-    return stage.conclude(clip, muscle, needle)
+# --- scenes with truth ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_healthy_contraction_is_one_cycle_and_no_separation(seed):
+    scene = recorded(seed)
+    result = scene.analysed().contraction
+    assert result.status is Status.MEASURED
+    assert result.separation.flag is SeparationFlag.NONE
+    assert result.separation.grade is None
+    (cycle,), (truth,) = result.cycles, scene.contraction["cycles"]
+    assert cycle.start_s == pytest.approx(truth["start_s"], abs=0.11)
+    assert cycle.end_s == pytest.approx(truth["end_s"], abs=0.11)
+    assert cycle.start_s < cycle.peak_s < cycle.end_s
+    assert cycle.excursion_mm == pytest.approx(truth["excursion_mm"], rel=0.25, abs=0.5)
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_a_tear_that_is_closed_at_rest_is_found_on_contraction(seed):
+    scene = recorded(seed, **CLOSED)
+    truth = scene.contraction["separation"]
+    found = scene.analysed().contraction
+    separation = found.separation
+    assert separation.flag is SeparationFlag.SEPARATION, separation.reason
+    assert separation.gap_rest_mm.value == pytest.approx(truth["gap_rest_mm"], abs=0.6)
+    assert separation.gap_peak_mm.value == pytest.approx(truth["gap_peak_mm"], abs=0.8)
+    assert separation.torn_fraction.value == pytest.approx(truth["torn_fraction"], abs=0.2)
+    x, y = separation.location_px
+    place = np.array(truth["location_px"][int(np.nanargmax(found.gap_mm))])
+    assert np.hypot(*(place - (x, y))) * scene.scene.spacing_mm[0] < 4.0
+    error = np.abs(found.gap_mm - truth["gap_mm"])
+    assert np.nanmean(error) < 0.6
+    assert (found.gap_low_mm <= found.gap_mm)[np.isfinite(found.gap_mm)].all()
+    assert (found.gap_mm <= found.gap_high_mm)[np.isfinite(found.gap_mm)].all()
+
+
+def test_a_tear_that_is_open_at_rest_widens():
+    scene = recorded(2, **OPEN)
+    truth = scene.contraction["separation"]
+    separation = scene.analysed().contraction.separation
+    assert separation.flag is SeparationFlag.SEPARATION, separation.reason
+    assert separation.gap_rest_mm.value == pytest.approx(truth["gap_rest_mm"], abs=0.8)
+    assert separation.widening_mm.value == pytest.approx(truth["widening_mm"], abs=0.8)
+    assert separation.widening_mm.low > 0
+
+
+def test_a_partial_tear_gets_its_share_of_the_muscle():
+    scene = recorded(
+        2, tear="partial", torn_fraction=0.45, widening_mm=4, open_at_rest="false", hematoma_mm=0
+    )
+    separation = scene.analysed().contraction.separation
+    assert separation.flag is SeparationFlag.SEPARATION, separation.reason
+    assert separation.torn_fraction.value == pytest.approx(0.45, abs=0.15)
+    assert separation.grade == "2"
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_a_gap_that_does_not_widen_is_no_separation(seed):
+    assert recorded(seed, **STATIC).analysed().contraction.separation.flag is SeparationFlag.NONE
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_slipping_probe_is_no_contraction(seed):
+    result = recorded(seed, contractions=0, slip_mm=6).analysed().contraction
+    assert result.status is Status.NONE_FOUND
+    assert result.cycles == ()
+    assert result.separation.flag is SeparationFlag.INDETERMINATE
+    assert "contract" in result.separation.reason
+
+
+def test_a_slip_during_a_contraction_does_not_tear_the_muscle():
+    result = recorded(2, slip_mm=5).analysed().contraction
+    assert len(result.cycles) == 1
+    assert result.separation.flag is SeparationFlag.NONE
+
+
+def test_mirroring_the_clip_mirrors_the_answer():
+    scene = recorded(2, **CLOSED)
+    width = scene.frames.shape[2]
+    one = scene.analysed(muscle=NO_MUSCLE).contraction
+    other = scene.analysed(muscle=NO_MUSCLE, flip=True).contraction
+    assert one.separation.flag is other.separation.flag is SeparationFlag.SEPARATION
+    assert other.separation.location_px[0] == pytest.approx(
+        width - 1 - one.separation.location_px[0], abs=8
+    )
+    gap = other.separation.gap_peak_mm.value
+    assert gap == pytest.approx(one.separation.gap_peak_mm.value, abs=0.5)
+
+
+def test_without_a_scale_the_flag_stands_and_the_millimetres_are_unknown():
+    result = recorded(2, **CLOSED).analysed(spacing=None).contraction
+    separation = result.separation
+    assert separation.flag is SeparationFlag.SEPARATION
+    assert separation.gap_rest_mm is separation.gap_peak_mm is separation.widening_mm is None
+    assert separation.torn_fraction is not None
+    assert "px" in separation.reason
+    assert result.displacement_mm is None
+    assert result.gap_mm is None
+    assert result.cycles[0].excursion_mm is None
+    assert result.cycles[0].excursion_px > 0
+    assert np.isfinite(result.displacement_px).all()
+
+
+def test_without_timing_cycles_are_frames_and_there_are_no_twitches():
+    result = recorded(2).analysed(fps=None)
+    (cycle,) = result.contraction.cycles
+    assert cycle.start_s is None
+    assert cycle.start_frame < cycle.peak_frame < cycle.end_frame
+    assert result.twitches == ()
+
+
+def test_halving_the_spacing_halves_the_millimetres():
+    scene = recorded(0)
+    x, y = scene.scene.spacing_mm
+    (one,) = scene.analysed().contraction.cycles
+    (half,) = scene.analysed(spacing=(x / 2, y / 2)).contraction.cycles
+    assert half.excursion_mm == pytest.approx(one.excursion_mm / 2)
+    assert half.excursion_px == pytest.approx(one.excursion_px)
+
+
+# --- bad input --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -40,3 +159,63 @@ def test_nothing_to_see_is_said_and_not_raised(frames, spacing, fps):
     assert result.contraction.separation.flag is SeparationFlag.INDETERMINATE
     assert result.contraction.cycles == ()
     assert result.twitches == ()
+
+
+def test_a_still_clip_of_a_tear_is_indeterminate():
+    scene = recorded(2, **OPEN)
+    result = scene.analysed(frames=np.repeat(scene.frames[:1], 20, axis=0)).contraction
+    assert result.status is Status.NONE_FOUND
+    assert result.separation.flag is SeparationFlag.INDETERMINATE
+
+
+def test_a_shaking_probe_is_no_contraction():
+    still = recorded(2).frames[0]
+    shaken = [
+        np.roll(still, (round(2 * np.sin(2.1 * k)), round(9 * np.sin(1.7 * k))), axis=(0, 1))
+        for k in range(36)
+    ]
+    result = concluded(shaken, muscle=recorded(2).muscle)
+    assert result.contraction.cycles == ()
+    assert result.contraction.separation.flag is not SeparationFlag.SEPARATION
+    assert result.twitches == ()
+
+
+def test_a_change_of_gain_in_the_middle_changes_nothing():
+    scene = recorded(2, **CLOSED)
+    brighter = scene.frames.astype(np.int64)
+    brighter[14:] = np.where(brighter[14:] > 0, brighter[14:] + 25, 0)
+    plain = scene.analysed().contraction
+    result = scene.analysed(frames=np.clip(brighter, 0, 255)).contraction
+    assert result.separation.flag is SeparationFlag.SEPARATION
+    assert result.cycles[0].excursion_mm == pytest.approx(plain.cycles[0].excursion_mm, rel=0.1)
+    healthy = recorded(2).frames.astype(np.int64)
+    healthy[14:] = np.clip(healthy[14:] + 25, 0, 255)
+    assert recorded(2).analysed(frames=healthy).contraction.separation.flag is SeparationFlag.NONE
+
+
+def test_missing_frames_leave_gaps_and_no_tear():
+    scene = recorded(2)
+    kept = np.r_[0:8, 11:17, 19:36:2]
+    clip = Clip.from_array(scene.frames[kept], spacing_mm=scene.scene.spacing_mm, fps=18.0)
+    clip = Clip(dataclasses.replace(clip.header, frame_numbers=kept), clip.decode)
+    stage = MotionStage(clip.header)
+    for index, frame in clip.frames():
+        stage.observe(index, frame)
+    result = stage.conclude(clip, NO_MUSCLE, NO_NEEDLE)
+    assert result.contraction.separation.flag is SeparationFlag.NONE
+    assert len(result.contraction.cycles) == 1
+
+
+def test_two_muscles_that_slide_past_one_another_are_no_tear():
+    still = recorded(2).frames[0]
+    middle = still.shape[0] // 2
+    frames = []
+    for k in range(36):
+        shift = round(14 * np.sin(np.pi * k / 35) ** 2)
+        frame = still.copy()
+        frame[60:middle] = np.roll(still[60:middle], shift, axis=1)
+        frame[middle:] = np.roll(still[middle:], -shift, axis=1)
+        frames.append(frame)
+    result = concluded(frames, muscle=NO_MUSCLE).contraction
+    assert result.status is Status.MEASURED
+    assert result.separation.flag is SeparationFlag.NONE

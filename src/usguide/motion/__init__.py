@@ -22,14 +22,19 @@ from usguide.model import (
 )
 from usguide.motion.contraction import Contraction, analyse, described
 from usguide.motion.displacement import Tracker
+from usguide.motion.fluid import Glances, find_collections
 from usguide.motion.history import History, Motion
 from usguide.motion.separation import Finding, examine
 from usguide.motion.strip import Belly, belly_of
+from usguide.motion.twitch import find_twitches
 
 __all__ = ["MotionStage"]
 
 MIN_FRAMES = 5
 """Distinct frames under which nothing is said about motion."""
+
+AT_REST = 0.3
+"""Activation up to which a muscle still looks as it does at rest."""
 
 
 class MotionStage:
@@ -45,18 +50,15 @@ class MotionStage:
         self._header = header
         self._tracker = Tracker(header.tissue)
         self._history = History(header.region.width, header.region.height)
+        self._glances = Glances()
 
     def observe(self, index: int, frame: Frame) -> None:
         """Track one distinct frame; frames come in order."""
         if self._tracker.usable:
             self._history.add(index, self._tracker.step(frame))
+            self._glances.add(index, frame)
 
-    def conclude(
-        self,
-        clip: Frames,
-        muscle: MuscleResult,
-        needle: NeedleTrack,  # noqa: ARG002
-    ) -> MotionResult:
+    def conclude(self, clip: Frames, muscle: MuscleResult, needle: NeedleTrack) -> MotionResult:
         """Say what moved; reads the clip once more where muscle ends seem to part.
 
         Parameters
@@ -86,10 +88,13 @@ class MotionStage:
             _step_s(header, motion),
         )
         finding = examine(clip, motion, contraction, belly)
-        return MotionResult(self._contraction_result(motion, contraction, finding), ())
+        return MotionResult(
+            self._contraction_result(motion, contraction, finding, belly),
+            find_twitches(motion, contraction, needle, header),
+        )
 
     def _contraction_result(
-        self, motion: Motion, contraction: Contraction, finding: Finding
+        self, motion: Motion, contraction: Contraction, finding: Finding, belly: Belly
     ) -> ContractionResult:
         header = self._header
         if not contraction.significant:
@@ -99,6 +104,12 @@ class MotionStage:
             count = len(contraction.cycles)
             reason = f"{count} contraction{'s' if count > 1 else ''} found."
         separation = finding.separation
+        gap_at = None
+        if separation.location_px is not None and np.isfinite(finding.gap_px).any():
+            gap_at = separation.location_px, float(np.nanmax(finding.gap_px))
+        resting = np.zeros(header.frames, dtype=np.bool_)
+        resting[motion.frames] = contraction.activation <= AT_REST
+        collections = find_collections(self._glances, belly, header, resting, gap_at)
         if separation.location_px is not None:
             x, y = separation.location_px
             separation = replace(separation, location_px=(x + header.region.x, y + header.region.y))
@@ -121,6 +132,7 @@ class MotionStage:
             reason=reason,
             cycles=described(contraction, motion, header.timing),
             separation=separation,
+            collections=collections,
             activation=spread(contraction.activation),
             displacement_px=spread(contraction.signed_px),
             displacement_mm=spread(contraction.signed_mm),

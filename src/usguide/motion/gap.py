@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from usguide.model import Floats
 
-
 EDGE_SHARE = 1.0 / 3.0
 """Level at which edges are found, from the gap (0) to the tissue (1): low, so that dark tissue
 beside a gap is not taken for part of it."""
@@ -27,17 +26,16 @@ response 10 log10 Phi(sqrt(2) x / SD) of a Gaussian beam to an edge in speckle."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
-    """Grey levels of the tissue at either side of a gap, of the gap, and the tissue's spread."""
+    """Grey levels of the tissue at either side of a gap, and of the gap."""
 
     left: float
     right: float
     floor: float
-    spread: float
 
     @property
-    def contrast(self) -> float:
-        """How many spreads of the tissue the gap is darker than its darker side."""
-        return (min(self.left, self.right) - self.floor) / max(self.spread, 1.0)
+    def share(self) -> float:
+        """Grey level of the gap as a share of its darker side's."""
+        return self.floor / max(min(self.left, self.right), 1.0)
 
     def threshold(self, share: float = 0.5) -> float:
         """Grey level at a share of the way from the gap to its darker side."""
@@ -91,18 +89,7 @@ def levels_around(
     middle = profile[max(0, inner[0]) : min(width, inner[1])]
     if min(len(left), len(right)) < flank // 3 or len(middle) < 2:
         return None
-    spread = 0.5 * (_spread(left) + _spread(right))
-    return Levels(
-        float(np.median(left)),
-        float(np.median(right)),
-        float(np.percentile(middle, 15)),
-        spread,
-    )
-
-
-def _spread(values: NDArray[np.floating]) -> float:
-    """Robust SD."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+    return Levels(float(np.median(left)), float(np.median(right)), float(np.percentile(middle, 15)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +108,9 @@ class Gap:
         Its left and right edge in each of these rows, columns.
     levels : Levels
         Grey levels around it.
+    contrast : float
+        How much darker it is than the muscle beside it, in spreads of the muscle's brightness
+        over windows as wide as the gap.
     """
 
     entry: int
@@ -128,6 +118,7 @@ class Gap:
     rows: NDArray[np.int64]
     edges: Floats
     levels: Levels
+    contrast: float
 
     @property
     def centre(self) -> float:
@@ -197,7 +188,25 @@ def find_gap(
     spare = len(torn) // 4
     core = torn[spare : len(torn) - spare]
     smooth = np.stack([along_rows(torn, edges[torn, side])[spare:][: len(core)] for side in (0, 1)])
-    return Gap(entry, torn.astype(np.int64), core.astype(np.int64), smooth.T, levels)
+    profile = calm[torn].mean(axis=0).astype(np.float64)
+    span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
+    contrast = _contrast(profile, *span)
+    return Gap(entry, torn.astype(np.int64), core.astype(np.int64), smooth.T, levels, contrast)
+
+
+def _contrast(profile: Floats, start: float, end: float) -> float:
+    """Darkness of an interval in spreads of the profile's mean over windows as wide."""
+    width = max(2, round(end - start))
+    means = np.convolve(profile, np.full(width, 1.0 / width), mode="valid")
+    middles = np.arange(len(means)) + 0.5 * (width - 1)
+    inside = profile[int(start) : int(end) + 1].mean()
+    centre = 0.5 * (start + end)
+    beside = means[np.abs(middles - centre) >= width]
+    if len(beside) < 3:
+        return 0.0
+    usual = float(np.median(beside))
+    spread = 1.4826 * float(np.median(np.abs(beside - usual)))
+    return (usual - float(inside)) / max(spread, 1.0)
 
 
 def along_rows(rows: NDArray[np.int64], values: Floats) -> Floats:

@@ -1,0 +1,191 @@
+"""Collections: dark areas with a soft outline inside a muscle, as fluid and hematoma look.
+
+Dark alone says little: vessels, shadows and the lanes between fascicles are dark too. So an area
+must be nearly without echoes, closed, compact, lit again underneath, and be there in most of the
+frames looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import Bools, Collection, Floats, Frame, Header, Point
+from usguide.motion.displacement import working_scale
+from usguide.motion.strip import Belly
+
+GLANCES = 9
+"""Frames kept for a second look, spread over the clip."""
+
+DARK_SHARE = 0.4
+"""Grey level of a collection, as a share of the muscle's around it."""
+
+MIN_CONTRAST = 2.5
+"""How many spreads of the muscle's smoothed brightness a collection lies under it."""
+
+MIN_AREA_MM2 = 20.0
+"""Smaller ones are not told from vessels: a popliteal vessel is some 5 mm wide."""
+
+MIN_AREA_SHARE = 0.008
+"""The same without a scale, as a share of the region's area."""
+
+MIN_SOLIDITY = 0.8
+"""Area over that of the convex hull."""
+
+LONGEST = 5.0
+"""Length over width; longer ones are vessels and lanes between fascicles."""
+
+LIT_SHARE = 0.6
+"""Grey level under a collection, as a share of the muscle's: no less, or it is a shadow."""
+
+MIN_PERSISTENCE = 0.6
+"""Share of the glances that must show it."""
+
+
+@dataclass(slots=True)
+class Glances:
+    """A few reduced frames, spread evenly over a clip of unknown length."""
+
+    frames: list[tuple[int, NDArray[np.uint8]]] = field(default_factory=list)
+    _stride: int = 1
+    _seen: int = 0
+
+    def add(self, index: int, frame: Frame) -> None:
+        """Keep a frame if its turn has come, and every other one when there are too many."""
+        if self._seen % self._stride == 0:
+            scale = working_scale(*frame.shape)
+            size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+            small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+            self.frames.append((index, np.asarray(small, np.uint8)))
+            if len(self.frames) > GLANCES:
+                self.frames = self.frames[::2]
+                self._stride *= 2
+        self._seen += 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Area:
+    centre: Floats
+    extent: float
+    area: float
+    contrast: float
+    outline: Floats
+
+
+def find_collections(
+    glances: Glances, belly: Belly, header: Header, rest: Bools, gap: tuple[Point, float] | None
+) -> tuple[Collection, ...]:
+    """Find collections in the muscle.
+
+    Parameters
+    ----------
+    glances : Glances
+        Frames to look at.
+    belly : Belly
+        Where the muscle lies; where it is not known nothing is claimed.
+    header : Header
+        Scale and place of the region.
+    rest : ndarray of bool, shape (frames,)
+        Source frames in which the muscle is at rest: contraction changes its brightness.
+    gap : (point, width) or None
+        Middle (region px) and largest width (px) of a gap already reported: its fluid is not
+        reported twice.
+    """
+    looks = [(index, frame) for index, frame in glances.frames if rest[index]]
+    if not belly.known or len(looks) < 2:
+        return ()
+    found = [_dark_areas(frame, index, belly, header) for index, frame in looks]
+    collections = []
+    for area in found[0]:
+        if gap is not None and (
+            np.hypot(*(area.centre - gap[0])) < max(gap[1], 0.5 * area.extent)
+            and area.extent < 1.5 * gap[1] + 0.05 * header.region.width
+        ):
+            continue
+        again = [
+            any(np.hypot(*(other.centre - area.centre)) < 0.7 * area.extent for other in look)
+            for look in found[1:]
+        ]
+        share = (1 + sum(again)) / (1 + len(again))
+        if share >= MIN_PERSISTENCE:
+            collections.append(_described(area, share, header))
+    return tuple(collections)
+
+
+def _dark_areas(frame: NDArray[np.uint8], index: int, belly: Belly, header: Header) -> list[_Area]:
+    """Find closed, compact, nearly echo-free areas of one reduced frame, in region px."""
+    rows, columns = frame.shape
+    to_region = np.array([header.region.width / columns, header.region.height / rows])
+    at = np.minimum(
+        ((np.arange(columns) + 0.5) * to_region[0]).astype(np.int64), len(belly.columns) - 1
+    )
+    superficial, deep = (line[at] / to_region[1] for line in belly.borders(index))
+    y = np.arange(rows)[:, None]
+    inside = (y > superficial + 1) & (y < deep - 1)
+    tissue = cv2.resize(
+        header.tissue.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST
+    )
+    inside &= tissue > 0
+    if np.count_nonzero(inside) < 100:
+        return []
+    calm = cv2.GaussianBlur(frame, (0, 0), 0.008 * max(rows, columns)).astype(np.float64)
+    typical = float(np.median(calm[inside]))
+    spread = 1.4826 * float(np.median(np.abs(calm[inside] - typical)))
+    limit = min(DARK_SHARE * typical, typical - MIN_CONTRAST * spread)
+    dark = (inside & (calm < limit)).astype(np.uint8)
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(dark, connectivity=4)
+    spacing = header.calibration.spacing_mm
+    areas = []
+    for k in range(1, count):
+        x0, y0, width, height, pixels = (int(v) for v in stats[k])
+        area_px = pixels * float(to_region.prod())
+        if spacing is not None:
+            large = area_px * spacing[0] * spacing[1] >= MIN_AREA_MM2
+        else:
+            large = area_px >= MIN_AREA_SHARE * header.region.width * header.region.height
+        if not large or x0 == 0 or x0 + width == columns:
+            continue
+        shape = (labels == k).astype(np.uint8)
+        outlines, _ = cv2.findContours(shape, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outline = max(outlines, key=len)
+        hull = float(cv2.contourArea(cv2.convexHull(outline)))
+        (_, sides, _) = cv2.minAreaRect(outline)
+        if hull <= 0 or pixels / hull < MIN_SOLIDITY or max(sides) > LONGEST * min(sides):
+            continue
+        below = slice(y0 + height + 1, min(rows, y0 + height + 1 + max(3, height // 2)))
+        under = calm[below, x0 : x0 + width]
+        if under.size == 0 or float(np.median(under)) < LIT_SHARE * typical:
+            continue
+        points = (outline[:, 0, :].astype(np.float64) + 0.5) * to_region - 0.5
+        areas.append(
+            _Area(
+                (centres[k] + 0.5) * to_region - 0.5,
+                float(max(sides) * to_region.max()),
+                area_px,
+                (typical - float(calm[labels == k].mean())) / max(spread, 1.0),
+                points[:: max(1, len(points) // 60)],
+            )
+        )
+    return areas
+
+
+def _described(area: _Area, share: float, header: Header) -> Collection:
+    """Put an area in millimetres and source pixels."""
+    spacing = header.calibration.spacing_mm
+    origin = header.region.origin_px
+    centre = area.centre + origin
+    outline = area.outline + origin
+    extent_mm = None
+    if spacing is not None:
+        between = area.outline[:, None, :] - area.outline[None, :, :]
+        extent_mm = float(header.calibration.length_mm(between).max())
+    return Collection(
+        area_mm2=None if spacing is None else area.area * spacing[0] * spacing[1],
+        extent_mm=extent_mm,
+        centre_px=(float(centre[0]), float(centre[1])),
+        confidence=float(share * (1.0 - np.exp(-area.contrast / 4.0))),
+        outline_px=tuple((float(x), float(y)) for x, y in outline),
+    )
