@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from usguide.model import (
+    Bools,
     FasciaResult,
     Floats,
     Frame,
@@ -19,12 +21,17 @@ from usguide.needle.drift import Drift
 from usguide.needle.evidence import Pool, log_odds
 from usguide.needle.passes import distance_to_fascia, find_passes
 from usguide.needle.shaft import Glance, examine
-from usguide.needle.track import Path, likeliest, smooth_path
+from usguide.needle.spots import SpotPath, find_spots, follow_spot
+from usguide.needle.track import Path, likeliest, smooth_path, smoothed
 
 SMALLEST_SIDE_PX = 24
 """A region with a shorter side has no room for a shaft and its flanks."""
 NOMINAL_FPS = 30.0
 """Rate at which the needle's kinematics are stated; real times are converted to it."""
+SPOT_NOISE_PX = 0.3
+"""Standard deviation of a spot's measured place, working px."""
+SPOT_WANDER_PX = 0.3
+"""Change of its speed in one frame, working px per frame."""
 VISIBLE = 0.5
 """The tip is claimed where it is more likely than not within 3 mm."""
 
@@ -45,6 +52,7 @@ class NeedleStage:
         self._drift = Drift(self._workspace.tissue)
         self._frames: list[int] = []
         self._candidates: list[Candidates] = []
+        self._spots: list[NDArray[np.void]] = []
         self._slides: list[Floats] = []
         rows, columns = self._workspace.tissue.shape
         self._sum = np.zeros((rows, columns), np.float64)
@@ -70,6 +78,7 @@ class NeedleStage:
             for segment in search(glance.small, self._workspace)
         ]
         self._frames.append(index)
+        self._spots.append(find_spots(glance.small, self._workspace.tissue))
         self._slides.append(slide)
         self._candidates.append(np.concatenate([np.zeros(0, CANDIDATE), *found]))
 
@@ -99,19 +108,31 @@ class NeedleStage:
         count = len(self._frames)
         if count == 0:
             return none_found("no frame could be looked at")
+        # A spot that outshines the whole picture comes first: its wings make lines, while a
+        # shaft in view has many spots as bright as its tip.
+        spot = follow_spot(self._spots, self._numbers())
+        if spot is not None:
+            return self._describe_spot(spot, fascia)
+        path = self._shaft_path()
+        if path is not None:
+            return self._describe(*path, fascia)
+        if not any(len(candidates) for candidates in self._candidates):
+            return none_found("no frame shows a straight bright line that ends inside the picture")
+        return none_found(
+            "bright lines are in view, but none looks and moves as a needle does"
+            if count > 1
+            else "bright lines are in view, but none is surely a needle in a single frame"
+        )
+
+    def _shaft_path(self) -> tuple[Pool, Path] | None:
+        count = len(self._frames)
         pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
         if len(pool.frame) == 0:
-            return none_found("no frame shows a straight bright line that ends inside the picture")
+            return None
         mean = self._sum / count
         deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0)).astype(np.float32)
         path = likeliest(pool, log_odds(pool, deviation, count), self._numbers())
-        if path is None:
-            return none_found(
-                "bright lines are in view, but none looks and moves as a needle does"
-                if count > 1
-                else "bright lines are in view, but none is surely a needle in a single frame"
-            )
-        return self._describe(pool, path, fascia)
+        return None if path is None else (pool, path)
 
     def _numbers(self) -> Floats:
         """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""
@@ -180,15 +201,49 @@ class NeedleStage:
             insertion_depth_mm=depth_mm,
             tip_to_fascia_mm=None if relation is None else relation[0],
             passes=passes,
-            closest_to_fascia_mm=None
-            if relation is None
-            else float(np.nanmin(np.abs(relation[0]))),
+            closest_to_fascia_mm=closest(relation),
+        )
+
+    def _describe_spot(self, path: SpotPath, fascia: FasciaResult) -> NeedleTrack:
+        header = self._header
+        seen = np.flatnonzero(np.isfinite(path.position[:, 0]))
+        rows = np.array(self._frames)[seen]
+        numbers = self._numbers()[seen]
+        noise = np.full(len(seen), SPOT_NOISE_PX)
+        position = np.column_stack(
+            [smoothed(path.position[seen, axis], numbers, noise, SPOT_WANDER_PX) for axis in (0, 1)]
+        )
+        tip = np.full((header.frames, 2), np.nan)
+        tip[rows] = self._workspace.to_region(position) + header.region.origin_px
+        unknown = np.full(header.frames, np.nan)
+        confidence = np.zeros(header.frames)
+        confidence[np.array(self._frames)] = path.confidence
+        relation = distance_to_fascia(tip, fascia, header.calibration)
+        return NeedleTrack(
+            Status.MEASURED,
+            "a needle that crosses the image plane: only its cross-section is in view, seen in "
+            f"{len(seen)} of {len(self._frames)} distinct frames; it may not be the tip",
+            NeedlePlane.OUT,
+            tip_px=tip,
+            tail_px=np.full_like(tip, np.nan),
+            tip_visible=np.isfinite(tip[:, 0]),
+            tip_confidence=confidence,
+            shaft_angle_deg=unknown,
+            insertion_depth_px=unknown,
+            insertion_depth_mm=None if header.calibration.spacing_mm is None else unknown,
+            tip_to_fascia_mm=None if relation is None else relation[0],
+            closest_to_fascia_mm=closest(relation),
         )
 
 
 def none_found(reason: str) -> NeedleTrack:
     """Return the result of a clip in which no needle is claimed."""
     return NeedleTrack(Status.NONE_FOUND, reason)
+
+
+def closest(relation: tuple[Floats, Bools] | None) -> float | None:
+    """Smallest distance of the tip to the fascia in mm, 0 if it was inside; None if unknown."""
+    return None if relation is None else max(0.0, float(np.nanmin(relation[0])))
 
 
 def undirected_deg(along: Floats) -> Floats:

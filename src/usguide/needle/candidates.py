@@ -25,7 +25,7 @@ CANDIDATE = np.dtype(
         ("near", np.float32),  # the same over the last 8 working px of the shaft
         ("weakest", np.float32),  # the least of those over the deeper two thirds of the shaft
         ("step", np.float32),  # drop of the profile at the tip, in units of speckle noise
-        ("beyond", np.float32),  # contrast that goes on past the tip, in units of speckle noise
+        ("onward", np.float32),  # contrast of the brightest way on past the tip, bent or straight
         ("echo", np.float32),  # brightness at the tip: quantile among the frame's tissue
         ("margin", np.float32),  # from the tip to the edge of the tissue, working px
         ("gap", np.float32),  # from the tail to the edge of the tissue, working px
@@ -53,6 +53,8 @@ CANDIDATES = 12
 LEAST_SCORE = 8.0
 """Sum below which a segment is not looked at: lines of pure speckle reach about 15."""
 MOST_SEGMENTS = 20000
+EDGE_PX = 7.0
+"""A line that keeps closer than this to the edge of the tissue belongs to the edge (working px)."""
 SHORTEST_PX = 10.0
 """Shortest shaft that is looked for, working px (a twentieth of the picture)."""
 
@@ -110,6 +112,16 @@ class Workspace:
         if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
             return 0.0
         return float(self.edge_distance[round(y), round(x)])
+
+    def along_the_edge(self, segments: Floats) -> Bools:
+        """Whether segments (n, 6) run along the edge of the tissue, as a fan's own sides do."""
+        height, width = self.tissue.shape
+        everywhere = np.ones(len(segments), dtype=np.bool_)
+        for t in (0.25, 0.5, 0.75):
+            x, y = np.rint((1 - t) * segments[:, 2:4] + t * segments[:, 4:6]).astype(np.intp).T
+            near = self.edge_distance[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+            everywhere &= near < EDGE_PX
+        return everywhere
 
     def way_in(self, tail: Floats, along: Floats) -> tuple[float, float]:
         """Follow a shaft back from its tail to where its line enters the tissue.
@@ -242,7 +254,7 @@ def search(small: Float32, workspace: Workspace) -> Floats:
         image = halve(image)
     segments = np.concatenate(found)
     lengths = np.hypot(segments[:, 4] - segments[:, 2], segments[:, 5] - segments[:, 3])
-    segments = segments[lengths >= SHORTEST_PX]
+    segments = segments[(lengths >= SHORTEST_PX) & ~workspace.along_the_edge(segments)]
     segments = np.ascontiguousarray(segments[np.argsort(-segments[:, 0], kind="stable")])
     kept = np.empty(3 * CANDIDATES, np.int64)
     count = distinct_segments(segments, math.radians(10.0), 5.0, 0.4, kept)

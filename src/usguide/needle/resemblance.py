@@ -16,15 +16,16 @@ ENTRY_PX = 8.0
 """Distance between the points of entry that does (working px)."""
 
 WEIGHTS = {
-    "bias": 2.58,
-    "score": 0.63,
-    "unlike": -1.45,
-    "dimmer": -3.96,
-    "step": 0.49,
-    "fade": -2.01,
-    "break": -0.01,
-    "leak": 0.00,
-    "echo": 0.00,
+    "bias": -5.77,
+    "score": 0.67,
+    "unlike": -0.76,
+    "dimmer": -1.55,
+    "step": 0.20,
+    "cut": 0.00,
+    "fade": -0.28,
+    "break": 0.00,
+    "onward": -0.32,
+    "echo": 8.86,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
 fitted on."""
@@ -79,7 +80,7 @@ def resemblance(
         "score": odds.full,
         "unlike": unlike,
         "dimmer": dimmer,
-        **{name: looks[name] for name in ("step", "fade", "break", "leak", "echo")},
+        **{name: looks[name] for name in ("step", "cut", "fade", "break", "onward", "echo")},
     }
 
 

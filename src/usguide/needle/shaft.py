@@ -20,10 +20,37 @@ CORE = 2
 """Samples on either side of the line that are taken for the shaft: 1 working px."""
 FLANK = 5
 """Samples between the line and the start of its flanks: 2.5 working px."""
-REACH = 24
-"""Samples looked at past either end of a candidate: 12 working px."""
+REACH = 32
+"""Samples looked at past either end of a candidate: 16 working px."""
 WINDOW = 16
 """Samples before and after the tip whose means make the step: 8 working px."""
+
+
+AHEAD = 24
+"""Samples past a tip in which a line may go on: 12 working px."""
+BENDS = np.rint(np.linspace(-0.28, 0.28, 9)[:, None] * np.arange(AHEAD)).astype(np.intp)
+"""Columns by which lines bent by up to 16 degrees leave the straight one: an aponeurosis or a bone
+curves on where a straight line has to leave it; a needle ends."""
+
+
+def way_on(strip: Float32, flanks: Floats, last: int) -> float:
+    """Contrast of the brightest line that leaves sample ``last`` within the bends, grey levels.
+
+    Parameters
+    ----------
+    strip : ndarray of float32, shape (n, 2 * HALF_WIDTH + 1)
+        Samples along (rows) and across (columns) the shaft, 0 outside the picture.
+    flanks : ndarray, shape (n,)
+        Level beside the line.
+    last : int
+        Sample of the tip.
+    """
+    rows = np.arange(last + 2, min(last + 2 + AHEAD, len(strip)))
+    if len(rows) < AHEAD // 3:
+        return 0.0
+    columns = HALF_WIDTH + BENDS[:, : len(rows)]
+    brightness = strip[rows, columns].mean(axis=1) - flanks[rows].mean()
+    return float(brightness.max())
 
 
 def speckle_noise(small: Float32, workspace: Workspace) -> float:
@@ -195,24 +222,27 @@ def examine(glance: Glance, segment: Floats, workspace: Workspace) -> Candidates
     shaft = int(length / step)
     strip = strip_along(glance.frame, line, -REACH * step, shaft + 2 * REACH + 1, step)
     core = strip[:, HALF_WIDTH - CORE : HALF_WIDTH + CORE + 1].mean(axis=1)
-    flanks = 0.5 * (
-        strip[:, : HALF_WIDTH - FLANK + 1].mean(axis=1)
-        + strip[:, HALF_WIDTH + FLANK :].mean(axis=1)
-    )
+    left = strip[:, : HALF_WIDTH - FLANK + 1].mean(axis=1)
+    right = strip[:, HALF_WIDTH + FLANK :].mean(axis=1)
+    flanks = 0.5 * (left + right)
     inside = np.isfinite(core) & np.isfinite(flanks)
+    level = np.where(inside, flanks, 0.0).astype(np.float64)
+    # Beyond a tip the line may bend into one flank, and under a shaft lie its reverberations:
+    # what the line stands out from is the darker side.
+    darker = np.where(inside, np.minimum(left, right), 0.0).astype(np.float64)
+    ridges = cv2.blur(np.where(np.isfinite(strip), strip, np.float32(0)), (2 * CORE - 1, 1))
     core = np.where(inside, core, 0.0).astype(np.float64)
-    contrast = core - np.where(inside, flanks, 0.0)
+    contrast = core - level
 
-    profile = 0.5 * (core + contrast)
+    profile = core - 0.5 * darker
     drops = step_at_each(profile, WINDOW)
-    floor = float(np.median(core - contrast)) / 2
+    floor = float(np.median(darker)) / 2
     ends = shaft_ends(profile, floor, REACH + shaft // 2, REACH + shaft)
     running = np.convolve(contrast, np.full(WINDOW, 1 / WINDOW), "valid")  # from each sample on
     out = np.zeros(len(ends), CANDIDATE)
     for record, end in zip(out, ends, strict=True):
         last = min(len(core) - 1, max(REACH + 2, round(end)))
         near = max(REACH, last - WINDOW // 2)
-        past = contrast[last : last + WINDOW]
         tip = line.at((end - REACH - 0.5) * step)
         record["tip_x"], record["tip_y"] = tip
         record["tail_x"], record["tail_y"] = line.at(0.0)
@@ -222,7 +252,7 @@ def examine(glance: Glance, segment: Floats, workspace: Workspace) -> Candidates
         deeper = running[REACH + (last - REACH) // 3 : max(last - WINDOW, REACH) + 1]
         record["weakest"] = (deeper.min() if len(deeper) else contrast[last]) / glance.noise
         record["step"] = drops[last] / glance.noise
-        record["beyond"] = past.mean() / glance.noise
+        record["onward"] = way_on(np.asarray(ridges, np.float32), darker, last) / glance.noise
         record["echo"] = quantile_in(glance.levels, float(core[near:last].mean()))
         record["margin"] = workspace.distance_to_edge(tip)
         record["gap"], record["entry"] = workspace.way_in(line.at(0.0), line.along)

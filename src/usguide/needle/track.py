@@ -24,9 +24,14 @@ TAKEN_PX = 4.0
 """Candidates this close to a path's tips are not used by the next path (working px)."""
 SLID_PX = 5.0
 """Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
-CONVINCING = 1.1
+CONVINCING = 1.5
 """Least sum of the mean log odds of the claims before and after the moves are paid, of a path that
-moves. Needles had 1.4 and more (but one at visibility 0.1), clips without one up to 0.8."""
+moves. Needles had 2.3 and more, clips without one up to 0.2 (and 3.4 over 4 scattered frames)."""
+STEADY = 0.2
+"""Least share of the frames that a path must claim..."""
+ENOUGH = 12
+"""... or as many as these: 0.4 s of a cine, a quick stab. A few scattered frames may happen to hold
+lines that agree."""
 STILL_MEAN = 2.5
 """Least mean log odds of appearance of a shaft that never moves, or of a clip too short to tell."""
 SAME_PX = 6.0
@@ -93,7 +98,8 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
             break
         slid = slide_range(pool, seen)
         mean = total / len(seen) + float(odds.full[seen].mean())
-        moved = slid > SLID_PX and mean > CONVINCING
+        steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
+        moved = slid > SLID_PX and mean > CONVINCING and steady
         still = float(odds.appearance[seen].mean()) > STILL_MEAN and len(seen) * 2 > len(chosen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
         if (moved or still) and score > best_score:
