@@ -151,3 +151,17 @@ def test_turning_the_gain_brightens_the_later_frames_only() -> None:
     rise = (turned - plain).mean(axis=(1, 2))
     assert np.all(rise[:6] == 0)
     assert np.all(rise[-6:] > 8)
+
+
+def test_a_vessel_is_a_dark_disc_and_no_collection() -> None:
+    scene = make_scene(
+        "muscle", seed=4, vessels=3, muscle_level_db=-3, fluid_db=-30, drift_mm=0, depth_mm=32,
+        **SMALL | {"frames": 1, "contractions": 0, "lateral_mm": 0.4, "looks": "3"},
+    )  # fmt: skip
+    truth = scene.truth
+    assert truth["contraction"]["collections"] == []
+    frame = scene.array()[0].astype(float)
+    for vessel in truth["muscle"]["vessels"]:
+        x, y = (round(value) for value in vessel["centre_px"])
+        around = frame[max(y - 25, 0) : y + 26, max(x - 25, 0) : x + 26]
+        assert frame[y, x] < 0.6 * np.median(around)

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 from usguide.errors import ConfigError, OutputError
-from usguide.synth import make_scene, write
+from usguide.synth import SCENES, make_scene, write
 
 SMALL = {
     "frames": 6, "width_px": 180, "height_px": 150, "looks": "1", "lateral_mm": 1.0,
@@ -211,3 +211,41 @@ def test_tissue_is_dragged_along_the_shaft_no_farther_than_it_slips() -> None:
     shaft = np.array(needle["tip_px"][frame]) - needle["tail_px"][frame]
     along = moved[frame, point] @ shaft / np.linalg.norm(shaft) / size.max()
     assert abs(along) > 0.98
+
+
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(
+    "odd",
+    [{"frames": 1}, {"frames": 2, "width_px": 16, "height_px": 16}, {"frames": 3, "fps": 1}],
+)
+def test_every_scene_can_be_short_small_and_slow(name: str, odd: dict[str, int]) -> None:
+    scene = make_scene(name, seed=3, lateral_mm=1.5, axial_cycles=6, geometry="linear", **odd)
+    frames = scene.array()
+    assert frames.shape == (odd["frames"], scene.size_px[1], scene.size_px[0])
+    assert frames.std() > 1
+    json.dumps(scene.truth, allow_nan=False)
+
+
+def test_bone_mirrored_by_the_probe_is_a_second_line_twice_as_deep() -> None:
+    small = SMALL | {"frames": 1, "depth_mm": 34, "fat_pad_mm": 9, "thickness_mm": 3}
+    plain, mirrored = (
+        make_scene("heel", seed=2, bone_mirror=m, mirrored=False, bone_dropout=0, **small)
+        for m in (False, True)
+    )
+    bone = np.array(plain.truth["fascia"]["bone_px"])
+    x, y = bone[np.argmin(bone[:, 1])]
+    extra = mirrored.array()[0].astype(float) - plain.array()[0]
+    row, column = np.unravel_index(np.argmax(extra), extra.shape)
+    assert extra.max() > 25
+    assert row == pytest.approx(2 * y, abs=3)
+    assert abs(column - x) * plain.spacing_mm[0] < 4
+
+
+def test_speckle_reduction_smooths_speckle_but_keeps_the_bone() -> None:
+    plain, smooth = (
+        make_scene("heel", seed=2, speckle_reduction=share, **SMALL).array()[0].astype(float)
+        for share in (0, 1)
+    )
+    fat = np.s_[20:45, 20:160]
+    assert smooth[fat].std() < 0.85 * plain[fat].std()
+    assert smooth.max() > 0.85 * plain.max()

@@ -11,9 +11,10 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth.band import STATIONS_MM, draw_band
-from usguide.synth.parameters import Number, Parameter, Value
+from usguide.synth.parameters import Number, Parameter, Switch, Value
 from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
+from usguide.synth.shadow import SHADOW_DB
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
 
 PARAMETERS: dict[str, Parameter] = {
@@ -56,6 +57,9 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "bone_level_db": Number(22.0, 30.0, "dB", "bone square to the beam, above fat", 5.0, 40.0),
     "bone_rough_mm": Number(0.01, 0.07, "mm", "roughness of the bone surface", 0.0, 1.0),
+    "bone_mirror": Switch(
+        0.0, "reverberation between bone and probe: a second line, twice as deep"
+    ),
     "bone_dropout": Number(
         0.0, 0.25, "", "fraction of the bone surface that gives no echo", 0, 0.9
     ),
@@ -317,12 +321,25 @@ class Heel:
             fibre(sc, rng, front, glow, coherence=0.0, roughness_db=5.0, thickness_mm=0.45)
             for _ in range(4)
         ]
+        if self.values["bone_mirror"]:
+            made.append(self._mirror_line(rng, db))
         spur = self.spur_mm
         if len(spur):
             made.append(
                 fibre(sc, rng, spur, 20.0, coherence=0.93, thickness_mm=0.05, tapered=False)
             )
         return made
+
+    def _mirror_line(self, rng: np.random.Generator, bone_db: Floats) -> Scatterers:
+        """Return the bone's top once more, twice as deep, where sound came and went twice."""
+        surface = self.bone_mm
+        top = np.abs(surface[:, 0] - surface[np.argmin(surface[:, 1]), 0]) < 3.5
+        line = surface[top] * np.array([1.0, 2.0])
+        # It lies in the shadow, which takes its share of everything drawn there.
+        return fibre(
+            self._scanner, rng, line, bone_db[top] - 20.0 - SHADOW_DB, coherence=0.95,
+            thickness_mm=0.05,
+        )  # fmt: skip
 
     @property
     def spur_mm(self) -> Floats:

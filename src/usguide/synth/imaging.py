@@ -31,6 +31,11 @@ def _gaussian_taps(sigma: Floats) -> Floats:
     return np.asarray(taps / taps.sum(axis=1, keepdims=True))
 
 
+_SAME_TISSUE, _SMOOTHED_SAMPLES = 0.18, 2.0
+"""Grey difference (of white) and distance (in beams and samples) within which speckle reduction
+averages: chosen by eye."""
+
+
 class Imager:
     """Turns scatterers into frames, one after another.
 
@@ -204,6 +209,14 @@ class Imager:
         level *= np.float32(1.0 / sc.dynamic_range_db)
         np.clip(level, 0.0, 1.0, out=level)
         grey: F32 = np.asarray(cv2.pow(level, sc.gamma), dtype=np.float32)
+        if sc.speckle_reduction > 0:
+            smooth = cv2.bilateralFilter(grey, 7, _SAME_TISSUE, _SMOOTHED_SAMPLES)
+            grey = np.asarray(
+                cv2.addWeighted(
+                    smooth, sc.speckle_reduction, grey, 1.0 - sc.speckle_reduction, 0.0
+                ),
+                dtype=np.float32,
+            )
         grey = np.float32(sc.pedestal) + np.float32(1.0 - sc.pedestal) * grey
         if self._shown is not None and sc.persistence > 0:
             grey = sc.persistence * self._shown + (1.0 - sc.persistence) * grey

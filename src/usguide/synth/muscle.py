@@ -38,6 +38,9 @@ PARAMETERS: dict[str, Parameter] = {
     "dimming_db": Number(
         -2.0, 1.0, "dB", "change of the muscle's echoes at full contraction", -9, 9
     ),
+    "vessels": Number(
+        0, 0, "", "vessels in cross-section: round, dark, no tear", 0, 12, whole=True
+    ),
     "tear": Choice(("none", "partial", "complete"), "tear", ("none",)),
     "torn_fraction": Number(
         0.25, 0.7, "", "torn part of the thickness of a partial tear (Peetrons 2: 5-50 %)", 0.05, 1
@@ -180,7 +183,18 @@ class Muscle:
         reach += float(values["drift_mm"]) + abs(float(values["slip_mm"]))
         self._box = (-reach, -0.5, scanner.width_mm + reach, scanner.depth_mm + 3.0)
         self.hematoma_mm = self._hematoma(rng)
+        self.vessels_mm = [self._vessel(rng) for _ in range(int(self.values["vessels"]))]
         self.tissue = self._tissue(rng)
+
+    def _vessel(self, rng: np.random.Generator) -> tuple[float, float, float]:
+        """Return centre x, z and radius of a vessel in the muscle or between it and the next."""
+        x, radius = rng.uniform(0.1, 0.9) * self._scanner.width_mm, rng.uniform(0.6, 1.8)
+        top = float(self.belly.superficial_z(np.array(x))) + radius + 0.5
+        bottom = float(self.belly.deep_z(np.array(x)))
+        sheet = float(self.values["aponeurosis_mm"])
+        in_muscle = rng.uniform(top, max(bottom - radius - 0.5, top))
+        beneath = bottom + sheet + radius + rng.uniform(0.3, 2.0)
+        return x, in_muscle if rng.uniform() < 0.5 else beneath, radius
 
     def _hematoma(self, rng: np.random.Generator) -> tuple[float, float, float, float] | None:
         """Centre x, z and half axes of the collection: flat, along the fibres."""
@@ -234,6 +248,7 @@ class Muscle:
             deeper = muscle_db - 1.0 + below(x, z) - 0.35 * (z - bottom)
             db = np.where(z < top, fat(x, z), np.where(z > bottom, deeper, inner))
             sheets = ((z > top - sheet) & (z < top)) | ((z > bottom) & (z < bottom + sheet))
+            db = self._with_vessels(x, z, db)
             db = np.where(sheets, 0.45 * float(v["aponeurosis_db"]), db)
             return np.asarray(db + coarse(x, z))
 
@@ -241,6 +256,14 @@ class Muscle:
         parts += self._over(rng) + self._sheets(rng)
         parts += self._fascicles(rng, np.degrees(angle)) + self._under(rng)
         return Scatterers.join(parts)
+
+    def _with_vessels(self, x: Floats, z: Floats, db: Floats) -> Floats:
+        for cx, cz, radius in self.vessels_mm:
+            outside = np.hypot(x - cx, z - cz) - radius
+            wall = 8.0 * np.exp(-0.5 * (outside / 0.2) ** 2)
+            wet = 1.0 - smoothstep(outside / 0.25 + 0.5)
+            db = db * (1.0 - wet) - 28.0 * wet + wall
+        return db
 
     def _with_hematoma(self, x: Floats, z: Floats, db: Floats, fluid_db: float) -> Floats:
         if self.hematoma_mm is None:
@@ -322,6 +345,8 @@ class Muscle:
             levels = np.full_like(x, db)
             levels[(depth < 0.02) | (depth > 0.98)] = -60.0
             levels = levels - 50.0 * smoothstep(inside / 0.3 + 0.5)
+            for cx, cz, radius in self.vessels_mm:
+                levels = np.where(np.hypot(x - cx, z - cz) < radius, -60.0, levels)
             if self.hematoma_mm is not None:
                 levels = np.minimum(levels, self._with_hematoma(x, z, levels, -60.0))
             curve = np.stack([x, z], axis=1)

@@ -163,6 +163,13 @@ class MuscleWorld:
             "superficial_y_px": rounded(np.array(lines["superficial"])[:, order], 3),
             "deep_y_px": rounded(np.array(lines["deep"])[:, order], 3),
             "thickness_mm": rounded(np.array(thickness), 4),
+            "vessels": [
+                {
+                    "centre_px": rounded(place.px(np.array([x, z])), 2),
+                    "diameter_mm": round(2.0 * radius, 3),
+                }
+                for x, z, radius in self._muscle.vessels_mm
+            ],
             "atrophy": float(self._muscle.values["atrophy"]),
         }
 

@@ -100,6 +100,8 @@ class Scanner:
         Exponent of the grey map.
     pedestal : float
         What the grey map shows for nothing at all, as a fraction of white.
+    speckle_reduction : float
+        Weight of the edge-preserving smoothing that scanners apply, 0 for none.
     persistence : float
         Weight of the previous frame's picture, 0 for none.
     """
@@ -123,6 +125,7 @@ class Scanner:
     white_db: float = 30.0
     gamma: float = 1.9
     pedestal: float = 0.0
+    speckle_reduction: float = 0.0
     persistence: float = 0.0
 
     @property

@@ -68,6 +68,9 @@ def _scanner(
         "dynamic_range_db": Number(54.0, 72.0, "dB", "what the grey scale spans", 20.0, 120.0),
         "gamma": Number(1.5, 2.1, "", "exponent of the grey map", 0.2, 5.0),
         "pedestal": Number(0.0, 0.08, "", "grey shown for nothing at all, of white", 0.0, 0.6),
+        "speckle_reduction": Number(
+            0.0, 0.0, "", "weight of the edge-preserving smoothing of many scanners", 0.0, 1.0
+        ),
         "persistence": Number(0.0, 0.35, "", "weight of the previous picture", 0.0, 0.95),
     }
 
@@ -210,6 +213,7 @@ def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
         dynamic_range_db=float(values["dynamic_range_db"]),
         gamma=float(values["gamma"]),
         pedestal=float(values["pedestal"]),
+        speckle_reduction=float(values["speckle_reduction"]),
         persistence=float(values["persistence"]),
     )
 
