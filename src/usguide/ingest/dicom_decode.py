@@ -71,6 +71,8 @@ def frame_decoder(
     height, width = int(dataset.Rows), int(dataset.Columns)
     if syntax == _JPEG_BASELINE:
         return functools.partial(_decode_jpeg, shape=(height, width))
+    if not syntax.is_encapsulated and _plain(dataset, syntax):
+        return functools.partial(_view, shape=(height, width), dataset=dataset)
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
@@ -105,6 +107,29 @@ def frame_decoder(
 
         return decode_palette
     return decode
+
+
+def _plain(dataset: Dataset, syntax: UID) -> bool:
+    """Whether the stored bytes are 8-bit samples in order, that need no decoding at all."""
+    return (
+        bool(syntax.is_little_endian)
+        and dataset.BitsAllocated == dataset.BitsStored == 8
+        and dataset.PixelRepresentation == 0
+        and (dataset.SamplesPerPixel, dataset.PhotometricInterpretation)
+        in {(1, "MONOCHROME1"), (1, "MONOCHROME2"), (3, "RGB"), (3, "YBR_FULL")}
+    )
+
+
+def _view(frame: bytes, shape: tuple[int, int], dataset: Dataset) -> Decoded:
+    """Look at the stored bytes of a frame as samples."""
+    samples = np.frombuffer(frame, dtype=np.uint8)
+    if dataset.SamplesPerPixel == 1:
+        samples = np.array(samples.reshape(shape))
+    elif dataset.PlanarConfiguration == 1:
+        samples = np.asarray(cv2.merge(list(samples.reshape(3, *shape))), dtype=np.uint8)
+    else:
+        samples = samples.reshape(*shape, 3)
+    return _finish(samples, str(dataset.PhotometricInterpretation), dataset)
 
 
 def _check_coded_size(frame: bytes, shape: tuple[int, int]) -> None:

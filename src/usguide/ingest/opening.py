@@ -1,27 +1,23 @@
-"""Open any recording: choose the reader, survey the frames, settle time, scale and region."""
+"""Open any recording: survey its frames, and settle their time, scale and region."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.errors import CalibrationError, ConfigError, UnreadableError
+from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.clip import Clip
-from usguide.ingest.dicom import listed_recordings, read_dicom
-from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, read_image, read_images
 from usguide.ingest.recording import Recording, ScaledBox
 from usguide.ingest.repeats import GRID, find_repeats
 from usguide.ingest.ruler import Ruler, read_ruler
 from usguide.ingest.screen import find_region, tissue_mask
+from usguide.ingest.sources import read_source
 from usguide.ingest.survey import Survey, survey
-from usguide.ingest.video import read_video
 from usguide.model import (
     Calibration,
     CalibrationSource,
@@ -32,11 +28,6 @@ from usguide.model import (
     Region,
     Timing,
     TimingSource,
-)
-
-_DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
-_VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".gif"}
 )
 
 Box = tuple[int, int, int, int]
@@ -90,7 +81,7 @@ def open_clip(
     path = Path(path)
     spacing = _checked_spacing(spacing_mm)
     rate = _checked_fps(fps)
-    recording = _read(path)
+    recording = read_source(path)
     seen_box = None if region is None else _checked_region(region, recording)
     seen = survey(recording, progress)
     return Clip(
@@ -133,101 +124,6 @@ def _checked_region(region: Box, recording: Recording) -> Region:
             f"{recording.width} x {recording.height} px; give x,y,width,height inside it."
         )
     return Region(x, y, width, height)
-
-
-# --- choosing the reader ----------------------------------------------------------------------
-
-
-def _read(path: Path) -> Recording:
-    try:
-        if path.is_dir():
-            return _read_folder(path)
-        if not path.is_file():
-            raise UnreadableError(f"{path}: there is no such file or folder; check the path.")
-        return _read_file(path)
-    except PermissionError as error:
-        raise UnreadableError(f"{path}: may not be read; check its permissions.") from error
-
-
-def _read_file(path: Path) -> Recording:
-    if path.stat().st_size == 0:
-        raise UnreadableError(f"{path}: is empty; copy it again from where it was recorded.")
-    suffix = path.suffix.lower()
-    if path.name.upper() == "DICOMDIR":
-        return _read_dicomdir(path)
-    if has_dicom_preamble(path) or suffix in _DICOM_SUFFIXES:
-        return read_dicom(path, _sha256([path]))
-    if suffix in IMAGE_SUFFIXES:
-        return read_image(path, _sha256([path]))
-    if suffix in _VIDEO_SUFFIXES:
-        return read_video(path, _sha256([path]))
-    # An unknown name: DICOM is often stored without preamble and without suffix.
-    readers: tuple[Callable[[Path, str], Recording], ...] = (read_dicom, read_image, read_video)
-    for reader in readers:
-        with contextlib.suppress(UnreadableError):
-            return reader(path, _sha256([path]))
-    raise UnreadableError(
-        f"{path}: is neither DICOM, nor a video, nor an image; give the recording itself."
-    )
-
-
-def has_dicom_preamble(path: Path) -> bool:
-    """Whether a file starts as DICOM files should (PS3.10 7.1)."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
-def _read_folder(folder: Path) -> Recording:
-    if (folder / "DICOMDIR").is_file():
-        return _read_dicomdir(folder / "DICOMDIR")
-    files = [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
-    images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
-    dicom = [
-        f
-        for f in files
-        if f not in images and (f.suffix.lower() in _DICOM_SUFFIXES or has_dicom_preamble(f))
-    ]
-    if dicom:
-        return _read_only_one(folder, dicom)
-    if images:
-        return read_images(folder, images, _sha256(sorted(images, key=natural_key)))
-    videos = [f for f in files if f.suffix.lower() in _VIDEO_SUFFIXES]
-    if videos:
-        raise UnreadableError(
-            f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
-        )
-    raise UnreadableError(f"{folder}: holds no DICOM file, image or video; give another folder.")
-
-
-def _read_dicomdir(path: Path) -> Recording:
-    """Open the only ultrasound recording that a DICOMDIR lists."""
-    present = listed_recordings(path)
-    if not present:
-        raise UnreadableError(
-            f"{path}: lists no ultrasound recording that is there; give the DICOM file itself."
-        )
-    return _read_only_one(path, present)
-
-
-def _read_only_one(source: Path, files: Sequence[Path]) -> Recording:
-    if len(files) > 1:
-        names = ", ".join(str(file.name) for file in files[:3])
-        raise UnreadableError(
-            f"{source}: holds {len(files)} DICOM files ({names}{', …' if len(files) > 3 else ''});"
-            " give one of them."
-        )
-    return _read_file(files[0])
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    """Hash of a file's bytes; of several, hash of their hashes in order."""
-    digests = []
-    for file in files:
-        with file.open("rb") as stream:
-            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-    if len(digests) == 1:
-        return digests[0]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 # --- putting it together ----------------------------------------------------------------------

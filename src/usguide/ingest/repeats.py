@@ -33,6 +33,8 @@ of the screen recordings."""
 REACH = 6
 """Frames on either side among which there must be a new one: a 61 frames/s recorder of a
 10 frames/s scan repeats each frame five times."""
+CADENCE = 10
+"""Moving frames in a row from which the recorder's cadence is known."""
 COMMON = 0.2
 """Fraction of the frames that must look like lossy repeats before any is taken for one."""
 
@@ -82,10 +84,28 @@ def find_repeats(changes: NDArray[np.float32]) -> NDArray[np.int64]:
         lossy = _quieter_than_neighbours(change) & (change <= CODEC_FLOOR)
         if np.count_nonzero(lossy | repeats) >= COMMON * count:
             repeats |= lossy
+            repeats |= _out_of_cadence(change, repeats)
         repeats[0] = False
     own = np.where(repeats, 0, np.arange(count))
     original = np.maximum.accumulate(own)
     return np.where(repeats, original, -1).astype(np.int64)
+
+
+def _out_of_cadence(change: Floats, repeats: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Flag quiet frames that come sooner after a larger change than new frames ever do.
+
+    While nothing moves, a new frame hardly differs more than a repeat; but new frames keep the
+    distance that they have while something moves.
+    """
+    new = np.flatnonzero(~repeats)
+    moving = change[new] > CODEC_FLOOR
+    distances = np.diff(new)[moving[1:] & moving[:-1]]
+    if len(distances) < CADENCE:
+        return np.zeros(len(change), dtype=np.bool_)
+    least = int(np.percentile(distances, 10))
+    largest_near = maximum_filter1d(change, 2 * least - 1, mode="nearest")
+    early: NDArray[np.bool_] = (change <= CODEC_FLOOR) & (change < largest_near)
+    return early
 
 
 def _quieter_than_neighbours(change: Floats) -> NDArray[np.bool_]:

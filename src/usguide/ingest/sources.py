@@ -1,0 +1,120 @@
+"""Which reader a path is for, and which of a folder's files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from usguide.errors import UnreadableError
+from usguide.ingest.dicom import listed_recordings, read_dicom
+from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, read_image, read_images
+from usguide.ingest.recording import Recording
+from usguide.ingest.video import read_video
+
+_DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
+_VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".gif"}
+)
+
+
+def read_source(path: Path) -> Recording:
+    """Open a DICOM file, DICOMDIR, video, image or folder with the reader it is for.
+
+    Raises
+    ------
+    UnreadableError
+        If it is missing, empty, damaged, in no known format, or a folder of several recordings.
+    NotUltrasoundError
+        If it holds other images than ultrasound.
+    """
+    try:
+        if path.is_dir():
+            return _read_folder(path)
+        if not path.is_file():
+            raise UnreadableError(f"{path}: there is no such file or folder; check the path.")
+        return _read_file(path)
+    except PermissionError as error:
+        raise UnreadableError(f"{path}: may not be read; check its permissions.") from error
+
+
+def _read_file(path: Path) -> Recording:
+    if path.stat().st_size == 0:
+        raise UnreadableError(f"{path}: is empty; copy it again from where it was recorded.")
+    suffix = path.suffix.lower()
+    if path.name.upper() == "DICOMDIR":
+        return _read_dicomdir(path)
+    if has_dicom_preamble(path) or suffix in _DICOM_SUFFIXES:
+        return read_dicom(path, _sha256([path]))
+    if suffix in IMAGE_SUFFIXES:
+        return read_image(path, _sha256([path]))
+    if suffix in _VIDEO_SUFFIXES:
+        return read_video(path, _sha256([path]))
+    # An unknown name: DICOM is often stored without preamble and without suffix.
+    readers: tuple[Callable[[Path, str], Recording], ...] = (read_dicom, read_image, read_video)
+    for reader in readers:
+        with contextlib.suppress(UnreadableError):
+            return reader(path, _sha256([path]))
+    raise UnreadableError(
+        f"{path}: is neither DICOM, nor a video, nor an image; give the recording itself."
+    )
+
+
+def has_dicom_preamble(path: Path) -> bool:
+    """Whether a file starts as DICOM files should (PS3.10 7.1)."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _read_folder(folder: Path) -> Recording:
+    if (folder / "DICOMDIR").is_file():
+        return _read_dicomdir(folder / "DICOMDIR")
+    files = [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
+    images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
+    dicom = [
+        f
+        for f in files
+        if f not in images and (f.suffix.lower() in _DICOM_SUFFIXES or has_dicom_preamble(f))
+    ]
+    if dicom:
+        return _read_only_one(folder, dicom)
+    if images:
+        return read_images(folder, images, _sha256(sorted(images, key=natural_key)))
+    videos = [f for f in files if f.suffix.lower() in _VIDEO_SUFFIXES]
+    if videos:
+        raise UnreadableError(
+            f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
+        )
+    raise UnreadableError(f"{folder}: holds no DICOM file, image or video; give another folder.")
+
+
+def _read_dicomdir(path: Path) -> Recording:
+    """Open the only ultrasound recording that a DICOMDIR lists."""
+    present = listed_recordings(path)
+    if not present:
+        raise UnreadableError(
+            f"{path}: lists no ultrasound recording that is there; give the DICOM file itself."
+        )
+    return _read_only_one(path, present)
+
+
+def _read_only_one(source: Path, files: Sequence[Path]) -> Recording:
+    if len(files) > 1:
+        names = ", ".join(str(file.name) for file in files[:3])
+        raise UnreadableError(
+            f"{source}: holds {len(files)} DICOM files ({names}{', …' if len(files) > 3 else ''});"
+            " give one of them."
+        )
+    return _read_file(files[0])
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    """Hash of a file's bytes; of several, hash of their hashes in order."""
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
