@@ -36,9 +36,9 @@ from usguide.model import (
 
 __all__ = ["FasciaStage"]
 
-SEARCHES_FIRST = 4
+SEARCHES_FIRST = 3
 """Frames at the beginning of a clip that are all searched from scratch."""
-SEARCH_EVERY = 24
+SEARCH_EVERY = 48
 """Later, every so many frames are searched again, to confirm the heel or to find it at last."""
 CONFIRMED_MIN = 0.4
 """Share of the searches that must find the heel: an accident is not found again and again."""

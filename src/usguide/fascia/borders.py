@@ -19,12 +19,12 @@ from scipy import ndimage
 
 from usguide.fascia.fitting import (
     DEEP_LINE_WEIGHT,
+    SuperficialFit,
     drop_score,
     fit_deep,
-    fit_superficial,
     line_score,
 )
-from usguide.fascia.outline import deep_arc, outline
+from usguide.fascia.outline import deep_arc, outlines
 from usguide.fascia.straighten import (
     COLUMN_MM,
     ROW_MM,
@@ -50,6 +50,8 @@ STRIP_ROWS_MM = (-THICKNESS_MAX_MM / 2 - 2.5, THICKNESS_MAX_MM / 2 + 2.5)
 WITHIN_MM = 0.4
 """How far a border may be, in any column, from the smooth curve fitted to all of it."""
 
+OUTLINES = 5
+"""Outlines that are fitted before one is chosen."""
 TANGENT_COLUMNS = 8
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
@@ -249,11 +251,20 @@ def find_borders(
     edge = insertion(bone, band.points(deep_mm / pixel_mm))
     band = straightened(band, deep_mm / pixel_mm, edge, pixel_mm)
     strip = Strip.cut(levels, band, OUTLINE_ROWS_MM, pixel_mm)
-    first = outline(strip, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM))
-    if first is None:
+    tried = outlines(strip, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM))
+    if tried is None:
         return None
-    upper = -fit_superficial(strip, pixel_mm, first.thickness_mm) / pixel_mm
-    course = Course(band, upper, np.zeros(len(upper)), first.sd_mm / pixel_mm)
+    fit = SuperficialFit(strip, pixel_mm)
+    fitted = [(score, fit.corrected(thickness)) for score, thickness in tried.best(OUTLINES)]
+    if not fitted:
+        return None
+    _, thickness_mm = max(fitted, key=lambda one: one[0] + fit.worth(one[1]))
+    course = Course(
+        band,
+        -thickness_mm / pixel_mm,
+        np.zeros(len(thickness_mm)),
+        tried.doubt(thickness_mm) / pixel_mm,
+    )
     band = straightened(band, course.middle_px, edge, pixel_mm)
     course = course.carried_to(band)
     pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, pixel_mm)

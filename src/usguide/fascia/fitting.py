@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from usguide.fascia.straighten import ROW_MM, Strip, smoothed_along
-from usguide.fascia.texture import TissueModel, features
+from usguide.fascia.texture import TissueModel, features, separation
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
 
@@ -31,6 +31,8 @@ STEP_LEVEL = 0.15
 DEEP_LINE_WEIGHT = 0.5
 SUPERFICIAL_LINE_WEIGHT = 3.0
 ROUNDS = 3
+WORTH_OF_LINE, WORTH_OF_SEPARATION = 5.0, 0.35
+"""Against one unit of an outline's score."""
 CLEAR_MM = 0.25
 FAT_MM = 3.0
 SKIN_MM = 1.8
@@ -118,11 +120,8 @@ def fit_deep(strip: Strip, pixel_mm: float, offset_mm: Floats) -> Floats:
     return corrected(score, strip, pixel_mm, offset_mm, DEEP, 2.0 / 3.0 * PRICE)
 
 
-def fit_superficial(strip: Strip, pixel_mm: float, thickness_mm: Floats) -> Floats:
-    """Correct a superficial border: a line with fascia below it and fat above.
-
-    What fascia and fat look like is learned from the border so far, and learned again from the
-    corrected one, ``ROUNDS`` times.
+class SuperficialFit:
+    """Corrects outlines of a superficial border, and judges what comes of them.
 
     Parameters
     ----------
@@ -130,34 +129,51 @@ def fit_superficial(strip: Strip, pixel_mm: float, thickness_mm: Floats) -> Floa
         Laid along the deep border.
     pixel_mm : float
         Nominal size of a work pixel.
-    thickness_mm : ndarray of float64, shape (columns,)
-        Thickness so far.
     """
-    values = features(strip.levels)
-    line = SUPERFICIAL_LINE_WEIGHT * line_score(strip.levels)
-    rows_mm = strip.rows_px * pixel_mm
-    shallow = strip.band.centre[:, 1] * pixel_mm + rows_mm[:, None] < SKIN_MM
-    upper = -thickness_mm
-    for _ in range(ROUNDS):
-        tissue = TissueModel.learn(values, *_sides(strip, rows_mm, upper, shallow))
-        ratio = tissue.against_fat(values)
-        ratio[rows_mm > -CLEAR_MM] = 0.0
-        inside = np.cumsum(ratio[::-1], axis=0)[::-1] * ROW_MM
-        score = line + inside
-        score[rows_mm > -THICKNESS_MIN_MM] = -3.0
-        upper = corrected(score, strip, pixel_mm, upper, SUPERFICIAL, PRICE)
-    return -corrected(line_score(strip.levels), strip, pixel_mm, upper, FINE, 2 * PRICE)
 
+    def __init__(self, strip: Strip, pixel_mm: float) -> None:
+        self._strip, self._pixel_mm = strip, pixel_mm
+        self._values = features(strip.levels)
+        self._line = line_score(strip.levels)
+        self._rows_mm = strip.rows_px * pixel_mm
+        depth_mm = strip.band.centre[:, 1] * pixel_mm + self._rows_mm[:, None]
+        self._shallow = depth_mm < SKIN_MM
 
-def _sides(
-    strip: Strip, rows_mm: Floats, upper_mm: Floats, shallow: Bools
-) -> tuple[Bools, Bools, Bools]:
-    """Where fascia, fat and (below the deep border) muscle surely are."""
-    above = upper_mm - rows_mm[:, None]
-    below = rows_mm[:, None]
-    used = (strip.band.distance_mm >= LENGTH_MM[0]) & (strip.band.distance_mm <= LENGTH_MM[1])
-    return (
-        used & (below < -CLEAR_MM) & (above < -CLEAR_MM),
-        used & (above > CLEAR_MM) & (above < FAT_MM) & ~shallow,
-        used & (below > 2 * CLEAR_MM),
-    )
+    def corrected(self, thickness_mm: Floats) -> Floats:
+        """Correct a border: a line with fascia below it and fat above.
+
+        What fascia and fat look like is learned from the border so far, and learned again from
+        the corrected one, ``ROUNDS`` times.
+        """
+        upper = -thickness_mm
+        for _ in range(ROUNDS):
+            tissue = TissueModel.learn(self._values, *self._sides(upper))
+            ratio = tissue.against_fat(self._values)
+            ratio[self._rows_mm > -CLEAR_MM] = 0.0
+            inside = np.cumsum(ratio[::-1], axis=0)[::-1] * ROW_MM
+            score = SUPERFICIAL_LINE_WEIGHT * self._line + inside
+            score[self._rows_mm > -THICKNESS_MIN_MM] = -3.0
+            upper = corrected(score, self._strip, self._pixel_mm, upper, SUPERFICIAL, PRICE)
+        return -corrected(self._line, self._strip, self._pixel_mm, upper, FINE, 2 * PRICE)
+
+    def worth(self, thickness_mm: Floats) -> float:
+        """How much speaks for a border: its line, and how unlike the tissues on its sides are."""
+        fascia, fat, _ = self._sides(-thickness_mm)
+        apart = separation(self._values, fascia, fat)
+        distance = self._strip.band.distance_mm
+        columns = np.flatnonzero((distance >= LENGTH_MM[0]) & (distance <= LENGTH_MM[1]))
+        rows = np.rint((-thickness_mm[columns] - self._rows_mm[0]) / ROW_MM).astype(np.int64)
+        line = float(self._line[np.clip(rows, 0, len(self._line) - 1), columns].mean())
+        return WORTH_OF_LINE * line + WORTH_OF_SEPARATION * apart
+
+    def _sides(self, upper_mm: Floats) -> tuple[Bools, Bools, Bools]:
+        """Where fascia, fat and (below the deep border) muscle surely are."""
+        above = upper_mm - self._rows_mm[:, None]
+        below = self._rows_mm[:, None]
+        distance = self._strip.band.distance_mm
+        used = (distance >= LENGTH_MM[0]) & (distance <= LENGTH_MM[1])
+        return (
+            used & (below < -CLEAR_MM) & (above < -CLEAR_MM),
+            used & (above > CLEAR_MM) & (above < FAT_MM) & ~self._shallow,
+            used & (below > 2 * CLEAR_MM),
+        )

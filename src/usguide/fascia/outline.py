@@ -37,9 +37,9 @@ USUAL_MM = 3.8
 """Middle of the prior over thickness, between controls (2-4 mm) and patients (+2.2 mm)."""
 
 # Tuned on synthetic heels (seeds 0-19, 100-119, 200-219).
-ARC_START_MM: Floats = np.arange(-2.4, 0.8, 0.15)
-ARC_TILT_DEG: Floats = np.arange(-16.0, 20.1, 1.0)
-ARC_BEND_DEG: Floats = np.arange(-10.0, 10.1, 2.5)
+ARC_START_MM: Floats = np.arange(-2.4, 0.8, 0.3)
+ARC_TILT_DEG: Floats = np.arange(-16.0, 20.1, 2.0)
+ARC_BEND_DEG: Floats = np.arange(-10.0, 10.1, 5.0)
 """Change of direction over 30 mm."""
 FIBRILS_MM = (0.7, 1.4)
 """Where above the arc the fibrils' direction is read."""
@@ -50,6 +50,7 @@ LEVEL_WEIGHT = 0.35
 """Weights against one unit of log-likelihood of the change point."""
 PRIOR_WEIGHT = 0.5
 SHARE_WEIGHT = 0.25
+DIFFERENT_MM = 0.5
 TEMPERATURE = 0.25
 """Score that makes one outline e times as likely as another."""
 PERSISTENCE_MM = 2.0
@@ -129,24 +130,54 @@ def _orientation(levels: Image) -> tuple[Image, Image]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outline:
-    """Thickness of the band above its deep border, per column, nominal mm.
+class Outlines:
+    """All the outlines tried, and how well each one explains the picture.
 
     Parameters
     ----------
-    thickness_mm : ndarray of float64, shape (columns,)
-        Most likely.
-    sd_mm : ndarray of float64, shape (columns,)
-        Spread about it of all thicknesses and tapers, weighted by their likelihood: large where
-        another line would have done almost as well.
+    tapers : ndarray of float64, shape (tapers, columns)
+        Thickness over that at the insertion, per column.
+    heights_mm : ndarray of float64, shape (heights,)
+        Thickness at the insertion.
+    scores : ndarray of float64, shape (tapers, heights)
+        Log-likelihood, up to a constant and ``TEMPERATURE``; -inf where impossible.
     """
 
-    thickness_mm: Floats
-    sd_mm: Floats
+    tapers: Floats
+    heights_mm: Floats
+    scores: Floats
+
+    def best(self, count: int) -> list[tuple[float, Floats]]:
+        """Return up to ``count`` clearly different outlines: score, and thickness per column."""
+        inner = self.scores[:, 1:-1]
+        peaks = (inner >= self.scores[:, :-2]) & (inner > self.scores[:, 2:]) & np.isfinite(inner)
+        found: list[tuple[float, Floats]] = []
+        for at in np.argsort(-np.where(peaks, inner, -np.inf), axis=None)[: int(peaks.sum())]:
+            taper, height = np.unravel_index(int(at), inner.shape)
+            thickness = self.heights_mm[height + 1] * self.tapers[taper]
+            if all(np.abs(thickness - other).mean() > DIFFERENT_MM for _, other in found):
+                found.append((float(inner[taper, height]), thickness))
+            if len(found) == count:
+                break
+        return found
+
+    def doubt(self, thickness_mm: Floats) -> Floats:
+        """Spread of all outlines about one, weighted by their likelihood, per column.
+
+        Large where another line would have done almost as well.
+        """
+        likelihood = np.exp((self.scores - self.scores.max()) / TEMPERATURE)
+        likelihood /= likelihood.sum()
+        variance = np.zeros(len(thickness_mm))
+        for taper, row in zip(self.tapers, likelihood, strict=True):
+            near = row > 1e-4
+            away = self.heights_mm[near, None] * taper - thickness_mm
+            variance += (row[near, None] * away**2).sum(axis=0)
+        return np.asarray(np.sqrt(variance))
 
 
-def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) -> Outline | None:
-    """Estimate the thickness of the band above a lower border.
+def outlines(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) -> Outlines | None:
+    """Try every thickness and taper of the band above a lower border.
 
     Parameters
     ----------
@@ -159,7 +190,7 @@ def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) ->
 
     Returns
     -------
-    Outline or None
+    Outlines or None
         None where the band is too short or too shallow to judge.
     """
     distance = strip.band.distance_mm
@@ -168,10 +199,8 @@ def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) ->
         return None
     heights = np.arange(0.0, HEIGHT_MAX_MM, ROW_MM)
     depth_mm = strip.band.centre[used, 1] * pixel_mm
-    tapers = [
-        share + (1 - share) * np.exp(-np.maximum(distance, 0.0) / DECLINE_MM)
-        for share in DISTAL_SHARES
-    ]
+    decline = np.exp(-np.maximum(distance, 0.0) / DECLINE_MM)
+    tapers = np.stack([share + (1 - share) * decline for share in DISTAL_SHARES])
     scores = np.empty((len(tapers), len(heights)))
     for at, (share, taper) in enumerate(zip(DISTAL_SHARES, tapers, strict=True)):
         visible = heights < (depth_mm.min() - SKIN_MM) / taper[used].max()
@@ -179,18 +208,7 @@ def outline(strip: Strip, pixel_mm: float, thickness_mm: tuple[float, float]) ->
         scores[at] -= SHARE_WEIGHT * ((share - USUAL_SHARE) / 0.25) ** 2
     scores -= PRIOR_WEIGHT * np.log(np.maximum(heights, ROW_MM) / USUAL_MM) ** 2
     scores[:, (heights < thickness_mm[0]) | (heights > thickness_mm[1])] = -np.inf
-    if not np.isfinite(scores).any():
-        return None
-    which, top = np.unravel_index(int(np.argmax(scores)), scores.shape)
-    best = heights[top] * tapers[which]
-    likelihood = np.exp((scores - scores[which, top]) / TEMPERATURE)
-    likelihood /= likelihood.sum()
-    variance = np.zeros(len(distance))
-    for taper, row in zip(tapers, likelihood, strict=True):
-        near = row > 1e-4
-        away = heights[near, None] * taper - best
-        variance += (row[near, None] * away**2).sum(axis=0)
-    return Outline(best, np.sqrt(variance))
+    return Outlines(tapers, heights, scores) if np.isfinite(scores).any() else None
 
 
 def _stretched(strip: Strip, heights: Floats, taper: Floats, pixel_mm: float) -> Image:

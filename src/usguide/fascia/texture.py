@@ -102,18 +102,35 @@ class TissueModel:
         return _ratio(values, self.muscle)
 
 
+def separation(values: Image, fascia: Bools, fat: Bools) -> float:
+    """Mahalanobis distance between fascia and fat, in the directions in which they may differ."""
+    inside, outside = values[:, fascia], values[:, fat]
+    if min(inside.shape[1], outside.shape[1]) < PIXELS_MIN:
+        return 0.0
+    difference = _difference(inside, outside, signed=True)
+    return float(np.sqrt(difference @ np.linalg.solve(_covariance(inside, outside), difference)))
+
+
 def _discriminant(inside: Image, outside: Image, *, signed: bool) -> Floats:
     """Fisher's linear discriminant; zero where either class has too few pixels."""
     if min(inside.shape[1], outside.shape[1]) < PIXELS_MIN:
         return np.zeros(4)
-    means = inside.mean(axis=1).astype(np.float64), outside.mean(axis=1).astype(np.float64)
+    difference = _difference(inside, outside, signed=signed)
+    weights = np.linalg.solve(_covariance(inside, outside), difference)
+    middle = (inside.mean(axis=1) + outside.mean(axis=1)).astype(np.float64) / 2
+    return np.append(weights, -weights @ middle)
+
+
+def _covariance(inside: Image, outside: Image) -> Floats:
     covariance = (np.cov(inside) + np.cov(outside)) / 2
-    covariance += SHRINKAGE * np.diag(np.diag(covariance)) + 1e-6 * np.eye(3)
-    difference = means[0] - means[1]
+    return np.asarray(covariance + SHRINKAGE * np.diag(np.diag(covariance)) + 1e-6 * np.eye(3))
+
+
+def _difference(inside: Image, outside: Image, *, signed: bool) -> Floats:
+    difference = (inside.mean(axis=1) - outside.mean(axis=1)).astype(np.float64)
     if signed:
         difference[1], difference[2] = max(difference[1], 0.0), min(difference[2], 0.0)
-    weights = np.linalg.solve(covariance, difference)
-    return np.append(weights, -weights @ (means[0] + means[1]) / 2)
+    return np.asarray(difference)
 
 
 def _ratio(values: Image, weights: Floats) -> Image:

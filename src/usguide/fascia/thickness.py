@@ -22,8 +22,8 @@ PROFILE_MM: Floats = np.arange(0.0, 30.5, 0.5)
 INTERVAL = 1.96
 """Half-width of a 95 % interval in standard deviations."""
 
-SHARPNESS_SHARE = 0.5
-DOUBT_SHARE = 0.6
+SHARPNESS_SHARE = 0.8
+DOUBT_SHARE = 1.0
 """Standard deviation of the error, per spread of a border's score profile and per spread of the
 outlines that might be right. Tuned on synthetic heels (seeds 0-19, 100-119), so that 95 %
 intervals cover 90-99 %."""
