@@ -42,6 +42,7 @@ def heel_needling() -> Recording:
         diameter_mm=0.3,
         drift_mm=0.3,
         contact_shadow_db=0,
+        bone_dropout=0.05,
         bulge_mm=0,
         fluid_mm=0,
         spur_mm=0,

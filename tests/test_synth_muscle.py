@@ -1,5 +1,6 @@
 """Contracting muscle: displacement, thickness and gap are what the parameters ask for."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -165,3 +166,29 @@ def test_a_vessel_is_a_dark_disc_and_no_collection() -> None:
         x, y = (round(value) for value in vessel["centre_px"])
         around = frame[max(y - 25, 0) : y + 26, max(x - 25, 0) : x + 26]
         assert frame[y, x] < 0.6 * np.median(around)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_picture_moves_as_the_displacement_says(mirrored: bool) -> None:
+    scene = make_scene(
+        "muscle", seed=2, excursion_mm=5, thickening=0.1, drift_mm=1, mirrored=mirrored,
+        out_of_plane=0, persistence=0, noise_db=-90, contact_shadow_db=0,
+        **SMALL | {"lateral_mm": 0.5, "looks": "3"},
+    )  # fmt: skip
+    frames = scene.array()
+    activation = np.array(scene.truth["contraction"]["activation"])
+    later = int(np.argmax(activation > 0.3))
+    muscle = scene.truth["muscle"]
+    checked = 0
+    for column in (4, 7, 10):
+        x = muscle["x_px"][column]
+        y = muscle["deep_y_px"][0][column] - 12
+        moved = scene.displacement_mm(later, np.array([[x, y]]))[0] / scene.spacing_mm
+        column0, row0 = round(x) - 14, round(y) - 10
+        block = frames[0, row0 : row0 + 21, column0 : column0 + 29]
+        score = cv2.matchTemplate(frames[later], block, cv2.TM_CCOEFF_NORMED)
+        _, best, _, (at_x, at_y) = cv2.minMaxLoc(score)
+        assert best > 0.5
+        assert np.hypot(at_x - column0 - moved[0], at_y - row0 - moved[1]) < 2.0
+        checked += np.hypot(*moved) > 3.0
+    assert checked >= 2
