@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
@@ -88,6 +90,43 @@ def test_sixteen_bit_pixels_keep_their_order_and_range(tmp_path: Path) -> None:
     assert luma.min() == 0
     assert luma.max() == 255
     assert (np.diff(luma.ravel().astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("rgb", [True, False])
+def test_jpeg_labelled_rgb_that_does_not_say_what_it_is(tmp_path: Path, rgb: bool) -> None:
+    grey = cv2.GaussianBlur(speckle(1, 64, 80)[0], (0, 0), 3)
+    components = np.dstack([grey, grey, grey])
+    components[10:20, 10:20] = (200, 40, 90)  # a coloured mark
+    if rgb:
+        # Coding R, G, B as if they were Y, Cb, Cr stores them as they are.
+        shown = cv2.cvtColor(components[:, :, [0, 2, 1]], cv2.COLOR_YCrCb2BGR)
+        expected = cv2.cvtColor(components, cv2.COLOR_RGB2GRAY)
+        inside = np.ones(expected.shape, dtype=np.bool_)
+        inside[5:25, 5:25] = False  # colours beyond the gamut are not kept
+    else:
+        shown, expected = components, cv2.cvtColor(components, cv2.COLOR_BGR2GRAY)
+        inside = np.ones(expected.shape, dtype=np.bool_)
+    image = Image.fromarray(np.ascontiguousarray(shown[:, :, ::-1]))
+    coded = BytesIO()
+    image.save(coded, "jpeg", quality=98, subsampling=0)
+    data = coded.getvalue()
+    assert data[2:4] == b"\xff\xe0"
+    bare = data[:2] + data[4 + int.from_bytes(data[4:6], "big") :]  # without its JFIF marker
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        np.zeros((1, 64, 80, 3), np.uint8),
+        transfer_syntax=JPEG_BASELINE,
+        pixel_bytes=encapsulate([bare]),
+    )
+    difference = frames_of(path)[0].astype(int) - expected
+    assert np.abs(difference[inside]).max() <= 6
+
+
+def test_real_jpeg_of_rgb_components_gives_their_luma() -> None:
+    name = "SC_jpeg_no_color_transform.dcm"
+    plain = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_dcmd.dcm")).pixel_array
+    expected = cv2.cvtColor(plain, cv2.COLOR_RGB2GRAY)
+    np.testing.assert_allclose(frames_of(Path(str(get_testdata_file(name))))[0], expected, atol=1)
 
 
 def test_monochrome1_is_inverted(tmp_path: Path) -> None:

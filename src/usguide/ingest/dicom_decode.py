@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
@@ -70,7 +72,11 @@ def frame_decoder(
     """
     height, width = int(dataset.Rows), int(dataset.Columns)
     if syntax == _JPEG_BASELINE:
-        return functools.partial(_decode_jpeg, shape=(height, width))
+        return functools.partial(
+            _decode_jpeg,
+            shape=(height, width),
+            photometric=str(dataset.PhotometricInterpretation),
+        )
     if not syntax.is_encapsulated and _plain(dataset, syntax):
         return functools.partial(_view, shape=(height, width), dataset=dataset)
     try:
@@ -148,11 +154,16 @@ def _encapsulate(frame: bytes) -> bytes:
     return item + struct.pack("<L", 0) + item + struct.pack("<L", len(padded)) + padded
 
 
-def _decode_jpeg(frame: bytes, shape: tuple[int, int]) -> Decoded:
+def _decode_jpeg(frame: bytes, shape: tuple[int, int], photometric: str) -> Decoded:
     """Decode 8-bit baseline JPEG: libjpeg hands over the luma channel without converting it."""
     if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
         raise ValueError("a JPEG frame without its end")
     _check_coded_size(frame, shape)
+    if photometric == "RGB" and _undeclared_colours(frame):
+        # libjpeg would take it for YCbCr; the header says RGB and may be wrong: look.
+        components = _as_stored(frame)
+        if _looks_like_rgb(components):
+            return luma_of_rgb(components), lambda: components
     data = np.frombuffer(frame, dtype=np.uint8)
     luma = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     if luma is None:
@@ -165,25 +176,66 @@ def _decode_jpeg(frame: bytes, shape: tuple[int, int]) -> Decoded:
     return np.asarray(luma, dtype=np.uint8), colours
 
 
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (marker, payload) of the segments of a JPEG or JPEG-LS image before its scan."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        length = struct.unpack(">H", data[position + 2 : position + 4])[0]
+        yield marker, data[position + 4 : position + 2 + length]
+        if marker == 0xDA:
+            return
+        position += 2 + length
+
+
+def _is_start_of_frame(marker: int) -> bool:
+    """C0 to CF but for three tables (T.81 B.1.1.3), and F7 for JPEG-LS (T.87 C.1.1)."""
+    return marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
+
+
 def coded_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) that a JPEG, JPEG-LS or JPEG 2000 image says it has, None if it does not."""
     if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 24:
         right, bottom, left, top = struct.unpack(">4L", data[8:24])
         return bottom - top, right - left
-    position = 2
-    while position + 9 <= len(data):
-        if data[position] != 0xFF:
-            return None
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        # Start of frame: C0 to CF but for three tables (T.81 B.1.1.3), F7 for JPEG-LS (T.87 C.1.1).
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+    for marker, payload in _segments(data):
+        if _is_start_of_frame(marker) and len(payload) >= 5:
+            height, width = struct.unpack(">HH", payload[1:5])
             return height, width
-        position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]
     return None
+
+
+def _undeclared_colours(frame: bytes) -> bool:
+    """Whether a JPEG image does not say if its components are RGB or YCbCr.
+
+    It does where it bears a JFIF or an Adobe marker, and where components differ in resolution,
+    as those of RGB never do.
+    """
+    for marker, payload in _segments(frame):
+        if (marker == 0xE0 and payload[:4] == b"JFIF") or (
+            marker == 0xEE and payload[:5] == b"Adobe"
+        ):
+            return False
+        if _is_start_of_frame(marker):
+            sampling = {payload[7 + 3 * i] for i in range(payload[5]) if 7 + 3 * i < len(payload)}
+            return len(payload) > 5 and payload[5] == 3 and len(sampling) == 1
+    return False
+
+
+def _as_stored(frame: bytes) -> NDArray[np.uint8]:
+    """Components of a JPEG image as they are, shape (height, width, 3)."""
+    with Image.open(BytesIO(frame)) as image:
+        image.draft("YCbCr", image.size)
+        return np.array(image, dtype=np.uint8)
+
+
+def _looks_like_rgb(components: NDArray[np.uint8]) -> bool:
+    """Whether a mostly grey picture is so because its components agree, or because two are 128."""
+    first, others = components[:, :, :1].astype(np.int16), components[:, :, 1:].astype(np.int16)
+    return bool(np.abs(others - first).mean() < np.abs(others - 128).mean())
 
 
 def _finish(samples: NDArray[Any], photometric: str, dataset: Dataset) -> Decoded:

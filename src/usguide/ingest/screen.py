@@ -60,7 +60,7 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     samples : ndarray of uint8, shape (k, height, width)
         Luma of a few frames spread over the recording.
     box : (int, int, int, int), optional
-        x, y, width, height that the file states; then only the fan in it is looked for.
+        x, y, width, height that the file states; it is kept, or narrowed to the fan in it.
 
     Returns
     -------
@@ -82,8 +82,6 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     if fan is not None:
         mask = fan_mask(fan, 0, 0, w, h)
         fan = replace(fan, apex_px=(fan.apex_px[0] + x, fan.apex_px[1] + y))
-        if box is not None:
-            return replace(whole, fan=fan)
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         return Region(
             x + int(columns[0]),
