@@ -84,7 +84,9 @@ def splat(
                 - cycles_per_unit[look, 0] * lateral[k]
                 - cycles_per_unit[look, 1] * depth[k]
             )
-            step = int((cycles - math.floor(cycles)) * turn) % turn
+            step = int((cycles - math.floor(cycles)) * turn)
+            if step == turn:  # the fraction rounded up to a whole turn
+                step = 0
             for part in range(2):
                 value = a * rotation[part, step]
                 plane = planes[2 * look + part]
