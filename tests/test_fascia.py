@@ -1,5 +1,10 @@
 """The fascia stage on synthetic heels, on pictures without one, and on odd input."""
 
+import dataclasses
+import io
+
+import av
+import cv2
 import numpy as np
 import pytest
 
@@ -63,6 +68,110 @@ def test_the_mirrored_heel_has_the_same_thickness_on_the_other_side(heel, frames
     assert mirrored.side is not as_is.side
     for one, other in zip(as_is.thickness_mm.stations, mirrored.thickness_mm.stations, strict=True):
         assert one.thickness.value == pytest.approx(other.thickness.value, abs=0.1)
+
+
+def stations(result):
+    thickness = result.thickness_mm
+    return np.array([m.thickness.value for m in thickness.stations if m.distance_mm <= 15])
+
+
+def re_encoded(frames):
+    """Return the frames as H.264 at a usual quality gives them back."""
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=20, options={"crf": "20"})
+        video.height, video.width, video.pix_fmt = *frames.shape[1:], "yuv420p"
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(np.repeat(frame[..., None], 3, -1), format="rgb24")
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+    stream.seek(0)
+    with av.open(stream) as container:
+        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+
+
+def brighter(frames, levels):
+    """Gain in dB is a shift of logarithmic grey levels: 24 levels are 6 dB of 64."""
+    return np.clip(frames.astype(int) + levels, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda frames: frames[:, 7:, 5:],
+        re_encoded,
+        lambda frames: brighter(frames, 24),
+        lambda frames: brighter(frames, -24),
+    ],
+    ids=["shifted", "re-encoded", "+6 dB", "-6 dB"],
+)
+def test_the_thickness_does_not_depend_on_how_the_clip_was_stored(heel, frames, changed):
+    before = stations(measure(clip_of(frames, heel)))
+    after = stations(measure(clip_of(np.ascontiguousarray(changed(frames)), heel)))
+    np.testing.assert_allclose(after, before, atol=0.1)
+
+
+def test_the_thickness_does_not_depend_on_the_zoom(heel, frames):
+    zoomed = np.stack(
+        [cv2.resize(f, None, fx=1.03, fy=1.03, interpolation=cv2.INTER_CUBIC) for f in frames]
+    )
+    spacing = tuple(s * frames.shape[2] / zoomed.shape[2] for s in heel.spacing_mm)
+    after = measure(Clip.from_array(zoomed, spacing_mm=spacing))
+    np.testing.assert_allclose(stations(after), stations(measure(clip_of(frames, heel))), atol=0.1)
+
+
+def test_a_wider_pixel_is_told_from_a_higher_one(heel, frames):
+    squeezed = np.stack(
+        [cv2.resize(f, None, fx=0.5, fy=1.0, interpolation=cv2.INTER_AREA) for f in frames]
+    )
+    spacing = heel.spacing_mm[0] * 2, heel.spacing_mm[1]
+    result = measure(Clip.from_array(squeezed, spacing_mm=spacing))
+    np.testing.assert_allclose(
+        stations(result), stations(measure(clip_of(frames, heel))), atol=0.15
+    )
+
+
+def test_graphics_over_the_heel_are_looked_past(heel, frames):
+    truth = heel.truth["fascia"]
+    x, y = np.rint(truth["insertion_px"]).astype(int)
+    drawn = frames.copy()
+    hidden = np.zeros(frames.shape[1:], dtype=bool)
+    hidden[y - 40 : y + 5 : 6, x - 1 : x + 2] = True
+    hidden[y - 4 : y + 5, x - 4 : x + 5] = True
+    drawn[:, hidden] = 255
+    clip = clip_of(drawn, heel)
+    header = dataclasses.replace(clip.header, tissue=~hidden)
+    result = measure(Clip(header, clip.decode))
+    np.testing.assert_allclose(stations(result), stations(measure(clip_of(frames, heel))), atol=0.2)
+
+
+def test_intervals_cover_the_truth_over_the_clinical_range():
+    """On eight heels of the full range: most are hard, and then the interval has to say so."""
+    errors, covered = [], []
+    for seed in range(8):
+        scene = make_scene("heel", seed=seed, frames=1)
+        result = measure(clip_of(scene.array(), scene))
+        assert result.status is Status.MEASURED
+        profile = scene.truth["fascia"]["profile"]
+        for station in result.thickness_mm.stations:
+            if station.distance_mm > min(15, profile["distance_mm"][-1]):
+                continue
+            true = np.interp(station.distance_mm, profile["distance_mm"], profile["thickness_mm"])
+            errors.append(station.thickness.value - true)
+            covered.append(station.thickness.low <= true <= station.thickness.high)
+    assert np.median(np.abs(errors)) < 0.4
+    assert np.mean(covered) > 0.85
+
+
+def test_a_rupture_is_found_where_it_is():
+    scene = make_scene("heel", seed=309, frames=1, rupture_mm=4.0, rupture_at_mm=10.0)
+    (found,) = measure(clip_of(scene.array(), scene)).discontinuity
+    assert found.distance_mm == pytest.approx(10.0, abs=2.0)
+    assert found.width_mm == pytest.approx(4.0, abs=1.0)
+
+
+def test_an_intact_fascia_has_no_rupture(heel, frames):
+    assert measure(clip_of(frames, heel)).discontinuity == ()
 
 
 def test_without_a_scale_there_are_no_millimetres(frames):

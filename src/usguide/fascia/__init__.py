@@ -132,7 +132,7 @@ class FasciaStage:
                     turned(picture, bone.mirrored),
                     followed.pair,
                     moved,
-                    reach,
+                    series.tracker.heel.scale.floor,
                     self._workspace.pixel_mm,
                 )
             )

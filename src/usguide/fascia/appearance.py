@@ -26,8 +26,19 @@ FAT_MM = (0.8, 3.0)
 """Fat compared with, above the superficial border: clear of the border line, same depth."""
 
 FINE_MM = 0.1
+LENGTH_MAX_MM = 26.0
 TENSOR_GRADIENT_MM = 0.15
 TENSOR_WINDOW_MM = 0.6
+
+# Interruptions: tuned on synthetic heels (seeds 300-331).
+EDGE_MM = 0.3
+SURROUNDINGS_MM = 7.0
+"""What is usual in a band is judged over this much of it on either side of a column."""
+ECHO_MIN = 10.0
+"""Grey levels above the floor below which a band has no echo to lack."""
+RUPTURE_LACK_MIN = 0.45
+RUPTURE_LACK_HALF = 0.3
+RUPTURE_WIDTH_MIN_MM = 0.9
 
 SKIN_MM = 2.0
 """Depth within which the skin's first echo is looked for."""
@@ -47,7 +58,7 @@ class Appearance:
     """How much each column lacks of the band's usual level, 0 (nothing) to 1 (all of it)."""
 
 
-def read(grey: Image, pair: BorderPair, bone: Bone, reach_mm: float, pixel_mm: float) -> Appearance:
+def read(grey: Image, pair: BorderPair, bone: Bone, floor: float, pixel_mm: float) -> Appearance:
     """Read the band's appearance off one work picture.
 
     Parameters
@@ -58,12 +69,12 @@ def read(grey: Image, pair: BorderPair, bone: Bone, reach_mm: float, pixel_mm: f
         Borders.
     bone : Bone
         Calcaneus, in the same frame.
-    reach_mm : float
-        Distance to which the band could be followed.
+    floor : float
+        Grey level of no echo.
     pixel_mm : float
         Nominal size of a work pixel.
     """
-    band, upper, lower = _fine(pair, reach_mm)
+    band, upper, lower = _fine(pair)
     within = (band.distance_mm >= READ_MM[0]) & (band.distance_mm <= READ_MM[1])
     shares = np.linspace(0.15, 0.85, 15)
     inside = np.stack([_line(grey, band, upper + share * (lower - upper)) for share in shares])
@@ -76,14 +87,14 @@ def read(grey: Image, pair: BorderPair, bone: Bone, reach_mm: float, pixel_mm: f
         _coherence(grey, band, upper, lower, within, pixel_mm),
         _fat_pad(grey, bone, pixel_mm),
         band.distance_mm,
-        _interruption(inside, fat),
+        _interruption(inside, fat, floor),
     )
 
 
-def _fine(pair: BorderPair, reach_mm: float) -> tuple[Band, Floats, Floats]:
+def _fine(pair: BorderPair) -> tuple[Band, Floats, Floats]:
     """Resample a pair of borders to columns ``FINE_MM`` apart, from the insertion on."""
     coarse = pair.band
-    distance = np.arange(0.0, min(reach_mm, coarse.distance_mm[-1]) + 1e-9, FINE_MM)
+    distance = np.arange(0.0, min(LENGTH_MAX_MM, coarse.distance_mm[-1]) + 1e-9, FINE_MM)
 
     def at(values: Floats) -> Floats:
         return np.interp(distance, coarse.distance_mm, values)
@@ -142,12 +153,21 @@ def _fat_pad(grey: Image, bone: Bone, pixel_mm: float) -> float:
     return (y - float(bright[0])) * pixel_mm if bright.size else float("nan")
 
 
-def _interruption(inside: Floats, fat: Floats) -> Floats:
-    """Lack of echo in each fine column, against the band's own usual level there."""
-    level = ndimage.gaussian_filter1d(inside.mean(axis=0), 0.3 / FINE_MM, mode="nearest")
-    usual = ndimage.median_filter(level, size=2 * round(6.0 / FINE_MM) + 1, mode="nearest")
-    floor = max(float(np.percentile(fat, 1.0)), 0.0)
-    return np.asarray((usual - level) / np.maximum(usual - floor, 5.0))
+def _interruption(inside: Floats, fat: Floats, floor: float) -> Floats:
+    """Share of its usual echo that the band lacks in each fine column, and the fat above does not.
+
+    Where the fat is dark as well, the probe has lost contact or something shades both.
+    """
+
+    def drop(levels: Floats) -> tuple[Floats, Floats]:
+        level = ndimage.gaussian_filter1d(levels.mean(axis=0), EDGE_MM / FINE_MM, mode="nearest")
+        width = 2 * round(SURROUNDINGS_MM / FINE_MM) + 1
+        usual = ndimage.percentile_filter(level, 60, size=width, mode="nearest")
+        return usual, usual - level
+
+    usual, lack = drop(inside)
+    _, shade = drop(fat)
+    return np.asarray((lack - np.maximum(shade, 0.0)) / np.maximum(usual - floor, ECHO_MIN))
 
 
 def echogenicity(readings: Sequence[Appearance]) -> Measurement:
@@ -199,9 +219,3 @@ def discontinuities(readings: Sequence[Appearance]) -> tuple[Discontinuity, ...]
             continue
         found.append(Discontinuity(middle, width, float(np.clip(deepest, 0, 1))))
     return tuple(found)
-
-
-# Tuned on synthetic heels.
-RUPTURE_LACK_MIN = 0.6
-RUPTURE_LACK_HALF = 0.35
-RUPTURE_WIDTH_MIN_MM = 1.2

@@ -100,7 +100,7 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
         return "no room for a fascia beside the bone-like line"
     evidence = float((pair.upper_evidence + pair.lower_evidence)[judged].mean() / 2)
     band_level, below_level = band_levels(levels, pair, pixel_mm)
-    contrast = float(np.median((band_level - below_level)[judged]))
+    contrast = float(np.percentile((band_level - below_level)[judged], 65.0))
     if float(np.median(pair.thickness_px[judged])) * pixel_mm < LINE_MAX_MM:
         return "what leaves the bone-like line is a single line, not a band"
     if evidence < EVIDENCE_MIN:

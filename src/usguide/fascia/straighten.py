@@ -14,8 +14,8 @@ from usguide.model import Floats
 # Lengths in nominal mm.
 REACH_MM = 33.0
 """How far the band is followed: past the last station, 30 mm."""
-BEHIND_MM = 3.0
-"""How far back over the bone the superficial border is followed, to anchor it."""
+BEHIND_MM = 5.0
+"""How far back over the bone strips begin: its line may run on past the insertion."""
 COLUMN_MM = 0.5
 ROW_MM = 0.1
 MIDLINE_SMOOTHING_MM = 3.0

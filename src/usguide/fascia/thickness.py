@@ -28,6 +28,9 @@ DOUBT_SHARE = 1.0
 outlines that might be right. Tuned on synthetic heels (seeds 0-19, 100-119), so that 95 %
 intervals cover 90-99 %."""
 
+START_MM = 1.5
+"""The first thickness of a band that begins this near to the insertion stands for it."""
+
 EFFECTIVE_FRAMES_MAX = 5
 """Speckle repeats from frame to frame: more frames than this add no independent evidence."""
 
