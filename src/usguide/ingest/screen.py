@@ -25,6 +25,8 @@ _BLOCK_SHARE = 1 / 40
 are textured or change."""
 _SOLID_SHARE = 1 / 10
 """Narrower things, as a share of the shorter side, are text, rulers and bars, not a picture."""
+_SPARSE_DENSITY = 0.3
+"""Share of textured pixels in the dark corners of a fan."""
 _MIN_AREA = 0.1
 """Smallest picture, as a share of the frame."""
 _MAX_BAND = 0.15
@@ -78,7 +80,7 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     if solid is None:
         return whole
     changing = _dense(np.ptp(stated, axis=0) >= _CHANGE) if len(stated) > 2 else None
-    fan = fit_fan(solid, changing)
+    fan = fit_fan(solid, changing) or fit_fan(_outline(alive, solid), changing)
     if fan is not None:
         mask = fan_mask(fan, 0, 0, w, h)
         fan = replace(fan, apex_px=(fan.apex_px[0] + x, fan.apex_px[1] + y))
@@ -140,10 +142,10 @@ def _odd(area: Bools, share: float) -> int:
     return max(7, round(shorter * share)) | 1
 
 
-def _dense(flags: Bools) -> Bools:
-    """Places around which most pixels are flagged."""
+def _dense(flags: Bools, share: float = 0.5) -> Bools:
+    """Places around which at least a share of the pixels are flagged."""
     block = _odd(flags, _BLOCK_SHARE)
-    dense: Bools = cv2.boxFilter(flags.astype(np.float32), -1, (block, block)) > 0.5
+    dense: Bools = cv2.boxFilter(flags.astype(np.float32), -1, (block, block)) > share
     return dense
 
 
@@ -161,6 +163,18 @@ def _solid(alive: Bools) -> Bools | None:
     near = cv2.dilate(core.astype(np.uint8), np.ones((block, block), np.uint8))
     solid: Bools = (near > 0) & (dense > 0)
     return solid
+
+
+def _outline(alive: Bools, solid: Bools) -> Bools:
+    """Add to a solid area what hangs together with it sparsely: the dark corners of a fan."""
+    size = round(1.5 * _odd(alive, _BLOCK_SHARE)) | 1
+    round_window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    sparse = _dense(alive, _SPARSE_DENSITY).astype(np.uint8)
+    opened = cv2.morphologyEx(sparse, cv2.MORPH_OPEN, round_window, borderValue=0)
+    _, labels = cv2.connectedComponents(opened, connectivity=4)
+    touched = np.unique(np.asarray(labels)[solid])
+    outline: Bools = np.isin(labels, touched[touched > 0])
+    return outline
 
 
 def _parts_of(stats: NDArray[np.integer], largest: int) -> list[int]:
