@@ -22,6 +22,14 @@ FLANK = 4
 WIDEST = 9
 """Cells that a gap may span."""
 
+TRACKING_ERROR = 0.03
+"""Error of an accumulated displacement as a share of it: 1 to 2 % on synthetic muscle, and more
+where tissue leaves the plane."""
+
+LAYER_ERROR = 0.35
+"""How far a straightened line may stray from the tissue's own layer, in lines: where layers slide
+over one another, straying looks like parting."""
+
 MIN_TRUST = 0.15
 """Quality under which a cell does not speak."""
 
@@ -90,11 +98,13 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
     """
     found = []
     columns = along.shape[1]
+    sliding = np.abs(np.gradient(along, axis=0))
     for first in range(along.shape[0] - WINDOW + 1):
         rows = slice(first, first + WINDOW)
         weight = trust[rows].mean(axis=0)
         u = (along[rows] * trust[rows]).sum(axis=0) / np.maximum(trust[rows].sum(axis=0), 1e-9)
         weight = np.where(weight >= MIN_TRUST, weight, 0.0)
+        doubt = np.hypot(TRACKING_ERROR * u, LAYER_ERROR * sliding[rows].mean(axis=0))
         best: Parting | None = None
         for left in range(1, columns - 2):
             for right in range(left + 1, min(left + WIDEST, columns - 2) + 1):
@@ -102,6 +112,7 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
                 if step is None:
                     continue
                 jump, error = step
+                error = float(np.hypot(error, doubt[left : right + 1].mean()))
                 if best is None or jump - 2 * error > best.jump_px - 2 * best.error_px:
                     best = Parting(rows, left, right, jump, error)
         if best is not None and best.jump_px > 2 * best.error_px:

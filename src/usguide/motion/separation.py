@@ -25,6 +25,7 @@ from usguide.model import (
     SeparationFlag,
 )
 from usguide.motion.contraction import Contraction
+from usguide.motion.fascicles import between, direction
 from usguide.motion.gap import Gap, along_rows, find_gap, measure_width
 from usguide.motion.history import Motion
 from usguide.motion.parting import DEPTH_LINES, MIN_TRUST, Parting, change_between, find_partings
@@ -52,6 +53,10 @@ to 0.56, the dark lanes of two real healthy muscles 0.65 and more."""
 
 MIN_TORN = 0.1
 """Least share of the muscle's thickness; thinner clefts are told from fascicle lanes by nothing."""
+
+LANE_ANGLE_DEG, LANE_ASPECT = 20.0, 1.5
+"""A dark area within this angle of the fascicles, and so much longer than wide, is a lane between
+them. Tears cross the fibres; fascicles vary by a few degrees about their common direction."""
 
 MIN_CORRELATION = 0.85
 """Least correlation of gap width with contraction: synthetic tears reach 0.93 and more."""
@@ -126,9 +131,9 @@ def examine(
         partings = _apart(partings)[:PLACES]
         if partings:
             frame = int(motion.frames[peak])
-            strip = straighten(clip[frame], belly, frame)
+            picture = clip[frame]
             for parting in partings:
-                suspect = _suspect(strip, motion, belly, parting, rest, peak, cell)
+                suspect = _suspect(picture, motion, belly, parting, rest, peak, cell)
                 if suspect is not None:
                     suspects.append(suspect)
     if not suspects:
@@ -168,7 +173,7 @@ def _apart(partings: list[Parting]) -> list[Parting]:
 
 
 def _suspect(
-    strip: NDArray[np.float32],
+    picture: Frame,
     motion: Motion,
     belly: Belly,
     parting: Parting,
@@ -178,6 +183,7 @@ def _suspect(
 ) -> _Suspect | None:
     """Look for a dark gap where tissue was seen to part."""
     frame = int(motion.frames[peak])
+    strip = straighten(picture, belly, frame)
     per_line = DEPTHS // DEPTH_LINES
     rows = slice(parting.depths.start * per_line, parting.depths.stop * per_line)
     inner = (float(motion.x_px[parting.left]), float(motion.x_px[parting.right]))
@@ -185,6 +191,8 @@ def _suspect(
     if gap is None or gap.contrast < MIN_CONTRAST or gap.levels.share > MAX_FLOOR:
         return None
     lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
+    if _is_lane(picture, gap, lines):
+        return None
     last = strip.shape[1] - 1
     ends = []
     for side, sign in ((0, -1.0), (1, 1.0)):
@@ -195,6 +203,32 @@ def _suspect(
         y = np.take_along_axis(lines, np.rint(x).astype(np.int64), axis=1)
         ends.append(np.stack([x, y], axis=-1))
     return _Suspect(gap, parting, rest, (ends[0], ends[1]))
+
+
+def _is_lane(picture: Frame, gap: Gap, lines: Floats) -> bool:
+    """Whether a dark gap is only the lane between two fascicles: longer than wide, along them."""
+    middles = gap.edges.mean(axis=1)
+    columns = np.clip(np.rint(middles).astype(np.int64), 0, lines.shape[1] - 1)
+    y = np.take_along_axis(lines, columns[:, None], axis=1)[:, 0]
+    across = np.array([middles[-1] - middles[0], y[-1] - y[0]])
+    length = float(np.hypot(*across))
+    if len(middles) < 3 or length <= 0:
+        return False
+    axis_deg = float(np.degrees(np.arctan2(across[1], across[0])))
+    width = gap.width * abs(across[1]) / length
+    margin = int(2.0 * gap.width)
+    run = direction(
+        picture,
+        (
+            int(gap.edges.min()) - margin,
+            int(y.min()) - 2,
+            int(gap.edges.max()) + margin,
+            int(y.max()) + 3,
+        ),
+    )
+    if run is None or 2.0 * length < LANE_ASPECT * width:
+        return False
+    return between(axis_deg, run) <= LANE_ANGLE_DEG
 
 
 def _widths(

@@ -124,8 +124,12 @@ def find_twitches(
     size[disturbed] = 0.0
     found = []
     for burst in _bursts(size, noise, trusted, least, times):
-        if any(start <= burst.end and burst.start <= end for start, _, end in contraction.cycles):
-            continue
+        if any(
+            times[start] - LONGEST_S <= times[burst.end]
+            and times[burst.start] <= times[end] + LONGEST_S
+            for start, _, end in contraction.cycles
+        ):
+            continue  # the muscle moves, or is still settling
         if burst.size < MIN_OVER_SHAKING * shaking[burst.start : burst.end + 1].max():
             continue
         found.append(_described(burst, residual, motion, header, times, spacing is not None))
