@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels.surfaces import minimal_path, step_prices
-from usguide.model import Bools, Floats, Frame
+from usguide.model import Bools, Floats
 
 Grid = NDArray[np.float32]
 
@@ -174,17 +174,17 @@ class BandFinder:
         strongest[~self._inside] = 0
         return strongest
 
-    def find(self, frame: Frame) -> tuple[Grid, list[Band]]:
-        """Find the bands of a frame, from the top down.
+    def find(self, picture: NDArray[np.generic]) -> tuple[Grid, list[Band]]:
+        """Find the bands of a picture of the region, whatever its size, from the top down.
 
         Returns
         -------
         grid : ndarray of float32, shape (ROWS, COLUMNS)
-            The frame on the working grid.
+            The picture on the working grid.
         bands : list of Band
             At most seven.
         """
-        grid = to_grid(frame)
+        grid = to_grid(picture)
         response = self.response(grid)
         cost = -np.clip(response, *_CLIP).astype(np.float32)
         prices = step_prices(1, _SLOPE_PRICE)

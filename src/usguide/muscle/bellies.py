@@ -114,8 +114,8 @@ class BellyFinder:
 
     def find(self, frame: Frame) -> list[Belly]:
         """Find the likeliest bellies of a frame, best first; their scores are probabilities."""
-        grid, bands = self._bands.find(frame)
         picture = slim(frame)
+        grid, bands = self._bands.find(picture)
 
         @cache
         def crest(band: int) -> Floats:
