@@ -96,6 +96,7 @@ def test_the_needle_is_brightest_where_the_truth_says_it_is() -> None:
         ("heel", {"thickness_mm": float("nan")}, "not possible"),
         ("heel", {"mirrored": "maybe"}, "neither true nor false"),
         ("heel", {"looks": 2}, "not known"),
+        ("muscle", {"frequency_mhz": 25, "lateral_mm": 0.1, "depth_mm": 200}, "million scatterers"),
         ("heel", {"depth_mm": 9.0, "fat_pad_mm": 12.0}, "make depth_mm larger"),
         ("heel", {"rupture_mm": 3, "rupture_at_mm": 38}, "does not lie on the fascia"),
         ("needling", {"passes": 6, "frames": 10, "fps": 30}, "do not fit"),

@@ -123,6 +123,9 @@ SCENES: dict[str, dict[str, Parameter]] = {
 """Every scene's parameters."""
 
 
+MOST_SCATTERERS = 2e7
+"""About a gigabyte of them; clinical settings need 0.1 to 1 million."""
+
 _ON_SCREEN: dict[str, Parameter] = {"screen": Switch(0.0, "shown on a vendor-like screen")}
 
 
@@ -167,6 +170,12 @@ def make_scene(name: str, *, seed: int = 0, **parameters: object) -> Recording:
     if scanner.convex and "width_px" not in parameters:
         scanner = wide_enough(scanner)
         values["width_px"] = scanner.width_px
+    scatterers = scanner.density_per_mm2 * scanner.width_mm * scanner.depth_mm
+    if scatterers > MOST_SCATTERERS:
+        raise ConfigError(
+            f"{scatterers / 1e6:.0f} million scatterers would be needed; give a lower "
+            "frequency_mhz, a larger lateral_mm, or a smaller depth_mm or width_px."
+        )
     time_s = np.arange(int(values["frames"])) / float(values["fps"])
     world: World
     if name == "muscle":
