@@ -64,6 +64,12 @@ def test_a_defect_that_does_not_widen_is_no_separation() -> None:
     assert separation["widening_mm"] < 0.3
 
 
+def test_a_tear_shown_only_at_rest_decides_nothing() -> None:
+    _, separation = gap_of(tear="complete", contractions=0)
+    assert separation["flag"] == "indeterminate"
+    assert separation["widening_mm"] == 0
+
+
 def test_the_gap_is_dark_where_the_truth_puts_it_and_widens_in_the_picture() -> None:
     scene, separation = gap_of(
         tear="complete", open_at_rest=True, gap_mm=5, widening_mm=5, tear_lean_deg=0,

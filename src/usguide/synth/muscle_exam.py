@@ -219,8 +219,10 @@ class MuscleWorld:
         torn_fraction = float(edge.h[torn[-1]] - edge.h[torn[0]])
         active = self._contraction.activation[shown]
         rest, peak = int(np.argmin(active)), int(np.argmax(active))
+        flag = "separation" if tear.widening_mm > 0 else "none"
         return {
-            "flag": "separation" if tear.widening_mm > 0 else "none",
+            # A tear shown only at rest may or may not open: nobody can tell from this clip.
+            "flag": flag if active.max() > 0 else "indeterminate",
             "tear": str(self._muscle.values["tear"]),
             "torn_fraction": round(torn_fraction, 4),
             "gap_mm": rounded(np.array(widths), 4),
