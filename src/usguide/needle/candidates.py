@@ -22,6 +22,7 @@ CANDIDATE = np.dtype(
         ("tail_y", np.float32),
         ("score", np.float32),  # sum of the clipped, normalised ridge along the shaft
         ("contrast", np.float32),  # shaft against its two flanks, in units of speckle noise
+        ("ridge", np.float32),  # shaft against the brighter of its flanks
         ("near", np.float32),  # the same over the last 8 working px of the shaft
         ("weakest", np.float32),  # the least of those over the deeper two thirds of the shaft
         ("step", np.float32),  # drop of the profile at the tip, in units of speckle noise

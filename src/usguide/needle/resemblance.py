@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.model import Floats
+from usguide.model import Bools, Floats
 from usguide.needle.evidence import Odds, Pool, appearance, weighted
 
 NEIGHBOURS = 8
@@ -14,21 +14,38 @@ TURN_DEG = 4.0
 """Difference of angle that makes a shaft unlike another."""
 ENTRY_PX = 8.0
 """Distance between the points of entry that does (working px)."""
+REMOTE = 60.0
+"""Squared difference beyond which two claims are of different things: 31 degrees, or a third of the
+picture between their entries. A needle may be angled anew within a clip, but not so far."""
 
 WEIGHTS = {
-    "bias": -5.77,
-    "score": 0.67,
-    "unlike": -0.76,
-    "dimmer": -1.55,
-    "step": 0.20,
+    "bias": -4.30,
+    "score": 0.60,
+    "unlike": -1.40,
+    "dimmer": -3.00,
+    "step": 0.36,
     "cut": 0.00,
-    "fade": -0.28,
+    "fade": -1.01,
     "break": 0.00,
-    "onward": -0.32,
-    "echo": 8.86,
+    "onward": -0.22,
+    "echo": 8.36,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
 fitted on."""
+
+
+def differences(
+    pool: Pool, entry: Floats, some: NDArray[np.int64], others: NDArray[np.int64]
+) -> Floats:
+    """Squared differences of angle and point of entry, in their units; shape (some, others)."""
+    cosine = np.clip(pool.along[some] @ pool.along[others].T, -1, 1)
+    apart = np.linalg.norm(entry[some][:, None] - entry[others][None], axis=-1)
+    return np.asarray((np.degrees(np.arccos(cosine)) / TURN_DEG) ** 2 + (apart / ENTRY_PX) ** 2)
+
+
+def of_one_needle(difference: Floats) -> Bools:
+    """Whether each claim is remotely like at least half of the claims: one needle, not a bone."""
+    return np.asarray((difference < REMOTE).mean(axis=1) >= 0.5)
 
 
 def resemblance(
@@ -59,6 +76,7 @@ def resemblance(
     entry = pool.tail - gap[:, None] * pool.along
     contrast = np.log(np.maximum(pool.records["contrast"].astype(np.float64), 0.3))
     claims = np.flatnonzero(chosen >= 0)
+    claims = claims[of_one_needle(differences(pool, entry, chosen[claims], chosen[claims]))]
     unlike = np.full(len(pool.frame), np.log1p(50.0))
     dimmer = np.full(len(pool.frame), 1.0)
     for frame in np.unique(pool.frame):
@@ -68,12 +86,8 @@ def resemblance(
             continue
         order = np.argsort(np.abs(numbers[others] - numbers[frame]), kind="stable")
         near = chosen[others[order[:NEIGHBOURS]]]
-        turn = np.degrees(np.arccos(np.clip(pool.along[here] @ pool.along[near].T, -1, 1)))
-        apart = np.linalg.norm(entry[here][:, None] - entry[near][None], axis=-1)
-        difference = (turn / TURN_DEG) ** 2 + (apart / ENTRY_PX) ** 2
-        unlike[here] = np.log1p(
-            np.sort(difference, axis=1)[:, : max(1, len(near) // 4)].mean(axis=1)
-        )
+        difference = np.sort(differences(pool, entry, here, near), axis=1)
+        unlike[here] = np.log1p(difference[:, : max(1, len(near) // 4)].mean(axis=1))
         dimmer[here] = np.clip(np.median(contrast[near]) - contrast[here], 0.0, 3.0)
     looks = appearance(pool)
     return {

@@ -233,6 +233,7 @@ def examine(glance: Glance, segment: Floats, workspace: Workspace) -> Candidates
     ridges = cv2.blur(np.where(np.isfinite(strip), strip, np.float32(0)), (2 * CORE - 1, 1))
     core = np.where(inside, core, 0.0).astype(np.float64)
     contrast = core - level
+    ridge = core - np.where(inside, np.maximum(left, right), 0.0)
 
     profile = core - 0.5 * darker
     drops = step_at_each(profile, WINDOW)
@@ -248,6 +249,7 @@ def examine(glance: Glance, segment: Floats, workspace: Workspace) -> Candidates
         record["tail_x"], record["tail_y"] = line.at(0.0)
         record["score"] = segment[0]
         record["contrast"] = np.median(contrast[REACH:last]) / glance.noise
+        record["ridge"] = np.median(ridge[REACH:last]) / glance.noise
         record["near"] = contrast[max(REACH, last - WINDOW) : last].mean() / glance.noise
         deeper = running[REACH + (last - REACH) // 3 : max(last - WINDOW, REACH) + 1]
         record["weakest"] = (deeper.min() if len(deeper) else contrast[last]) / glance.noise

@@ -24,9 +24,9 @@ TAKEN_PX = 4.0
 """Candidates this close to a path's tips are not used by the next path (working px)."""
 SLID_PX = 5.0
 """Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
-CONVINCING = 1.5
+CONVINCING = 1.2
 """Least sum of the mean log odds of the claims before and after the moves are paid, of a path that
-moves. Needles had 2.3 and more, clips without one up to 0.2 (and 3.4 over 4 scattered frames)."""
+moves. Needles had 1.4 and more, steady paths in clips without one up to 0.7."""
 STEADY = 0.2
 """Least share of the frames that a path must claim..."""
 ENOUGH = 12
