@@ -97,6 +97,10 @@ class ScreenScene(Recording):
         width, height = scene.size_px
         left, top = int(rng.integers(70, 150)), int(rng.integers(40, 80))
         right, bottom = int(rng.integers(110, 170)), int(rng.integers(50, 90))
+        # The ruler and its numbers keep clear of the text.
+        right += max(0, self._beside("right") - 10)
+        left += max(0, self._beside("left") - 40)
+        bottom += self._beside("below")
         self._origin = (left, top)
         # Video wants even sides.
         self._size = (2 * ((left + width + right + 1) // 2), 2 * ((top + height + bottom + 1) // 2))
@@ -198,6 +202,12 @@ class ScreenScene(Recording):
         )  # fmt: skip
         return truth
 
+    def _beside(self, side: str) -> int:
+        """Room that the ruler takes beyond this side of the picture, px."""
+        if self._v["ruler"] == "none" or self._v["ruler_side"] != side:
+            return 0
+        return max(int(self._v["ruler_gap_px"]), 0) + (40 if self._v["numbered"] else 18)
+
     def _ruler_marks(self) -> Floats:
         """Place of every mark in source px, shape (k, 2)."""
         if self._v["ruler"] == "none":
@@ -267,7 +277,7 @@ class ScreenScene(Recording):
 
     def _write_text(self, pen: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
         x, y = self._origin
-        width, height = self.scene.size_px
+        width, _ = self.scene.size_px
         sc = self.scene.scanner
         name = _NAMES[int(rng.integers(len(_NAMES)))]
         site = _SITES[int(rng.integers(len(_SITES)))]
@@ -277,7 +287,7 @@ class ScreenScene(Recording):
         self._put(pen, (x, 22), f"ID {rng.integers(10**6, 10**7)}  *{born}", 12, who=True)
         self._put(pen, (x + width // 2, 6), site, 14, who=True)
         self._put(pen, (x + width, 6), day, 13, who=True)
-        column = x + width + 62
+        column = x + width + max(20, self._beside("right") + 12)
         settings = (
             "[B]",
             f"FR {self.scene.fps:.0f} Hz",
@@ -289,7 +299,7 @@ class ScreenScene(Recording):
         )
         for row, text in enumerate(settings):
             self._put(pen, (min(column, self._size[0] - 100), y + 10 + 17 * row), text, 12)
-        self._put(pen, (x, y + height + 34), "MSK  LIN 5-16", 12)
+        self._put(pen, (x, self._size[1] - 26), "MSK  LIN 5-16", 12)
 
     def _draw_ruler(self, pen: ImageDraw.ImageDraw) -> None:
         below = self._v["ruler_side"] == "below"
