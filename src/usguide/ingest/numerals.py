@@ -42,6 +42,11 @@ class Label:
     box: tuple[int, int, int, int]
     likeness: Floats
 
+    @property
+    def clarity(self) -> float:
+        """How much its characters look like any that are known, on average."""
+        return float(self.likeness.max(axis=1).mean())
+
 
 def find_labels(shown: NDArray[np.uint8]) -> list[Label]:
     """Find short rows of characters.
@@ -59,10 +64,24 @@ def find_labels(shown: NDArray[np.uint8]) -> list[Label]:
         for box, parts in _rows((shown >= share * peak).astype(np.uint8), shown.shape[0]):
             likeness = np.stack([_compare(_normalised(shown, part)) for part in parts])
             labels.append(Label(box, likeness))
-    return labels
+    # The same number is found at both levels: keep what looks more like one.
+    labels.sort(key=lambda label: -label.clarity)
+    kept: list[Label] = []
+    for label in labels:
+        if not any(_overlap(label.box, other.box) for other in kept):
+            kept.append(label)
+    return kept
 
 
 Box = tuple[int, int, int, int]
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    """Whether two boxes share more than half of the smaller one."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    smaller = min(one[2] * one[3], other[2] * other[3])
+    return width > 0 and height > 0 and 2 * width * height > smaller
 
 
 def _rows(bright: NDArray[np.uint8], height: int) -> list[tuple[Box, list[Box]]]:

@@ -30,6 +30,8 @@ _LABEL_STRIP = 0.13
 """Width of the strip beside the marks that is searched for numbers, as a share of the frame."""
 _LABEL_REACH = 3.0
 """Farthest that a number stands from the marks, in heights of its characters."""
+_CLOSE = 1.5
+"""The same for a number that stands alone."""
 _OFF_PLACE = 0.35
 """Farthest that a number stands from its mark along the ruler, in steps."""
 _ALIKE = 0.75
@@ -250,7 +252,11 @@ def _explain(beside: list[_Beside], first: int, step: float) -> _Reading | None:
     if not said:
         return None
     said.sort(key=lambda entry: -entry[0].lead)
-    model = said[0][1]
+    # The line of numbers is the one on which most is said.
+    model = max(
+        (each for _, each in said),
+        key=lambda one: sum(n.lead for n, other in said if one.lines_up_with(other)),
+    )
     if any(model.lines_up_with(other) for other in others):
         return None
     numbers: dict[int, _Number] = {}
@@ -269,7 +275,7 @@ def _explain(beside: list[_Beside], first: int, step: float) -> _Reading | None:
         # Anything upright looks like a 1; under a clear 0 it is one.
         one = abs((place + first) * step - 1) < 1e-6 and not (zero and least >= _CERTAIN)
         printed = 0.1 if unit else 0.0
-        far = model.gap > model.label.box[3] and not unit
+        far = model.gap > _CLOSE * model.label.box[3] and not unit
         if one or far or lead + printed < 3 * _MARGIN or least + zero + printed < _CLEAR:
             return None
     score = lead + 0.2 * (len(numbers) - 1)
