@@ -38,7 +38,7 @@ __all__ = ["FasciaStage"]
 
 SEARCHES_FIRST = 3
 """Frames at the beginning of a clip that are all searched from scratch."""
-SEARCH_EVERY = 48
+SEARCH_EVERY, SEARCH_EVERY_UNTIL_FOUND = 48, 12
 """Later, every so many frames are searched again, to confirm the heel or to find it at last."""
 CONFIRMED_MIN = 0.4
 """Share of the searches that must find the heel: an accident is not found again and again."""
@@ -94,7 +94,8 @@ class FasciaStage:
         if min(frame.shape) < HEIGHT_MIN_PX:
             return
         picture = self._workspace.picture(frame)
-        due = self._seen < SEARCHES_FIRST or self._seen % SEARCH_EVERY == 0
+        every = SEARCH_EVERY if self._series else SEARCH_EVERY_UNTIL_FOUND
+        due = self._seen < SEARCHES_FIRST or self._seen % every == 0
         self._seen += 1
         heel = self._search(picture) if due else None
         series = self._series[-1] if self._series else None

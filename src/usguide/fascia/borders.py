@@ -39,8 +39,11 @@ from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surface
 from usguide.model import Floats
 
 # Lengths in nominal mm.
-THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.0, 9.0
-"""Beyond any reported fascia: controls 2-4 mm, patients +2.2 mm (doi 10.1186/1757-1146-2-32)."""
+THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
+"""At the insertion; beyond any reported fascia: controls 2-4 mm, patients +2.2 mm
+(doi 10.1186/1757-1146-2-32)."""
+THIN_MM = 0.7
+"""Least thickness anywhere along the band."""
 BAND_MIN_MM = 6.0
 UPRIGHT_ROWS_MM = (-14.0, 10.0)
 """Rows first searched about the bone's edge: the thickest fascia, tilted by 15-20 degrees."""
@@ -161,7 +164,7 @@ def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
     cost[0, : len(shifts)] = -windows[0]
     cost[1, len(shifts) :] = -windows[1]
     # A gap of n rows here is a thickness of (course + (n - stacked) rows).
-    least = np.ceil(THICKNESS_MIN_MM / ROW_MM - course.thickness_px / row_px) + len(shifts)
+    least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px) + len(shifts)
     slope = ROW_MM / COLUMN_MM
     found = two_surfaces(
         cost[0],

@@ -19,7 +19,7 @@ EVIDENCE_MIN = 0.12
 CONTRAST_MIN = 0.05
 """Least drop of level from the band to what lies beneath it, of the picture's range."""
 BAND_LEVEL_MIN = 0.05
-LINE_MAX_MM = 1.25
+LINE_MAX_MM = 1.1
 """A band thinner than this is a single bright line seen with both its sides. The thinnest healthy
 fascia reported at the heel is 2 mm (PMC7425221)."""
 FOLLOWED_MM = 4.0

@@ -28,9 +28,9 @@ from usguide.model import Bools, Floats
 # Lengths in nominal mm.
 DECLINE_MM = 9.0
 """Length over which the thickness declines (exponential, doi 10.1109/access.2019.2909409)."""
-DISTAL_SHARES = (0.45, 0.6, 0.75, 0.9, 1.05)
+DISTAL_SHARES = (0.35, 0.5, 0.65, 0.8, 0.95)
 """Thickness far from the insertion over thickness there."""
-USUAL_SHARE = 0.75
+USUAL_SHARE = 0.65
 LENGTH_MIN_MM = 5.0
 HEIGHT_MAX_MM = 12.5
 USUAL_MM = 3.8
@@ -48,7 +48,7 @@ PERSISTENCE_WEIGHT = 0.35
 UNREST_WEIGHT = 1.0
 LEVEL_WEIGHT = 0.35
 """Weights against one unit of log-likelihood of the change point."""
-PRIOR_WEIGHT = 0.5
+PRIOR_WEIGHT = 0.3
 SHARE_WEIGHT = 0.25
 DIFFERENT_MM = 0.5
 TEMPERATURE = 0.25

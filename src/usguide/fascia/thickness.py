@@ -23,7 +23,7 @@ INTERVAL = 1.96
 """Half-width of a 95 % interval in standard deviations."""
 
 SHARPNESS_SHARE = 0.8
-DOUBT_SHARE = 1.0
+DOUBT_SHARE = 0.8
 """Standard deviation of the error, per spread of a border's score profile and per spread of the
 outlines that might be right. Tuned on synthetic heels (seeds 0-19, 100-119), so that 95 %
 intervals cover 90-99 %."""
