@@ -18,11 +18,11 @@ from usguide.model import (
 )
 from usguide.needle.candidates import CANDIDATE, Candidates, Float32, Workspace, search
 from usguide.needle.drift import Drift
-from usguide.needle.evidence import Pool, log_odds
+from usguide.needle.evidence import LEAST_FRAMES, Odds, Pool, log_odds
 from usguide.needle.passes import distance_to_fascia, find_passes
 from usguide.needle.shaft import Glance, examine
 from usguide.needle.spots import SpotPath, find_spots, follow_spot
-from usguide.needle.track import Path, likeliest, smooth_path, smoothed
+from usguide.needle.track import SURE_ALONE, Path, likeliest, smooth_path, smoothed
 
 SMALLEST_SIDE_PX = 24
 """A region with a shorter side has no room for a shaft and its flanks."""
@@ -113,26 +113,20 @@ class NeedleStage:
         spot = follow_spot(self._spots, self._numbers())
         if spot is not None:
             return self._describe_spot(spot, fascia)
-        path = self._shaft_path()
-        if path is not None:
-            return self._describe(*path, fascia)
         if not any(len(candidates) for candidates in self._candidates):
             return none_found("no frame shows a straight bright line that ends inside the picture")
-        return none_found(
-            "bright lines are in view, but none looks and moves as a needle does"
-            if count > 1
-            else "bright lines are in view, but none is surely a needle in a single frame"
-        )
+        pool, odds = self._evidence()
+        path = likeliest(pool, odds, self._numbers())
+        if path is not None:
+            return self._describe(pool, path, fascia)
+        return none_found(why_not(odds, count))
 
-    def _shaft_path(self) -> tuple[Pool, Path] | None:
+    def _evidence(self) -> tuple[Pool, Odds]:
         count = len(self._frames)
         pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
-        if len(pool.frame) == 0:
-            return None
         mean = self._sum / count
         deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0)).astype(np.float32)
-        path = likeliest(pool, log_odds(pool, deviation, count), self._numbers())
-        return None if path is None else (pool, path)
+        return pool, log_odds(pool, deviation, count)
 
     def _numbers(self) -> Floats:
         """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""
@@ -190,7 +184,7 @@ class NeedleStage:
             Status.MEASURED,
             f"an in-plane needle, {share}"
             if path.moved
-            else f"a line like an in-plane needle that does not move along itself, {share}",
+            else f"an in-plane needle by its looks alone, in too few frames to move, {share}",
             NeedlePlane.IN,
             tip_px=tip,
             tail_px=tail,
@@ -239,6 +233,18 @@ class NeedleStage:
 def none_found(reason: str) -> NeedleTrack:
     """Return the result of a clip in which no needle is claimed."""
     return NeedleTrack(Status.NONE_FOUND, reason)
+
+
+def why_not(odds: Odds, frames: int) -> str:
+    """Say why no candidate is claimed, in one sentence."""
+    if frames < LEAST_FRAMES:
+        return "bright lines are in view, but none is surely a needle in a single frame"
+    if np.count_nonzero(odds.appearance > SURE_ALONE) > 0.2 * frames:
+        return (
+            "a line like a needle is in view, but it never moves along itself, so it cannot be "
+            "told from bone or fascia"
+        )
+    return "bright lines are in view, but none looks and moves as a needle does"
 
 
 def closest(relation: tuple[Floats, Bools] | None) -> float | None:

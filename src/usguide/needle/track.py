@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
 from usguide.needle.candidates import Candidates
-from usguide.needle.evidence import SAME_OFFSET_PX, Odds, Pool, displacements
+from usguide.needle.evidence import LEAST_FRAMES, SAME_OFFSET_PX, Odds, Pool, displacements
 from usguide.needle.path import best_path, move_cost
 from usguide.needle.resemblance import resembling_odds
 
@@ -32,8 +32,11 @@ STEADY = 0.2
 ENOUGH = 12
 """... or as many as these: 0.4 s of a cine, a quick stab. A few scattered frames may happen to hold
 lines that agree."""
-STILL_MEAN = 2.5
-"""Least mean log odds of appearance of a shaft that never moves, or of a clip too short to tell."""
+SURE_ALONE = 3.0
+"""Least log odds of appearance in a clip too short to show motion. Of 33 frames of a calf one
+reached it; needles reach it in a third of the frames."""
+UNRIVALLED = 1.5
+"""Log odds by which such a needle must be ahead of every other line in its frame."""
 SAME_PX = 6.0
 """Candidates of one frame this close to each other say the same tip (working px)."""
 
@@ -75,6 +78,15 @@ def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
     return float(high - low)
 
 
+def sure_alone(pool: Pool, odds: Odds, index: int) -> bool:
+    """Whether one frame shows a candidate to be a needle, with no other line as good."""
+    ahead = odds.appearance[index]
+    parallel, _, sideways = displacements(pool, np.array([index]), np.arange(len(pool.frame)))
+    other_line = ~(parallel[0] & (sideways[0] < SAME_OFFSET_PX))
+    rivals = odds.appearance[(pool.frame == pool.frame[index]) & other_line]
+    return bool(ahead > SURE_ALONE and np.all(rivals < ahead - UNRIVALLED))
+
+
 def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
     """Return the path that is most a needle, or None where none is.
 
@@ -100,9 +112,9 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         mean = total / len(seen) + float(odds.full[seen].mean())
         steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
         moved = slid > SLID_PX and mean > CONVINCING and steady
-        still = float(odds.appearance[seen].mean()) > STILL_MEAN and len(seen) * 2 > len(chosen)
+        alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
-        if (moved or still) and score > best_score:
+        if (moved or alone) and score > best_score:
             best, best_score, best_moved = chosen, score, moved
         for index in seen:
             near = np.linalg.norm(pool.tip - pool.tip[index], axis=1) < TAKEN_PX
@@ -161,7 +173,7 @@ def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> Flo
     if count < 3:
         return values
     state = np.array([values[0], 0.0])
-    spread = np.diag([noise[0] ** 2, (10 * wander) ** 2])
+    spread = np.diag([noise[0] ** 2, (10 * noise[0] + 10 * wander) ** 2])  # rate unknown
     predicted, predicted_spread, filtered, filtered_spread, steps = [], [], [], [], []
     for k in range(count):
         dt = float(times[k] - times[k - 1]) if k else 0.0

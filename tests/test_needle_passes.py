@@ -1,0 +1,138 @@
+"""Passes from a depth curve, distances to the fascia, and the smoother."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from usguide.model import (
+    Calibration,
+    CalibrationSource,
+    FasciaResult,
+    Status,
+    Timing,
+    TimingSource,
+)
+from usguide.needle.passes import distance_to_fascia, find_passes, turning_points
+from usguide.needle.track import smoothed
+
+MM = Calibration(0.1, 0.2, CalibrationSource.USER, 1.0, "given")
+
+
+def timing(count: int, fps: float = 25.0) -> Timing:
+    return Timing(np.arange(count) / fps, TimingSource.USER, np.full(count, -1))
+
+
+def passes_of(depth_mm, inside=None, when=None):
+    depth = np.asarray(depth_mm, dtype=np.float64)
+    return find_passes(depth * 10, depth, inside, when or timing(len(depth)), 800.0)
+
+
+def waves(count: int, cycles: int, stroke: float = 6.0) -> np.ndarray:
+    return 10 + stroke * 0.5 * (1 - np.cos(np.linspace(0, 2 * np.pi * cycles, count)))
+
+
+@given(cycles=st.integers(1, 8), noise=st.floats(0, 0.3), seed=st.integers(0, 99))
+def test_every_cycle_is_one_pass_whatever_the_noise(cycles: int, noise: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    depth = waves(40 * cycles, cycles) + rng.uniform(-noise, noise, 40 * cycles)
+    found = passes_of(depth)
+    assert len(found) == cycles
+    for k, one in enumerate(found):
+        assert one.start_frame < one.deepest_frame < one.end_frame
+        assert abs(one.deepest_frame - (40 * k + 20)) <= 6
+        assert one.depth_mm == pytest.approx(6, abs=0.7)
+        assert one.depth_px == pytest.approx(60, abs=7)
+
+
+def test_an_advance_that_stays_is_no_pass() -> None:
+    assert (
+        passes_of(np.concatenate([np.full(10, 5.0), np.linspace(5, 15, 20), np.full(30, 15.0)]))
+        == ()
+    )
+
+
+def test_a_withdrawal_alone_is_no_pass() -> None:
+    assert passes_of(np.linspace(15, 2, 40)) == ()
+
+
+def test_a_tremor_is_no_pass() -> None:
+    assert passes_of(waves(100, 5, stroke=1.0)) == ()
+
+
+def test_frames_without_a_tip_do_not_break_a_pass() -> None:
+    depth = waves(40, 1)
+    depth[8:12] = np.nan
+    assert len(passes_of(depth)) == 1
+
+
+def test_without_a_tip_or_with_two_frames_there_are_none() -> None:
+    assert passes_of(np.full(20, np.nan)) == ()
+    assert passes_of([1.0, 5.0]) == ()
+
+
+def test_seconds_need_a_clock_and_millimetres_a_scale() -> None:
+    still = Timing(None, TimingSource.NONE, np.full(40, -1))
+    one = find_passes(waves(40, 1) * 10, None, None, still, 800.0)[0]
+    assert (one.start_s, one.deepest_s, one.end_s, one.depth_mm, one.in_fascia_s) == (None,) * 5
+
+
+def test_time_inside_the_fascia_is_summed_over_the_pass() -> None:
+    inside = np.zeros(40, np.bool_)
+    inside[18:23] = True
+    assert passes_of(waves(40, 1), inside)[0].in_fascia_s == pytest.approx(5 / 25)
+
+
+def test_turning_points_alternate_from_a_low() -> None:
+    curve = np.array([5.0, 0, 5, 1, 6, 5.8, 6, 0.5])
+    assert turning_points(curve, 1.0) == [1, 2, 3, 4, 7]
+    assert turning_points(np.full(5, 2.0), 1.0) == []
+
+
+def band() -> FasciaResult:
+    x = np.linspace(0, 200, 21)
+    return FasciaResult(
+        Status.MEASURED,
+        "",
+        superficial_px=np.column_stack([x, np.full(21, 100.0)]),
+        deep_px=np.column_stack([x, np.full(21, 120.0)]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("y", "distance_mm", "inside"),
+    [(80.0, 4.0, False), (105.0, -1.0, True), (112.0, -1.6, True), (150.0, 6.0, False)],
+)
+def test_distance_to_the_fascia_is_negative_inside(y, distance_mm, inside) -> None:
+    tips = np.array([[100.0, y], [np.nan, np.nan]])
+    distance, within = distance_to_fascia(tips, band(), MM)
+    assert distance[0] == pytest.approx(distance_mm)
+    assert within[0] == inside
+    assert np.isnan(distance[1])
+    assert not within[1]
+
+
+def test_beside_the_band_is_not_inside_it() -> None:
+    _, within = distance_to_fascia(np.array([[260.0, 110.0]]), band(), MM)
+    assert not within[0]
+
+
+def test_no_scale_or_no_fascia_gives_no_distance() -> None:
+    tips = np.array([[100.0, 80.0]])
+    assert distance_to_fascia(tips, band(), Calibration()) is None
+    assert distance_to_fascia(tips, FasciaResult(Status.NONE_FOUND, ""), MM) is None
+
+
+def test_the_smoother_follows_a_ramp_and_quiets_noise() -> None:
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.uniform(0.5, 2.0, 80))
+    truth = 3 + 0.7 * times
+    noisy = truth + rng.normal(0, 0.5, 80)
+    out = smoothed(noisy, times, np.full(80, 0.5), 0.01)
+    assert np.std(out - truth) < 0.5 * np.std(noisy - truth)
+    np.testing.assert_allclose(smoothed(truth, times, np.full(80, 0.5), 0.1), truth, atol=2e-3)
+
+
+def test_the_smoother_leaves_two_values_alone() -> None:
+    pair = np.array([1.0, 5.0])
+    assert smoothed(pair, np.array([0.0, 1.0]), np.ones(2), 0.1) is pair
