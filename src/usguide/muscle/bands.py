@@ -54,6 +54,10 @@ _EXCLUSION = 5
 
 _CANDIDATES = 7
 _SEGMENTS = 8
+_LEAST_SEEN = 0.7
+"""Part of a band that must lie in the picture. A fan may show less of a superficial one, but what
+bounds its narrow top above in two of six water tanks is the echo of the probe's own face."""
+
 _ROUGH_FREE, _ROUGH_PRICE = 1.5, 0.25
 """Waviness in grid rows that costs nothing, and what each row beyond costs in response."""
 
@@ -205,24 +209,18 @@ def _probability(response: Grid, inside: Bools, rows: NDArray[np.int64]) -> floa
 
     The response of its two weakest eighths counts, for an aponeurosis is bright from one side to
     the other where a fascicle, a vessel or a needle ends; and the rest of a cubic fit counts
-    against it.
+    against it. Where the path leaves the fan it is not judged.
     """
     seen = inside.reshape(_SEGMENTS, -1).mean(axis=1) > 0.5
-    if seen.sum() < 0.6 * _SEGMENTS:
+    if seen.mean() < _LEAST_SEEN:
         return 0.0
     along = np.sort(response.reshape(_SEGMENTS, -1).mean(axis=1)[seen])
-    waviness = float(np.std(rows - _CUBIC @ rows))
-    quality = along[:2].mean() - _ROUGH_PRICE * max(waviness - _ROUGH_FREE, 0.0)
+    basis, shown = _CUBIC[inside], rows[inside].astype(np.float64)
+    rest = shown - basis @ np.linalg.solve(basis.T @ basis, basis.T @ shown)
+    quality = along[:2].mean() - _ROUGH_PRICE * max(float(np.std(rest)) - _ROUGH_FREE, 0.0)
     return float(1 / (1 + np.exp(-(quality - _MID_RESPONSE) / _RESPONSE_WIDTH)))
 
 
-def _cubic_projection() -> Floats:
-    """Matrix that replaces a path by its least-squares cubic."""
-    basis = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]
-    projection: Floats = basis @ basis.T
-    return projection
-
-
-_CUBIC = _cubic_projection()
+_CUBIC = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]
 _PARABOLA = np.vander(np.linspace(-1, 1, COLUMNS), 3)
 _STRAIGHT_PRICES = step_prices(1, _STRAIGHT_PRICE)

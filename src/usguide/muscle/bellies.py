@@ -160,13 +160,17 @@ class BellyFinder:
     ) -> Belly:
         x = column_centres(self._width)
         gap = deep.y_px - inner.y_px
+        shown = self._shown(inner.y_px) & self._shown(deep.y_px)
+        if not shown.any():
+            shown[:] = True
         # Normal to the mid-line: the vertical distance times the cosine of its tilt.
         along = self._to_mm(np.array([1.0, np.polyfit(x, (deep.y_px + inner.y_px) / 2, 1)[0]]))
         cosine = float(along[0] / np.linalg.norm(along))
-        thickness = float(gap.mean()) * cosine
+        thickness = float(gap[shown].mean()) * cosine
         wobble = gap - np.polyval(np.polyfit(x, gap, 3), x)
-        scatter = _T_BLOCKS * wobble.reshape(_BLOCKS, -1).mean(axis=1).std() / np.sqrt(_BLOCKS)
-        blur = float(np.median(inner.blur_px) + np.median(deep.blur_px))
+        blocks = [part.mean() for part in np.array_split(wobble[shown], _BLOCKS) if len(part)]
+        scatter = _T_BLOCKS * np.std(blocks) / np.sqrt(len(blocks))
+        blur = float(np.median(inner.blur_px[shown]) + np.median(deep.blur_px[shown]))
         below, above = (float(np.hypot(scatter, part * blur)) for part in (_CHOICE, _BLOOM))
         echo, echo_spread = self._echo(grid, inner.y_px, deep.y_px)
 
@@ -187,6 +191,11 @@ class BellyFinder:
             echo_intensity=echo,
             echo_spread=echo_spread,
         )
+
+    def _shown(self, y_px: Floats) -> Bools:
+        """Say at which columns an edge lies in the picture: a fan has less of the upper one."""
+        row = np.clip((y_px + 0.5) * ROWS / self._height, 0, ROWS - 1).astype(np.int64)
+        return np.asarray(self._bands.has_tissue[row, np.arange(COLUMNS)], dtype=np.bool_)
 
     def _to_mm(self, vector_px: Floats) -> Floats:
         """Scale a vector to mm, or leave it where there is no calibration."""
