@@ -1,8 +1,8 @@
 """How accurate usguide is: synthetic scenes with exact truth, and real recordings apart from them.
 
-    python -m benchmarks.accuracy [--quick] [--clips ../shared/clips]
+    python -m benchmarks.accuracy [--quick | --share 0.5] [--clips ../shared/clips] [--part NAME]
 
-Without ``--quick`` the page ``docs/benchmarks.md`` and its pictures are written.
+Without ``--quick`` the page ``docs/benchmarks.md`` and its pictures are written, part by part.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from benchmarks.records import Columns
 from usguide import Analysis, Options, analyze
 from usguide.model import Task
 
-FULL = {"heel": 24, "needling": 18, "muscle": 24, "screen": 18}
-QUICK = {"heel": 4, "needling": 3, "muscle": 4, "screen": 3}
+CLIPS = {"heel": 36, "needling": 30, "muscle": 48, "screen": 24}
+"""Synthetic clips of each kind; ``--share`` runs a part of them, ``--quick`` a tenth."""
+
+PARTS = ("synthetic", "real", "peers")
 
 Row = list[str]
 
@@ -345,26 +347,39 @@ def synthetic_text(gathered: Gathered) -> str:
     )
 
 
+def synthetic_part(share: float, quick: bool) -> str:
+    gathered = run_synthetic({kind: max(2, round(share * n)) for kind, n in CLIPS.items()})
+    text = synthetic_text(gathered)
+    if not quick:
+        text += "\n" + pictures.accuracy(gathered.columns("tip"), gathered.columns("separation"))
+    return text
+
+
+def real_part(clips: Path, quick: bool) -> str:
+    if clips.is_dir():
+        return real.report(clips, quick)
+    return "## Accuracy on real recordings\n\nNot run: they are not part of the project.\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few clips, nothing written")
+    parser.add_argument("--share", type=float, default=1.0, help="part of the clips to run")
     parser.add_argument("--clips", type=Path, default=page.ROOT.parent / "shared" / "clips")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this part")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    start = time.perf_counter()
-    gathered = run_synthetic(QUICK if options.quick else FULL)
-    text = synthetic_text(gathered)
-    minutes = (time.perf_counter() - start) / 60
-    text += f"\nAll synthetic clips took {minutes:.1f} minutes, rendering included.\n"
-    if options.clips.is_dir():
-        text += "\n" + real.report(options.clips, quick=options.quick)
-    else:
-        text += "\n## Accuracy on real recordings\n\nNot run: they are not part of the project.\n"
-    text += "\n" + peers.report(quick=options.quick)
-    if not options.quick:
-        text += "\n" + pictures.accuracy(gathered.columns("tip"), gathered.columns("separation"))
-        page.write_part("accuracy", text)
-    print(text)
+    share = 0.1 if options.quick else options.share
+    work = {
+        "synthetic": lambda: synthetic_part(share, options.quick),
+        "real": lambda: real_part(options.clips, options.quick),
+        "peers": lambda: peers.report(share),
+    }
+    for part in options.part or PARTS:
+        text = work[part]()
+        print(text, flush=True)
+        if not options.quick:
+            page.write_part(part, text)
 
 
 if __name__ == "__main__":

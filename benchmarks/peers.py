@@ -201,7 +201,7 @@ def compare_needles(count: int) -> str:
             nothing[:, 0] if track.shaft_angle_deg is None else track.shaft_angle_deg,
         )
         claims = {"usguide": ours} | {name: method(frames) for name, method in NEEDLE.items()}
-        true_tip = np.array(truth["needle"]["tip_px"], dtype=np.float64)
+        true_tip = records.array(truth["needle"]["tip_px"])
         seen = np.array(truth["needle"]["visible"], dtype=np.bool_)
         first = int(np.argmax(seen))
         tracked = np.full((len(frames), 2), np.nan)
@@ -210,7 +210,7 @@ def compare_needles(count: int) -> str:
         spacing = truth["calibration"]["mm_per_px"][0]
         for name, (tip, angle) in claims.items():
             error = np.linalg.norm(tip - true_tip, axis=1) * spacing
-            off = np.abs((angle - np.array(truth["needle"]["angle_deg"]) + 90) % 180 - 90)
+            off = np.abs((angle - records.array(truth["needle"]["angle_deg"]) + 90) % 180 - 90)
             columns.setdefault(name, []).append(
                 {
                     "error": np.where(seen, error, np.nan),
@@ -329,14 +329,19 @@ def compare_borders(count: int) -> str:
     )
 
 
-def report(quick: bool) -> str:
-    """Write the part about peers."""
+def report(share: float) -> str:
+    """Write the part about peers; ``share`` of its clips are run."""
+
+    def some(count: int) -> int:
+        return max(1, round(share * count))
+
     return "\n".join(
         [
             "## Against what a user would use otherwise\n",
-            compare_needles(2 if quick else 12),
-            compare_displacement(1 if quick else 2),
-            compare_borders(3 if quick else 20),
+            page.machine() + "\n",
+            compare_needles(some(12)),
+            compare_displacement(some(2)),
+            compare_borders(some(20)),
             "Settings: " + " ".join((m.__doc__ or "").split("\n")[0] for m in _METHODS) + "\n",
         ]
     )
@@ -346,4 +351,4 @@ _METHODS = (hough, hough_kalman, ridge_ransac, mil, farneback, dis, minimal_path
 
 if __name__ == "__main__":
     cv2.setNumThreads(1)
-    print(report(quick="--quick" in sys.argv))
+    print(report(0.15 if "--quick" in sys.argv else 1.0))
