@@ -13,7 +13,7 @@ _INLIER_PX = 2.0
 """Distance within which an outline point lies on a straight side."""
 _MIN_SIDE = 0.3
 """Fraction of the outline's rows that must lie on each side, tuned with the rest of this module
-on half of the convex and sector pictures at hand."""
+on six convex clips of one scanner and four sector recordings."""
 _MIN_OPENING_DEG = 12.0
 """Between the sides; below, the picture is a rectangle."""
 _MAX_ASYMMETRY_DEG = 8.0

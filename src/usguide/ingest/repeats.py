@@ -28,8 +28,8 @@ CODEC_FLOOR = 3.0
 """Change, grey levels, that an encoder alone makes in the most changed blocks of a repeat. In two
 re-encoded screen recordings the repeats lie under it and the new frames over it."""
 CONTRAST = 2.0
-"""A repeat changes at most half as much as the new frames on both sides of it; tuned on one half
-of the screen recordings."""
+"""A repeat changes at most half as much as the new frames on both sides of it; tuned on two
+re-encoded screen recordings."""
 REACH = 6
 """Frames on either side among which there must be a new one: a 61 frames/s recorder of a
 10 frames/s scan repeats each frame five times."""
