@@ -42,6 +42,8 @@ from usguide.model import Floats
 THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
 """At the insertion; beyond any reported fascia: controls 2-4 mm, patients +2.2 mm
 (doi 10.1186/1757-1146-2-32)."""
+LINE_MM = 1.2
+"""A band thinner than this along most of its length is a single bright line."""
 THIN_MM = 0.7
 """Least thickness anywhere along the band."""
 BAND_MIN_MM = 6.0
@@ -261,6 +263,8 @@ def find_borders(
     fitted = [(score, fit.corrected(thickness)) for score, thickness in tried.best(OUTLINES)]
     if not fitted:
         return None
+    # A fibril or a septum fitted on both its sides is no band, as long as there is another one.
+    fitted = [one for one in fitted if np.median(one[1]) > LINE_MM] or fitted
     _, thickness_mm = max(fitted, key=lambda one: one[0] + fit.worth(one[1]))
     course = Course(
         band,

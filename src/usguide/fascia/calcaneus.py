@@ -44,7 +44,7 @@ ECHO_SHARE = 0.7
 STRIDE = 2
 """Work pixels per pixel of the search grid."""
 CANDIDATES = 3
-SPUR_RISE_MM = 0.3
+SPUR_RISE_MM = 0.25
 """A convex bone only falls towards its front edge; a rise beyond this is a spur."""
 FRONT_MM = 6.0
 FRONT_SLOPE_DEG = 38.0
@@ -227,12 +227,11 @@ def _front_edge(x: Floats, y: Floats, pixel_mm: float) -> int:
     if end < 2:
         return end
     apex = int(np.argmin(y))
-    if apex < end:
-        lowest = apex + int(np.argmax(y[apex:]))
-        if (y[lowest] - y[lowest:].min()) * pixel_mm > SPUR_RISE_MM and (
-            y[lowest] - y[apex]
-        ) * pixel_mm > SPUR_RISE_MM:
-            end = lowest
+    ahead = y[apex:]
+    rise = ahead - np.minimum.accumulate(ahead[::-1])[::-1]
+    rise[ahead - ahead[0] < SPUR_RISE_MM / pixel_mm] = 0.0
+    if rise.max() > SPUR_RISE_MM / pixel_mm:
+        end = apex + int(np.argmax(rise))
     slope = np.gradient(y[: end + 1], x[: end + 1])
     steep = np.flatnonzero(slope > np.tan(np.radians(FRONT_SLOPE_DEG)))
     # Only a turn near the front counts; the back of the bone may be rough.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import BorderPair, find_borders
+from usguide.fascia.borders import LINE_MM, BorderPair, find_borders
 from usguide.fascia.calcaneus import Bone, find_calcaneus
 from usguide.fascia.straighten import COLUMN_MM
 from usguide.fascia.workspace import Image, Workspace
@@ -22,9 +22,6 @@ BAND_LEVEL_MIN = 0.05
 TEXTURE_RATIO_MIN = 1.2
 """Muscle lies beneath a fascia and nothing beneath bone. Ratio 1.6 in fascia_normal, 3.5 and more
 in synthetic heels, 0.3 on the wrong side of fascia_fasciopathy_photo."""
-LINE_MAX_MM = 1.1
-"""A band thinner than this is a single bright line seen with both its sides. The thinnest healthy
-fascia reported at the heel is 2 mm (PMC7425221)."""
 FOLLOWED_MM = 4.0
 FOLLOWED_EVIDENCE_MIN = -0.05
 
@@ -104,7 +101,7 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
     evidence = float((pair.upper_evidence + pair.lower_evidence)[judged].mean() / 2)
     band_level, below_level = band_levels(levels, pair, pixel_mm)
     contrast = float(np.percentile((band_level - below_level)[judged], 65.0))
-    if float(np.median(pair.thickness_px[judged])) * pixel_mm < LINE_MAX_MM:
+    if float(np.median(pair.thickness_px[judged])) * pixel_mm < LINE_MM:
         return "what leaves the bone-like line is a single line, not a band"
     if evidence < EVIDENCE_MIN:
         return "no continuous band leaves the bone-like line"
