@@ -240,12 +240,14 @@ def _row_edges(
 class Width:
     """Width of a gap in one frame, normal to its edges, columns, with its standard error.
 
-    ``edges``, shape (k, 2), are the left and right edge in each of the gap's rows.
+    ``edges``, shape (k, 2), are the left and right edge in each of the gap's rows; ``blur`` is
+    how much the beam was found to narrow the gap at either edge, 0 where the gap is closed.
     """
 
     value: float
     error: float
     edges: Floats
+    blur: float
 
 
 def measure_width(
@@ -297,7 +299,7 @@ def measure_width(
     dip = np.clip(dark - profiles[:, inside].mean(axis=0), 0.0, None).sum()
     if dip < dark - floor:
         closed = np.repeat(centres[:, None], 2, axis=1)
-        return Width(0.0, 0.5, closed)
+        return Width(0.0, 0.5, closed, 0.0)
     edges = np.array([darkest_interval(row[inside], dark) for row in profiles]) + inside.start
     smooth = np.stack([along_rows(gap.rows, edges[:, side]) for side in (0, 1)], axis=1)
     # No edge is sharper than the beam; one that looks softer borders on dark tissue.
@@ -312,7 +314,7 @@ def measure_width(
     # Neighbouring rows share speckle: about every other one counts.
     error = float(np.hypot(widths.std() / np.sqrt(max(1.0, 0.5 * len(widths))), 0.5))
     place = centres[:, None] - reach + smooth + np.array([-blur, blur])
-    return Width(max(value, 0.0) * lean, error * lean, place)
+    return Width(max(value, 0.0) * lean, error * lean, place, blur)
 
 
 def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: float) -> float:

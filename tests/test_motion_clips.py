@@ -1,0 +1,56 @@
+"""The motion stage on real recordings: healthy muscles contract, and none of them tears."""
+
+from pathlib import Path
+
+import pytest
+
+from motion_scenes import NO_NEEDLE
+from usguide import open_clip
+from usguide.model import SeparationFlag, Status
+from usguide.motion import MotionStage
+from usguide.muscle import MuscleStage
+
+CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
+
+pytestmark = [
+    pytest.mark.clips,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CLIPS.is_dir(), reason="the real recordings are not on this machine."),
+]
+
+
+# Onset and release in seconds, read off M-mode pictures; None where the clip begins or ends in
+# the middle of the push.
+PUSHES = {
+    "muscle_isokinetic030_01_push_01": (0.08, None),
+    "muscle_isokinetic120_01_push_01": (0.29, None),
+    "muscle_isometric_max_01_push_01": (None, 2.5),
+}
+OTHERS = ("muscle_passive_ROM_01_push_01", "muscle_calf_ge_0")
+
+
+def analysed(case):
+    clip = open_clip(next((CLIPS / case).glob("clip.*")))
+    motion, muscle = MotionStage(clip.header), MuscleStage(clip.header)
+    for index, frame in clip.frames():
+        motion.observe(index, frame)
+        muscle.observe(index, frame)
+    return clip, motion.conclude(clip, muscle.conclude(), NO_NEEDLE)
+
+
+@pytest.mark.parametrize("case", [*PUSHES, *OTHERS])
+def test_a_healthy_muscle_moves_and_is_not_torn(case):
+    clip, result = analysed(case)
+    found = result.contraction
+    assert found.status is Status.MEASURED
+    assert found.separation.flag is SeparationFlag.NONE, found.separation.reason
+    assert found.collections == ()
+    assert result.twitches == ()
+    assert len(found.cycles) == 1
+    if case in PUSHES:
+        (cycle,) = found.cycles
+        onset, release = PUSHES[case]
+        assert cycle.start_s == pytest.approx(onset or 0.0, abs=0.12)
+        last = float(clip.header.timing.time_s[-1])
+        assert cycle.end_s == pytest.approx(release or last, abs=0.2)
+        assert cycle.excursion_mm > 10
