@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from usguide.fascia.fitting import LENGTH_MM, SKIN_MM, drop_score, line_score
-from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip
+from usguide.fascia.texture import features
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
 
@@ -53,9 +53,6 @@ SHARE_WEIGHT = 0.25
 DIFFERENT_MM = 0.5
 TEMPERATURE = 0.25
 """Score that makes one outline e times as likely as another."""
-PERSISTENCE_MM = 2.0
-SMOOTHING_ROWS = 3.0
-ENERGY_FLOOR = 1e-5
 CLEAR_MM = 0.15
 """Half of what is left out between the two tissues: the border line itself."""
 DEEP_BLUR_MM = 0.3
@@ -264,25 +261,10 @@ def _differences(looks: Floats, above_mm: float, below_mm: float) -> Floats:
 def _looks(image: Image, used: Bools) -> Floats:
     """Describe every row over its whole length: level, persistence, unrest; shape (3, rows).
 
-    Persistence is the share of the gradient across the band that outlasts averaging along it:
-    high for fibrils that run for a centimetre, low for septa and speckle. Unrest is the gradient
-    along the band: fat is mottled, fascia is not.
+    Means of logarithms, so that a hole in the band or a shadow across it counts by its length
+    and not by its depth.
     """
-    across = np.gradient(image, axis=0)
-    lasting = smoothed_along(across, PERSISTENCE_MM)
-    along = np.gradient(cv2.GaussianBlur(image, (0, 0), sigmaX=1.0, sigmaY=1.5), axis=1)
-
-    def energy(values: Image) -> Floats:
-        mean = (values * values)[:, used].mean(axis=1).astype(np.float64)
-        return np.asarray(ndimage.gaussian_filter1d(mean, SMOOTHING_ROWS)) + ENERGY_FLOOR
-
-    return np.stack(
-        [
-            image[:, used].mean(axis=1).astype(np.float64),
-            0.5 * np.log(energy(lasting) / energy(across)),
-            0.5 * np.log(energy(along)),
-        ]
-    )
+    return np.asarray(features(image)[:, :, used].mean(axis=2), dtype=np.float64)
 
 
 def _change_point(looks: Floats) -> Floats:
