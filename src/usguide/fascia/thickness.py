@@ -61,7 +61,7 @@ def frame_profile(pair: BorderPair, reach_mm: float, pixel_mm: float) -> FramePr
     thickness = np.interp(PROFILE_MM, distance, pair.thickness_px) * pixel_mm
     placement = SHARPNESS_SHARE * np.hypot(pair.upper_sd_px, pair.lower_sd_px)
     sd = np.interp(PROFILE_MM, distance, np.hypot(placement, DOUBT_SHARE * pair.doubt_px))
-    lost = (min(reach_mm, distance[-1]) < PROFILE_MM) | (distance[0] > PROFILE_MM)
+    lost = (min(reach_mm, distance[-1]) < PROFILE_MM) | (distance[0] - START_MM > PROFILE_MM)
     thickness[lost] = np.nan
     return FrameProfile(thickness.astype(np.float32), (sd * pixel_mm).astype(np.float32))
 
