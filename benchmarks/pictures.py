@@ -41,7 +41,7 @@ def _binned(
 def accuracy(tip: Columns, separation: Columns) -> str:
     """Draw tip error against visibility, and gap against truth; return their Markdown."""
     figure, axes = plt.subplots(figsize=(6.4, 3.6))
-    edges = [-20.0, -8.0, -4.0, 0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 30.0]
+    edges = [0.0, 6.0, 10.0, 13.0, 16.0, 18.0, 20.0, 22.0, 24.0, 27.0, 32.0]
     claimed = tip["claimed"]
     binned = _binned(
         tip["level_db"][claimed], tip["error_mm"][claimed], tip["clip"][claimed], edges
