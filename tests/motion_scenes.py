@@ -64,7 +64,8 @@ def _recorded(name: str, seed: int, parameters: tuple) -> Recorded:
 
 
 def recorded(seed: int, name: str = "muscle", **parameters) -> Recorded:
-    return _recorded(name, seed, tuple(sorted((SMALL | parameters).items())))
+    base = SMALL if name == "muscle" else {}
+    return _recorded(name, seed, tuple(sorted((base | parameters).items())))
 
 
 def concluded(frames, *, muscle=NO_MUSCLE, needle=NO_NEEDLE, spacing=(0.1, 0.1), fps=20.0):

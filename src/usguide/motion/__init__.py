@@ -20,7 +20,7 @@ from usguide.model import (
     SeparationFlag,
     Status,
 )
-from usguide.motion.contraction import Contraction, analyse, described
+from usguide.motion.contraction import Contraction, analyse, described, without_cycles
 from usguide.motion.displacement import Tracker
 from usguide.motion.fluid import Glances, find_collections
 from usguide.motion.history import History, Motion
@@ -87,6 +87,9 @@ class MotionStage:
             header.region.width,
             _step_s(header, motion),
         )
+        if needle.status is Status.MEASURED and not belly.known:
+            # Without a muscle in view, what moves is what the needle drags along.
+            contraction = without_cycles(contraction)
         finding = examine(clip, motion, contraction, belly)
         return MotionResult(
             self._contraction_result(motion, contraction, finding, belly),

@@ -8,7 +8,7 @@ taken off first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,6 +259,12 @@ def analyse(
         excursion_px=excursion,
         significant=significant,
     )
+
+
+def without_cycles(contraction: Contraction) -> Contraction:
+    """Return the same movement, not taken for a contraction."""
+    still = np.zeros_like(contraction.activation)
+    return replace(contraction, activation=still, cycles=(), significant=False)
 
 
 def described(contraction: Contraction, motion: Motion, timing: Timing) -> tuple[Cycle, ...]:

@@ -1,0 +1,258 @@
+"""The parts of the motion stage: tracking, cycles, gap edges, twitches."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motion_scenes import NO_MUSCLE, concluded, recorded
+from usguide.model import Measurement, NeedleTrack, Region, Status
+from usguide.motion.contraction import find_cycles, rest_is_high
+from usguide.motion.displacement import Field, Tracker, resample, supported
+from usguide.motion.fascicles import between, direction
+from usguide.motion.fluid import GLANCES, Glances
+from usguide.motion.gap import along_rows, darkest_interval
+from usguide.motion.history import FEWEST_ROWS, History
+from usguide.motion.separation import suggested_grade
+from usguide.motion.strip import DEPTHS, belly_of
+
+# --- displacement -----------------------------------------------------------------------------
+
+
+def at_rest(scene, frame, points_px):
+    """Where the tissue now at ``points_px`` was at rest, by inverting the exact displacement."""
+    spacing = scene.spacing_mm[0]
+    rest = points_px.copy()
+    for _ in range(80):
+        moved = rest + scene.displacement_mm(frame, rest) / spacing
+        rest = rest + 0.5 * (points_px - moved)
+    return rest
+
+
+def test_displacement_is_right_accumulated_and_between_frames():
+    recording = recorded(2, out_of_plane=0)
+    frames, spacing = recording.frames, recording.scene.spacing_mm[0]
+    tracker = Tracker(np.ones(frames[0].shape, bool))
+    fields = [tracker.step(frame) for frame in frames]
+    worst = 0.0
+    for k in (6, 12, 18, 24, 35):
+        good = fields[k].quality > 0
+        assert good.mean() > 0.6
+        now = fields[k].position_px
+        rest = at_rest(recording.scene, k, now)
+        then = rest + recording.scene.displacement_mm(0, rest) / spacing
+        error = (fields[k].displacement_px - (now - then))[good] * spacing
+        worst = max(worst, float(np.sqrt((error**2).sum(axis=-1).mean())))
+    assert worst <= 0.5
+    pair = Tracker(np.ones(frames[0].shape, bool))
+    pair.step(frames[8])
+    field = pair.step(frames[9])
+    good = field.quality > 0
+    before = (field.position_px - field.displacement_px)[good]
+    rest = at_rest(recording.scene, 8, before)
+    after = rest + recording.scene.displacement_mm(9, rest) / spacing
+    error = (field.displacement_px[good] - (after - before)) * spacing
+    assert np.sqrt((error**2).sum(axis=-1).mean()) <= 0.1
+
+
+def test_drift_does_not_add_up_over_ten_cycles():
+    frames = recorded(2).frames
+    there_and_back = np.concatenate([frames[:16:2], frames[16:0:-2]])
+    tracker = Tracker(np.ones(frames[0].shape, bool))
+    for frame in np.concatenate([there_and_back] * 10):
+        field = tracker.step(frame)
+    field = tracker.step(frames[0])
+    drift = np.linalg.norm(field.displacement_px[field.quality > 0], axis=-1)
+    assert np.sqrt((drift**2).mean()) * recorded(2).scene.spacing_mm[0] <= 0.1
+
+
+def test_a_cut_in_the_clip_is_recognised_as_loss():
+    one, other = recorded(2).frames, recorded(3).frames
+    tracker = Tracker(np.ones(one[0].shape, bool))
+    for frame in one[:4]:
+        assert not tracker.step(frame).lost
+    assert tracker.step(other[20]).lost
+
+
+def test_lone_vectors_are_dropped_and_neighbouring_ends_kept():
+    vectors = np.zeros((6, 8, 2))
+    vectors[:, 4:, 0] = 9.0
+    valid = np.ones((6, 8), bool)
+    assert supported(vectors, valid).all()
+    vectors[2, 2] = (30.0, -12.0)
+    assert not supported(vectors, valid)[2, 2]
+    assert supported(vectors, valid).sum() == 47
+
+
+def test_resampling_a_constant_gives_the_constant():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 50, (30, 2))
+    values = np.full((30, 2), (3.0, -1.0))
+    at = rng.uniform(-20, 80, (9, 2))
+    assert resample(points, values, np.ones(30), at, 5.0) == pytest.approx(values[:9])
+
+
+def test_history_keeps_its_budget(monkeypatch):
+    monkeypatch.setattr("usguide.motion.history.BUDGET", 40_000)
+    rows, columns = 16, 24
+    x, y = np.meshgrid(np.linspace(5, 395, columns), np.linspace(5, 315, rows))
+    position = np.stack([x, y], axis=-1)
+    field = Field(position, np.full((rows, columns, 2), 2.5), np.ones((rows, columns)), 1, False)
+    history = History(400, 320)
+    for index in range(60):
+        history.add(index, field)
+    motion = history.motion()
+    assert motion.displacement_px.shape == (60, FEWEST_ROWS, columns, 2)
+    assert motion.displacement_px == pytest.approx(2.5, abs=0.03)
+    assert len(motion.y_px) == FEWEST_ROWS
+    assert motion.skin_px == pytest.approx(2.5)
+
+
+# --- contraction ------------------------------------------------------------------------------
+
+
+def hump(n, start, end):
+    t = np.clip((np.arange(n) - start) / (end - start), 0, 1)
+    return np.sin(np.pi * t) ** 2
+
+
+def test_cycles_are_found_from_onset_to_release():
+    curve = hump(100, 10, 40) + 0.8 * hump(100, 60, 90)
+    (one, two) = find_cycles(curve)
+    assert one == pytest.approx((10, 25, 40), abs=4)
+    assert two == pytest.approx((60, 75, 90), abs=4)
+
+
+def test_a_clip_that_starts_or_ends_in_mid_contraction_has_open_cycles():
+    late = hump(60, -20, 30)
+    assert find_cycles(late / late.max())[0][0] == 0
+    assert find_cycles(hump(60, 30, 100) / hump(60, 30, 100).max())[0][2] == 59
+
+
+def test_rest_is_where_the_clip_starts_or_else_where_it_ends():
+    assert not rest_is_high(hump(50, 10, 40))
+    assert rest_is_high(-hump(50, 10, 40))
+    falling = np.concatenate([np.linspace(0.5, 1.0, 10), np.linspace(1.0, 0.0, 20), np.zeros(20)])
+    assert not rest_is_high(falling)
+
+
+# --- the gap ----------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.integers(0, 100), min_size=3, max_size=14),
+    st.integers(10, 90),
+)
+@settings(max_examples=60, deadline=None)
+def test_darkest_interval_is_the_best_of_all(profile, threshold):
+    profile = np.array(profile, float)
+    start, end = darkest_interval(profile, threshold)
+    best = max(
+        (threshold - profile[i : j + 1]).sum()
+        for i in range(len(profile))
+        for j in range(i, len(profile))
+    )
+    if best <= 0:
+        assert start == end
+    else:
+        inside = slice(int(np.ceil(start - 1e-9)), int(np.floor(end + 1e-9)) + 1)
+        assert (threshold - profile[inside]).sum() == pytest.approx(best)
+
+
+def test_darkest_interval_finds_fractional_edges():
+    x = np.arange(40, dtype=float)
+    profile = np.clip((np.abs(x - 20.3) - 6.2) * 20 + 50, 0, 100)
+    assert darkest_interval(profile, 50.0) == pytest.approx((14.1, 26.5), abs=0.05)
+
+
+def test_smoothing_down_the_rows_ignores_a_stray_row():
+    rows = np.arange(12)
+    values = 3.0 + 0.5 * rows
+    values[5] += 40
+    assert along_rows(rows, values) == pytest.approx(3.0 + 0.5 * rows, abs=0.6)
+
+
+@pytest.mark.parametrize("angle", [-60.0, -15.0, 0.0, 30.0, 75.0])
+def test_the_fascicles_direction(angle):
+    y, x = np.mgrid[0:120, 0:120].astype(float)
+    radians = np.radians(angle)
+    across = y * np.cos(radians) - x * np.sin(radians)
+    picture = (127 + 100 * np.sin(across)).astype(np.uint8)
+    assert between(direction(picture, (10, 10, 110, 110)), angle) < 3
+
+
+def test_no_direction_in_noise():
+    noise = np.random.default_rng(0).integers(0, 255, (80, 80)).astype(np.uint8)
+    assert direction(noise, (0, 0, 80, 80)) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "grade"),
+    [(0.0, 0.03, 0.1, "1"), (0.1, 0.2, 0.3, "2"), (0.6, 0.7, 0.8, None), (0.9, 0.98, 1.0, "3")],
+)
+def test_grades_follow_their_definition(low, value, high, grade):
+    assert suggested_grade(Measurement(value, low, high, "1")) == grade
+
+
+def test_without_borders_the_region_stands_in_and_says_so():
+    belly = belly_of(NO_MUSCLE, Region(0, 0, 100, 80))
+    assert not belly.known
+    superficial, deep = belly.borders(7)
+    assert superficial.shape == (100,)
+    assert (deep > superficial).all()
+    assert belly.depth_lines(7, DEPTHS).shape == (DEPTHS, 100)
+
+
+def test_glances_stay_few_however_long_the_clip():
+    glances = Glances()
+    for index in range(500):
+        glances.add(index, np.zeros((20, 30), np.uint8))
+    assert GLANCES / 2 <= len(glances.frames) <= GLANCES
+    assert glances.frames[-1][0] > 350
+
+
+# --- twitches ---------------------------------------------------------------------------------
+
+NEEDLING = {
+    "name": "needling",
+    "frames": 70,
+    "fps": 30,
+    "width_px": 480,
+    "height_px": 400,
+    "drift_mm": 0.5,
+}
+
+
+def needling(seed, twitches):
+    options = {k: v for k, v in NEEDLING.items() if k != "name"}
+    scene = recorded(seed, "needling", twitches=twitches, twitch_mm=2.5, twitch_s=0.3, **options)
+    truth = scene.truth["needle"]
+
+    def points(key):
+        return np.array([[np.nan] * 2 if p is None else p for p in truth[key]], float)
+
+    depth = np.array([np.nan if d is None else d for d in truth["depth_mm"]], float)
+    needle = NeedleTrack(
+        Status.MEASURED,
+        "given.",
+        tip_px=points("tip_px"),
+        tail_px=points("tail_px"),
+        insertion_depth_px=depth / scene.scene.spacing_mm[0],
+    )
+    result = concluded(
+        scene.frames, needle=needle, spacing=scene.scene.spacing_mm, fps=scene.scene.fps
+    )
+    return scene, result
+
+
+def test_a_twitch_is_found_while_the_needle_moves_and_none_without():
+    scene, result = needling(2, 1)
+    (truth,) = scene.truth["twitches"]
+    (twitch,) = result.twitches
+    assert twitch.start_s < truth["end_s"]
+    assert twitch.end_s > truth["start_s"]
+    away = np.subtract(twitch.centre_px, truth["centre_px"]) * scene.scene.spacing_mm[0]
+    assert np.hypot(*away) < 6
+    assert 0.3 < twitch.peak_mm <= abs(truth["peak_mm"]) * 1.2
+    assert twitch.peak_velocity_mm_s <= truth["peak_velocity_mm_s"] * 1.3
+    assert needling(2, 0)[1].twitches == ()
