@@ -95,12 +95,15 @@ class Pool:
         Position of the frame among those observed.
     records : structured array of ``CANDIDATE``, shape (n,)
         As stored.
+    slide : ndarray of float64, shape (n, 2)
+        Slide of the picture in the candidate's frame, which was taken out of its place.
     tip, tail, along : ndarray of float64, shape (n, 2)
         Working px; ``along`` is the unit vector from tail to tip.
     """
 
     frame: NDArray[np.int64]
     records: Candidates
+    slide: Floats
     tip: Floats
     tail: Floats
     along: Floats
@@ -130,7 +133,7 @@ class Pool:
         tail -= drift[frame]
         along = tip - tail
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
-        return cls(frame, records, tip, tail, along)
+        return cls(frame, records, drift[frame], tip, tail, along)
 
     @property
     def length(self) -> Floats:
@@ -215,6 +218,14 @@ def displacements(
     return parallel, forward, sideways
 
 
+def slid_with_picture(pool: Pool, origin: NDArray[np.int64], other: NDArray[np.int64]) -> Floats:
+    """How far the picture slid along each origin's line between two candidates; (a, b)."""
+    along = pool.along[origin]
+    dx = pool.slide[other, 0] - pool.slide[origin, 0][:, None]
+    dy = pool.slide[other, 1] - pool.slide[origin, 1][:, None]
+    return np.asarray(dx * along[:, :1] + dy * along[:, 1:])
+
+
 def recurrence(pool: Pool, quality: Floats, frames: int) -> tuple[Floats, Floats]:
     """Share of the clip in which a line is there again, with its tip in place or moved along it.
 
@@ -244,8 +255,11 @@ def recurrence(pool: Pool, quality: Floats, frames: int) -> tuple[Floats, Floats
             continue
         parallel, forward, sideways = displacements(pool, a, b)
         line = parallel & (sideways < SAME_OFFSET_PX)
-        same = line & (np.abs(forward) < SAME_TIP_PX)
-        moved = line & (np.abs(forward) > MOVED_TIP_PX)
+        # Against the tissue and in the picture: a needle's tip stays with neither.
+        shown = forward + slid_with_picture(pool, a, b)
+        least = np.minimum(np.abs(forward), np.abs(shown))
+        same = line & (least < SAME_TIP_PX)
+        moved = line & (least > MOVED_TIP_PX)
         still[a] += np.where(same, quality[b][None], 0.0).max(axis=1)
         # A line may offer two ends in every frame: it has moved only where the old one is gone.
         moved &= ~same.any(axis=1, keepdims=True)

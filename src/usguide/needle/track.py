@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
 from usguide.needle.candidates import Candidates
-from usguide.needle.evidence import LEAST_FRAMES, SAME_OFFSET_PX, Odds, Pool, displacements
+from usguide.needle.evidence import (
+    LEAST_FRAMES,
+    SAME_OFFSET_PX,
+    Odds,
+    Pool,
+    appearance,
+    displacements,
+    slid_with_picture,
+)
 from usguide.needle.path import best_path, move_cost
 from usguide.needle.resemblance import resembling_odds
 
@@ -20,18 +28,21 @@ below, on needle_convex_01, 05, 07, needle_block, needle_steep, thickness_range_
 muscle_isokinetic030 and 11 synthetic scenes."""
 ALTERNATIVES = 4
 """Paths looked at: a bright bone may hold together better than a needle, but does not move."""
-TAKEN_PX = 4.0
-"""Candidates this close to a path's tips are not used by the next path (working px)."""
 SLID_PX = 5.0
 """Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
 CONVINCING = 1.2
+CONVINCING_CINE = 2.4
 """Least sum of the mean log odds of the claims before and after the moves are paid, of a path that
-moves. Needles had 1.4 and more, steady paths in clips without one up to 0.7."""
+moves, in scattered frames and in a cine, where moving costs a needle little. Needles had 1.4 and
+more in scattered frames and 2.6 in cines; steady paths in cines without one up to 2.2."""
 STEADY = 0.2
 """Least share of the frames that a path must claim..."""
 ENOUGH = 12
 """... or as many as these: 0.4 s of a cine, a quick stab. A few scattered frames may happen to hold
 lines that agree."""
+LEAST_CUT = 0.65
+"""Least median drop of the profile at the tip, as a share of the shaft's contrast there. Needles
+had 0.8 and more; ends put on a bone, or on an aponeurosis that goes on, 0.36 to 0.55."""
 SURE_ALONE = 3.0
 """Least log odds of appearance in a clip too short to show motion. Of 33 frames of a calf one
 reached it; needles reach it in a third of the frames."""
@@ -69,21 +80,31 @@ def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
     """Range of the tips along one line, 5th to 95th percentile, working px.
 
     Only tips on the same line count, so that a path that hops between lines has not slid; the
-    line with the most claims is taken.
+    line with the most claims is taken. The lesser of the range against the tissue and the range
+    in the picture: what moves with the tissue is part of it, and what stays in the picture while
+    the tissue slides is where the beam fades.
     """
     parallel, forward, sideways = displacements(pool, chosen, chosen)
     same = parallel & (sideways < SAME_OFFSET_PX)
     crowded = int(np.argmax(same.sum(axis=1)))
-    low, high = np.quantile(forward[crowded][same[crowded]], [0.05, 0.95])
-    return float(high - low)
+    ranges = []
+    for advance in (forward, forward + slid_with_picture(pool, chosen, chosen)):
+        low, high = np.quantile(advance[crowded][same[crowded]], [0.05, 0.95])
+        ranges.append(float(high - low))
+    return min(ranges)
+
+
+def on_line_of(pool: Pool, index: int) -> Bools:
+    """Which candidates lie along the line of one of them."""
+    parallel, _, sideways = displacements(pool, np.array([index]), np.arange(len(pool.frame)))
+    return np.asarray(parallel[0] & (sideways[0] < SAME_OFFSET_PX))
 
 
 def sure_alone(pool: Pool, odds: Odds, index: int) -> bool:
     """Whether one frame shows a candidate to be a needle, with no other line as good."""
     ahead = odds.appearance[index]
-    parallel, _, sideways = displacements(pool, np.array([index]), np.arange(len(pool.frame)))
-    other_line = ~(parallel[0] & (sideways[0] < SAME_OFFSET_PX))
-    rivals = odds.appearance[(pool.frame == pool.frame[index]) & other_line]
+    here = pool.frame == pool.frame[index]
+    rivals = odds.appearance[here & ~on_line_of(pool, index)]
     return bool(ahead > SURE_ALONE and np.all(rivals < ahead - UNRIVALLED))
 
 
@@ -100,6 +121,9 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         When every observed frame was taken, in frames.
     """
     generous = odds.full + GENEROSITY
+    looks = appearance(pool)
+    cine = len(numbers) > 1 and float(np.median(np.diff(numbers))) <= DENSE_GAP
+    convincing = CONVINCING_CINE if cine else CONVINCING
     best: NDArray[np.int64] | None = None
     best_score = 0.0
     best_moved = False
@@ -111,14 +135,19 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         slid = slide_range(pool, seen)
         mean = total / len(seen) + float(odds.full[seen].mean())
         steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
-        moved = slid > SLID_PX and mean > CONVINCING and steady
+        moved = (
+            slid > SLID_PX
+            and mean > convincing
+            and steady
+            and float(np.median(looks["cut"][seen])) > LEAST_CUT
+        )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
         if (moved or alone) and score > best_score:
             best, best_score, best_moved = chosen, score, moved
         for index in seen:
-            near = np.linalg.norm(pool.tip - pool.tip[index], axis=1) < TAKEN_PX
-            generous = np.where(near & (pool.frame == pool.frame[index]), -np.inf, generous)
+            here = pool.frame == pool.frame[index]
+            generous = np.where(here & on_line_of(pool, int(index)), -np.inf, generous)
     if best is None:
         return None
     if best_moved:
