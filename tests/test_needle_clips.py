@@ -1,0 +1,80 @@
+"""The needle stage on real recordings that are not part of the project."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from usguide.ingest.opening import open_clip
+from usguide.model import FasciaResult, NeedleTrack, Status
+from usguide.needle import NeedleStage
+
+CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
+pytestmark = pytest.mark.clips
+
+
+def follow(case: str) -> tuple[NeedleTrack, np.ndarray, np.ndarray]:
+    folder = CLIPS / case
+    if not folder.is_dir():
+        pytest.skip(f"the recording {case} is not beside the project")
+    path = folder / "frames" if (folder / "frames").is_dir() else next(folder.glob("clip.*"))
+    clip = open_clip(path)
+    stage = NeedleStage(clip.header)
+    for index, frame in clip.frames():
+        stage.observe(index, frame)
+    truth = json.loads((folder / "case.json").read_text(encoding="utf-8")).get("frames")
+    ends = np.full((2, clip.header.frames, 2), np.nan)
+    if isinstance(truth, dict):
+        for k, name in enumerate(clip.header.source_names):
+            marked = truth.get(name)
+            if marked and marked.get("tip_px"):
+                ends[0, k], ends[1, k] = marked["tip_px"], marked["tail_px"]
+    return stage.conclude(FasciaResult(Status.NONE_FOUND, "")), ends[0], ends[1]
+
+
+def test_block_line_and_tip() -> None:
+    track, tip, tail = follow("needle_block")
+    assert np.mean(np.linalg.norm(track.tip_px - tip, axis=1) < 15) >= 0.9
+    along = tip - tail
+    truth_deg = np.degrees(np.arctan2(along[:, 1], along[:, 0]))
+    turn = np.abs((track.shaft_angle_deg - truth_deg + 90) % 180 - 90)
+    assert np.nanmax(turn) < 2
+    middle = 0.5 * (tip + tail) - track.tip_px
+    radians = np.radians(track.shaft_angle_deg)
+    offset = np.abs(middle[:, 1] * np.cos(radians) - middle[:, 0] * np.sin(radians))
+    assert np.nanmax(offset) < 5
+
+
+@pytest.mark.parametrize("number", ["01", "04", "05", "07", "08", "12"])
+def test_convex_tips(number: str) -> None:
+    track, tip, _ = follow(f"needle_convex_{number}")
+    assert np.mean(np.linalg.norm(track.tip_px - tip, axis=1) < 10) >= 0.45
+
+
+def test_the_cross_section_is_followed_out_of_plane() -> None:
+    track, _, _ = follow("needle_outofplane_horizontal")
+    assert track.status is Status.MEASURED
+    case = json.loads((CLIPS / "needle_outofplane_horizontal" / "case.json").read_text())
+    sensor = np.array([row or [math.nan] * 2 for row in case["sensor_mm"]], dtype=np.float64)
+    error = track.tip_px * np.array(case["mm_per_px"]) - sensor[: len(track.tip_px)]
+    error -= np.nanmedian(error, axis=0)
+    # The echo and the sensor drift apart linearly along the path; the target is 0.7.
+    assert np.nanmean(np.linalg.norm(error, axis=1)) < 1.0
+
+
+@pytest.mark.parametrize(
+    "case", ["muscle_isokinetic030_01_push_01", "muscle_calf_ge_0", "thickness_range_of_motion"]
+)
+def test_muscle_without_a_needle(case: str) -> None:
+    track, _, _ = follow(case)
+    assert track.status is Status.NONE_FOUND
+    assert track.frames_visible == 0
+
+
+def test_the_bone_is_never_taken_for_the_needle() -> None:
+    track, _, _ = follow("needle_inplane_tissue")
+    if track.status is Status.MEASURED:
+        seen = track.tip_visible
+        assert (track.tip_px[seen, 1] < 0.45 * 860).all()
