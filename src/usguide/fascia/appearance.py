@@ -26,7 +26,8 @@ FAT_MM = (0.8, 3.0)
 """Fat compared with, above the superficial border: clear of the border line, same depth."""
 
 FINE_MM = 0.1
-LENGTH_MAX_MM = 26.0
+LENGTH_MAX_MM = 20.0
+"""Beyond two centimetres the borders are too uncertain to call a gap between them a rupture."""
 TENSOR_GRADIENT_MM = 0.15
 TENSOR_WINDOW_MM = 0.6
 

@@ -58,6 +58,8 @@ WITHIN_MM = 0.4
 OUTLINES = 5
 """Outlines that are fitted before one is chosen."""
 TANGENT_COLUMNS = 8
+BONE_TANGENT_MM, BONE_LOST_MM = 2.5, 2.0
+"""Length that gives the bone's last direction, and how far it is followed unseen."""
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
 
@@ -204,7 +206,7 @@ def sharpness(window: Image) -> Floats:
     return np.asarray(np.sqrt((weight * (rows - mean) ** 2).sum(axis=0)), dtype=np.float64)
 
 
-def insertion(bone: tuple[Floats, Floats], deep: Floats) -> tuple[float, float]:
+def insertion(bone: tuple[Floats, Floats], deep: Floats, pixel_mm: float) -> tuple[float, float]:
     """Find where the deep border leaves the bone.
 
     The bone goes on past its front lower edge, down its front wall, so its line alone does not
@@ -216,16 +218,25 @@ def insertion(bone: tuple[Floats, Floats], deep: Floats) -> tuple[float, float]:
         Surface, work px, the front towards the right.
     deep : ndarray of float64, shape (n, 2)
         Deep border, (x, y) in work px, from behind the edge on.
+    pixel_mm : float
+        Nominal size of a work pixel.
     """
     x, y = bone
     ahead = deep[deep[:, 0] >= x[-1]]
     if len(ahead) < 2:
         return float(x[-1]), float(y[-1])
     # Behind the end of the bone's line the border is drawn on straight.
-    slope = np.polyfit(ahead[:TANGENT_COLUMNS, 0], ahead[:TANGENT_COLUMNS, 1], 1)
-    above = np.flatnonzero(y <= np.polyval(slope, x))
+    line = np.polyfit(ahead[:TANGENT_COLUMNS, 0], ahead[:TANGENT_COLUMNS, 1], 1)
+    above = np.flatnonzero(y <= np.polyval(line, x))
     at = int(above[-1]) if above.size else len(x) - 1
-    return float(x[at]), float(y[at])
+    if at < len(x) - 1 or len(x) < 3:
+        return float(x[at]), float(y[at])
+    # The bone's line was lost before it came down to the border: go on in its last direction.
+    last = x >= x[-1] - BONE_TANGENT_MM / pixel_mm
+    fall = float(np.polyfit(x[last], y[last], 1)[0])
+    approach = max(fall - line[0], 0.1)
+    onward = min((np.polyval(line, x[-1]) - y[-1]) / approach, BONE_LOST_MM / pixel_mm)
+    return float(x[-1] + onward), float(y[-1] + max(fall, 0.0) * onward)
 
 
 def find_borders(
@@ -253,7 +264,7 @@ def find_borders(
         return None
     strip = Strip.cut(levels, band, UPRIGHT_ROWS_MM, pixel_mm)
     deep_mm = fit_deep(strip, pixel_mm, deep_arc(strip, pixel_mm))
-    edge = insertion(bone, band.points(deep_mm / pixel_mm))
+    edge = insertion(bone, band.points(deep_mm / pixel_mm), pixel_mm)
     band = straightened(band, deep_mm / pixel_mm, edge, pixel_mm)
     strip = Strip.cut(levels, band, OUTLINE_ROWS_MM, pixel_mm)
     tried = outlines(strip, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM))

@@ -93,8 +93,12 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
     if found is None:
         return "no room for a fascia beside the bone-like line"
     pair, insertion = found
-    under_side = bone.x <= insertion[0]
-    bone = replace(bone, x=bone.x[under_side], y=bone.y[under_side])
+    under_side = bone.x < insertion[0]
+    bone = replace(
+        bone,
+        x=np.append(bone.x[under_side], insertion[0]),
+        y=np.append(bone.y[under_side], insertion[1]),
+    )
     judged = (pair.band.distance_mm >= 0.5) & (pair.band.distance_mm <= JUDGED_MM)
     if np.count_nonzero(judged) * COLUMN_MM < JUDGED_MM / 2:
         return "no room for a fascia beside the bone-like line"

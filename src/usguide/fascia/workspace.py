@@ -27,6 +27,9 @@ SMOOTHING_MM = 0.15
 NOMINAL_DEPTH_MM = 35.0
 """Depth assumed for an uncalibrated picture: heel examinations are set to 3-4 cm."""
 
+GRAPHICS_MM = 2.5
+"""Graphics up to this size hide little enough to be painted out."""
+
 MAX_SIDE = 640
 """Longest side of the work picture; a deeper picture gets coarser pixels, not more of them."""
 
@@ -44,7 +47,7 @@ class Workspace:
     origin_px : ndarray of float64, shape (2,)
         (x, y) of the region's first pixel in the source frame.
     tissue : ndarray of bool, shape (rows, columns)
-        Work pixels that show echoes.
+        Work pixels that show echoes, or whose echoes can be made up for.
     hidden, nearest : ndarrays
         Region pixels under graphics, as flat indices, and the tissue pixel that stands in for
         each of them.
@@ -80,7 +83,16 @@ class Workspace:
         shown = cv2.resize(
             tissue.astype(np.float32), (int(columns), int(rows)), interpolation=cv2.INTER_AREA
         )
-        return cls(pixel_mm, per_work_px, region.origin_px, shown > 0.5, hidden, nearest)
+        # Calipers and letters are painted out and then looked through; only where nothing is
+        # shown over a larger area, as outside a fan, is there nothing to see.
+        side = 2 * round(GRAPHICS_MM / pixel_mm / 2) + 1
+        visible = cv2.morphologyEx(
+            (shown > 0.5).astype(np.uint8),
+            cv2.MORPH_CLOSE,
+            np.ones((side, side), np.uint8),
+            borderType=cv2.BORDER_REPLICATE,
+        )
+        return cls(pixel_mm, per_work_px, region.origin_px, visible > 0, hidden, nearest)
 
     @property
     def shape(self) -> tuple[int, int]:
