@@ -106,14 +106,13 @@ def centred(frame: Frame, line: Line, length: float, step: float) -> Line:
     weight = np.minimum(weight, np.quantile(weight, 0.75)) + 1e-9
     slope = intercept = 0.0
     for _ in range(3):
-        mean_along = float(np.average(along, weights=weight))
-        mean_across = float(np.average(across, weights=weight))
-        spread = float(np.average((along - mean_along) ** 2, weights=weight))
+        share = weight / weight.sum()
+        mean_along, mean_across = float(share @ along), float(share @ across)
+        away = along - mean_along
+        spread = float(share @ (away * away))
         if spread <= 0:
             return line
-        slope = float(
-            np.average((along - mean_along) * (across - mean_across), weights=weight) / spread
-        )
+        slope = float(share @ (away * (across - mean_across))) / spread
         intercept = mean_across - slope * mean_along
         residual = across - (intercept + slope * along)
         weight = weight / (1 + (residual / step) ** 2)
