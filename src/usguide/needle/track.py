@@ -162,8 +162,8 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
 def confidence(pool: Pool, odds: Floats, chosen: NDArray[np.int64], numbers: Floats) -> Floats:
     """Estimate how probably the tip is within 3 mm in each frame.
 
-    Each claimed frame's candidates, and 'not seen', compete given the claims before and after;
-    the share of those that say the same tip is then put through a calibration.
+    Each claimed frame's candidates, and 'not seen', compete given the claims before and after; it
+    is the share of those that say the same tip.
     """
     frames = np.flatnonzero(chosen >= 0)
     out = np.zeros(len(chosen))
