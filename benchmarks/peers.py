@@ -163,7 +163,7 @@ def speckle(before: Frames, after: Frames) -> NDArray[np.float64]:
 
 
 def minimal_path(frame: Frames, y_px: NDArray[np.float64], x_px: NDArray[np.float64]) -> Tips:
-    """Trace scikit-image's minimal path over inverted brightness within 3 % of the true border.
+    """Trace scikit-image's minimal path, down a band's middle, within 3 % of the true border.
 
     It is shown which band to follow; returns y at every column.
     """

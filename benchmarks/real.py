@@ -262,6 +262,7 @@ def report(clips: Path, quick: bool) -> str:
         "## Accuracy on real recordings\n",
         "None of them is part of the project. Everything is found by the program itself: region, "
         "scale, what is in view.\n",
+        page.machine() + "\n",
         page.table(["case", "scale", "result"], list(judged_cases(clips, quick))),
     ]
     if not quick and (clips / "aponeurosis_masks").is_dir():

@@ -187,7 +187,7 @@ def main() -> None:
     quick = options.quick
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        compared = stages_and_peers(folder, 24 if quick else 90, 1 if quick else 5)
+        compared = stages_and_peers(folder, 24 if quick else 60, 1 if quick else 3)
         grown, curves = growth(folder, quick)
         text = "\n".join(
             [
