@@ -93,4 +93,4 @@ def test_what_is_no_heel_is_declined(case):
     spacing = about.get("mm_per_px")
     result = measure(frames, tuple(spacing) if spacing else None)
     assert result.status is Status.NONE_FOUND
-    assert result.reason.startswith("not a long-axis view of a heel")
+    assert result.reason.startswith("this is not a long-axis view of a heel")

@@ -145,11 +145,13 @@ class FasciaStage:
         series = max(self._series, key=_weight, default=None)
         if series is None or not series.records:
             reason = max(self._reasons, key=self._reasons.__getitem__, default="no heel in view")
-            return FasciaResult(Status.NONE_FOUND, f"not a long-axis view of a heel: {reason}")
+            return FasciaResult(
+                Status.NONE_FOUND, f"this is not a long-axis view of a heel: {reason}"
+            )
         if self._found < CONFIRMED_MIN * self._searches:
             return FasciaResult(
                 Status.NONE_FOUND,
-                "not a long-axis view of a heel: a bone and fascia were seen in only "
+                "this is not a long-axis view of a heel: a bone and fascia were seen in only "
                 f"{self._found} of the {self._searches} frames searched",
             )
         return self._measured(series)
