@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from motion_scenes import NO_MUSCLE, concluded, recorded
 from usguide.model import Measurement, NeedleTrack, Region, Status
 from usguide.motion.contraction import find_cycles, rest_is_high
-from usguide.motion.displacement import Field, Tracker, resample, supported
+from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
 from usguide.motion.fluid import GLANCES, Glances
 from usguide.motion.gap import along_rows, darkest_interval
 from usguide.motion.history import FEWEST_ROWS, History
+from usguide.motion.matching import supported
 from usguide.motion.separation import suggested_grade
 from usguide.motion.strip import DEPTHS, belly_of
 

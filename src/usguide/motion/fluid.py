@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Collection, Floats, Frame, Header, Point
-from usguide.motion.displacement import working_scale
+from usguide.motion.matching import working_scale
 from usguide.motion.strip import Belly
 
 GLANCES = 9

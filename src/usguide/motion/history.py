@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.motion.displacement import GRID, Field, resample
+from usguide.motion.displacement import Field, resample
+from usguide.motion.matching import GRID
 
 BUDGET = 8_000_000
 """Bytes of history at which its rows are halved: 4000 frames of 16 rows, 8000 of 8. Columns
