@@ -224,7 +224,7 @@ NEEDLING = {
 }
 
 
-def needling(seed, twitches):
+def needling(seed, twitches, followed=True):
     options = {k: v for k, v in NEEDLING.items() if k != "name"}
     scene = recorded(seed, "needling", twitches=twitches, twitch_mm=2.5, twitch_s=0.3, **options)
     truth = scene.truth["needle"]
@@ -234,8 +234,8 @@ def needling(seed, twitches):
 
     depth = np.array([np.nan if d is None else d for d in truth["depth_mm"]], float)
     needle = NeedleTrack(
-        Status.MEASURED,
-        "given.",
+        Status.MEASURED if followed else Status.NONE_FOUND,
+        "given." if followed else "not looked for.",
         tip_px=points("tip_px"),
         tail_px=points("tail_px"),
         insertion_depth_px=depth / scene.scene.spacing_mm[0],
@@ -257,3 +257,7 @@ def test_a_twitch_is_found_while_the_needle_moves_and_none_without():
     assert 0.3 < twitch.peak_mm <= abs(truth["peak_mm"]) * 1.2
     assert twitch.peak_velocity_mm_s <= truth["peak_velocity_mm_s"] * 1.3
     assert needling(2, 0)[1].twitches == ()
+
+
+def test_no_twitch_is_claimed_where_no_needle_is_followed():
+    assert needling(2, 1, followed=False)[1].twitches == ()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, label, maximum_filter, median_filter
 
-from usguide.model import Bools, Floats, Header, NeedleTrack, Twitch
+from usguide.model import Bools, Floats, Header, NeedleTrack, Status, Twitch
 from usguide.motion.contraction import Contraction
 from usguide.motion.history import Motion
 
@@ -34,9 +34,10 @@ through blocks of 2 by 2 mm."""
 MIN_PEAK_SHARE = 0.009
 """The same without a scale, as a share of the region's width."""
 
-MIN_SIGNAL_TO_NOISE = 16.0
-"""Least peak, in robust SDs of the residual motion of the place itself. Tuned on six synthetic
-needlings: their twitches stand 30 SDs and more out, what drag leaves under 15."""
+MIN_SIGNAL_TO_NOISE = 25.0
+"""Least peak, in robust SDs of the residual motion of the place itself. Tuned on 30 synthetic
+needlings of 3 s: their twitches stand 35 SDs and more out; what drag leaves, and noise in the
+shadow of bone, 12 where the needle is followed by the picture and 24 where it is known."""
 
 LARGEST_SHARE = 0.2
 """Share of the tracked picture beyond which a burst is not local."""
@@ -67,6 +68,10 @@ MIN_QUALITY = 0.25
 """Tracking quality under which a cell does not count."""
 
 
+MIN_KNOWN = 0.25
+"""Share of a clip in which a cell must be seen for its noise to be its own."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Burst:
     """One connected burst in time and space, entries and cells."""
@@ -91,18 +96,20 @@ def find_twitches(
     contraction : Contraction
         The clip's dominant movement: within it no twitch can be told from the contraction.
     needle : NeedleTrack
-        Where the needle was.
+        Where the needle was. What a needle that is not followed drags along cannot be told from
+        a twitch.
     header : Header
         Timing, scale and place of the region.
 
     Returns
     -------
     tuple of Twitch
-        In order of time; none where the clip has no timing or too few frames a second.
+        In order of time; none where the clip has no timing or too few frames a second, or where
+        no needle is followed.
     """
     time_s = header.timing.time_s
     n = len(motion.frames)
-    if time_s is None or n < 8:
+    if needle.status is not Status.MEASURED or time_s is None or n < 8:
         return ()
     times = time_s[motion.frames]
     step_s = float(np.median(np.diff(times)))
@@ -284,9 +291,16 @@ def _strength(residual: Floats, trusted: Bools) -> tuple[Floats, Floats]:
         / np.maximum(total, 1e-9)[..., None]
     )
     size = np.linalg.norm(smooth, axis=-1)
-    size[total < 0.3] = 0.0
-    # The median of a 2-D Gaussian's radius is 1.18 SDs.
-    noise = np.median(size, axis=0) / 1.18
+    known = total >= 0.3
+    size[~known] = 0.0
+    # The median of a 2-D Gaussian's radius is 1.18 SDs. Masked entries are no sign of calm, and
+    # a cell that is mostly masked says too little about its own noise: the others speak for it.
+    often = known.mean(axis=0) >= MIN_KNOWN
+    noise = np.full(often.shape, np.inf)
+    if often.any():
+        seen = np.where(known[:, often], size[:, often], np.nan)
+        noise[often] = np.nanmedian(seen, axis=0) / 1.18
+        noise[~often] = np.median(noise[often])
     return size, np.maximum(noise, 1e-3)
 
 
