@@ -161,6 +161,12 @@ def test_nothing_to_see_is_said_and_not_raised(frames, spacing, fps):
     assert result.twitches == ()
 
 
+def test_too_few_frames_are_counted_in_a_clause_that_follows_because():
+    result = recorded(2).analysed(frames=recorded(2).frames[:3]).contraction
+    assert result.status is Status.NOT_MEASURED
+    assert result.reason == "a contraction needs at least 5 different frames and the clip has 3."
+
+
 def test_a_still_clip_of_a_tear_is_indeterminate():
     scene = recorded(2, **OPEN)
     result = scene.analysed(frames=np.repeat(scene.frames[:1], 20, axis=0)).contraction

@@ -74,8 +74,8 @@ class MotionStage:
             return _declined("the picture is too small to track speckle in.")
         if len(self._history) < MIN_FRAMES:
             return _declined(
-                f"{len(self._history)} distinct frame(s) show no motion; "
-                f"at least {MIN_FRAMES} are needed."
+                f"a contraction needs at least {MIN_FRAMES} different frames and the clip has "
+                f"{len(self._history)}."
             )
         header = self._header
         motion = self._history.motion()

@@ -150,8 +150,8 @@ def examine(
         if coverage < MIN_COVERAGE:
             return verdict(
                 SeparationFlag.INDETERMINATE,
-                f"only {coverage:.0%} of the muscle could be tracked from rest to peak, "
-                f"under {MIN_COVERAGE:.0%}.",
+                f"only {100 * coverage:.0f} % of the muscle could be tracked from rest to peak and "
+                f"{100 * MIN_COVERAGE:.0f} % are needed.",
             )
         return verdict(
             SeparationFlag.NONE,
@@ -365,7 +365,7 @@ def _judge(
         )
     amiss = None
     if torn < MIN_TORN:
-        amiss = f"it crosses only {torn:.0%} of the muscle"
+        amiss = f"it crosses only {100 * torn:.0f} % of the muscle"
     elif together < MIN_CORRELATION:
         amiss = "it does not follow the contraction"
     if amiss is not None:
