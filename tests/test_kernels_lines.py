@@ -12,6 +12,8 @@ from usguide.kernels.lines import (
     distinct_segments,
     sample_strip,
     segments_at_all_angles,
+    shaft_profiles,
+    steps_inside,
 )
 
 pytestmark = pytest.mark.kernel
@@ -138,3 +140,27 @@ def test_sample_strip_interpolates_and_marks_what_lies_outside() -> None:
     sample_strip(image, 12.0, 3.0, 0.0, 1.0, 1.0, strip)
     assert np.isfinite(strip[:3]).all()
     assert np.isnan(strip[3:]).all()
+
+
+@pytest.mark.parametrize("degrees", [-130.0, -90.0, -12.0, 0.0, 33.0, 180.0])
+def test_steps_inside_counts_until_the_mask_ends(degrees: float) -> None:
+    mask = np.ones((9, 12), np.bool_)
+    mask[2, 7] = mask[6, 3] = False
+    dx, dy = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    for x, y in ((5.2, 4.4), (0.0, 0.0), (-0.7, 3.0), (7.0, 2.0)):
+        steps = np.arange(30)
+        column = np.rint(x + steps * dx).astype(int)
+        row = np.rint(y + steps * dy).astype(int)
+        inside = (column >= 0) & (column < 12) & (row >= 0) & (row < 9)
+        inside[inside] = mask[row[inside], column[inside]]
+        assert steps_inside(mask, x, y, dx, dy) == np.argmin(inside)
+
+
+def test_shaft_profiles_average_the_line_and_its_flanks(rng) -> None:
+    strip = rng.normal(size=(5, 9)).astype(np.float32)
+    strip[3, 1] = np.nan
+    profiles = np.empty((3, 5))
+    shaft_profiles(strip, 1, 3, profiles)
+    expected = np.stack([strip[:, a:b].mean(axis=1) for a, b in ((3, 6), (0, 2), (7, 9))])
+    expected[:, 3] = 0
+    np.testing.assert_allclose(profiles, expected, atol=1e-6)

@@ -84,6 +84,7 @@ def best_segments(
     low32 = np.float32(low)
     high32 = np.float32(high)
     outside = np.float32(0.5 * OUTSIDE)
+    value = np.empty(count, np.float32)
     run = np.zeros(count, np.float32)
     start = np.zeros(count, np.float32)
     best = segments[0]
@@ -101,24 +102,28 @@ def best_segments(
         here = ridge[y, k_low + whole : k_high + whole]
         beside = ridge[y, k_low + whole + 1 : k_high + whole + 1]
         row = np.float32(y)
+        value_here = value[k_low:k_high]
         run_here = run[k_low:k_high]
         start_here = start[k_low:k_high]
         best_here = best[k_low:k_high]
         first_here = first[k_low:k_high]
         last_here = last[k_low:k_high]
+        # Several short loops of few arrays each: the compiler vectorises these, and not one loop
+        # over all of them, for which it would have to prove too many pairs apart.
         for k in range(k_high - k_low):
             raw = here[k] + t * (beside[k] - here[k])
-            value = min(max(raw, low32), high32) - bias32
-            value = value if raw > outside else outside
+            clipped = min(max(raw, low32), high32) - bias32
+            value_here[k] = clipped if raw > outside else outside
+        for k in range(k_high - k_low):
             fresh = run_here[k] <= 0
-            total = value if fresh else run_here[k] + value
-            begin = row if fresh else start_here[k]
-            run_here[k] = total
-            start_here[k] = begin
-            better = total > best_here[k]
-            best_here[k] = total if better else best_here[k]
-            first_here[k] = begin if better else first_here[k]
-            last_here[k] = row if better else last_here[k]
+            start_here[k] = row if fresh else start_here[k]
+            run_here[k] = value_here[k] if fresh else run_here[k] + value_here[k]
+        for k in range(k_high - k_low):
+            last_here[k] = row if run_here[k] > best_here[k] else last_here[k]
+        for k in range(k_high - k_low):
+            better = run_here[k] > best_here[k]
+            first_here[k] = start_here[k] if better else first_here[k]
+            best_here[k] = run_here[k] if better else best_here[k]
     arc = np.float32(math.sqrt(1.0 + slope * slope))
     for k in range(count):
         best[k] *= arc
@@ -318,3 +323,59 @@ def sample_strip(
             top = image[row, column] * (1 - s) + image[row, right] * s
             bottom = image[below, column] * (1 - s) + image[below, right] * s
             strip[i, j] = top * (1 - t) + bottom * t
+
+
+@kernel("int64(boolean[:,::1], float64, float64, float64, float64)")
+def steps_inside(mask: NDArray[np.bool_], x: float, y: float, dx: float, dy: float) -> int:
+    """Count the steps from a point that stay inside a mask, the point itself included.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (rows, columns)
+        Where.
+    x, y : float
+        The first point, px.
+    dx, dy : float
+        One step: a unit vector.
+    """
+    rows, columns = mask.shape
+    count = 0
+    while True:
+        column = round(x + count * dx)
+        row = round(y + count * dy)
+        if column < 0 or row < 0 or column >= columns or row >= rows or not mask[row, column]:
+            return count
+        count += 1
+
+
+@kernel("void(float32[:,::1], int64, int64, float64[:,::1])")
+def shaft_profiles(strip: Float32, core: int, flank: int, profiles: NDArray[np.float64]) -> None:
+    """Average a strip across its line, at every sample along it.
+
+    Parameters
+    ----------
+    strip : ndarray of float32, shape (n, 2 m + 1)
+        As from :func:`sample_strip`.
+    core : int
+        Columns on either side of the middle that are taken for the line.
+    flank : int
+        Columns between the middle and the start of the flanks, which reach to the strip's edges.
+    profiles : ndarray of float64, shape (3, n)
+        Output: level of the line, of its left flank and of its right flank; all 0 where any of
+        the samples they are made of lies outside the image.
+    """
+    count, across = strip.shape
+    middle = across // 2
+    for i in range(count):
+        line = 0.0
+        left = 0.0
+        right = 0.0
+        for j in range(middle - core, middle + core + 1):
+            line += strip[i, j]
+        for j in range(flank, middle + 1):
+            left += strip[i, middle - j]
+            right += strip[i, middle + j]
+        seen = np.isfinite(line + left + right)
+        profiles[0, i] = line / (2 * core + 1) if seen else 0.0
+        profiles[1, i] = left / (middle + 1 - flank) if seen else 0.0
+        profiles[2, i] = right / (middle + 1 - flank) if seen else 0.0

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.kernels.lines import distinct_segments, segments_at_all_angles
+from usguide.kernels.lines import distinct_segments, segments_at_all_angles, steps_inside
 from usguide.model import Bools, Floats, Frame
 
 Float32 = NDArray[np.float32]
@@ -141,16 +141,10 @@ class Workspace:
         entry : float
             Depth of the entry, 0 at the top of the tissue and 1 at its bottom.
         """
-        height, width = self.tissue.shape
         start = self.to_working(tail)
-        steps = np.arange(0.0, math.hypot(height, width), 1.0)
-        x = np.rint(start[0] - steps * along[0]).astype(np.intp)
-        y = np.rint(start[1] - steps * along[1]).astype(np.intp)
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        inside[inside] = self.tissue[y[inside], x[inside]]
-        last = int(np.argmin(inside))  # the first sample outside
+        last = steps_inside(self.tissue, start[0], start[1], -along[0], -along[1])
         depth = (start[1] - max(0, last - 1) * along[1] - self.top) / self.depth
-        return float(last), float(np.clip(depth, 0.0, 1.0))
+        return float(last), min(max(float(depth), 0.0), 1.0)
 
 
 def halve(image: Float32) -> Float32:
