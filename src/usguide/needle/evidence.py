@@ -146,19 +146,27 @@ class Pool:
         return np.degrees(np.arctan2(np.abs(self.along[:, 1]), np.abs(self.along[:, 0])))
 
 
+_LINES_AT_ONCE = 8192
+"""OpenCV's ``remap`` takes fewer than 32768 rows; a long clip has more candidates than that."""
+
+
 def mean_along(image: Float32, origin: Floats, along: Floats, span: tuple[float, float]) -> Floats:
     """Mean of an image on lines from ``span[0]`` to ``span[1]`` px beyond each origin; (n,)."""
     steps = np.arange(*span)
-    points = origin[:, None, :] + steps[None, :, None] * along[:, None, :]
-    points = points.astype(np.float32)
-    values = cv2.remap(
-        image,
-        np.ascontiguousarray(points[..., 0]),
-        np.ascontiguousarray(points[..., 1]),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(values.mean(axis=1), np.float64)
+    means = np.empty(len(origin))
+    for start in range(0, len(origin), _LINES_AT_ONCE):
+        part = slice(start, start + _LINES_AT_ONCE)
+        points = origin[part, None, :] + steps[None, :, None] * along[part, None, :]
+        points = points.astype(np.float32)
+        values = cv2.remap(
+            image,
+            np.ascontiguousarray(points[..., 0]),
+            np.ascontiguousarray(points[..., 1]),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        means[part] = values.mean(axis=1)
+    return means
 
 
 def change_on_the_line(deviation: Float32, pool: Pool) -> Floats:
