@@ -9,6 +9,7 @@ import pytest
 from usguide.ingest.clip import Clip
 from usguide.model import FasciaResult, NeedlePlane, NeedleTrack, Region, Status
 from usguide.needle import NeedleStage
+from usguide.needle.track import EVEN, MOST_SURE, confidence
 
 NO_FASCIA = FasciaResult(Status.NONE_FOUND, "not looked for")
 WIDTH, HEIGHT = 320, 260
@@ -273,6 +274,51 @@ class TestUnusualClips:
         track = run(wide, fps=30.0)
         truth = np.stack([tip_at(d) for d in depths]) * (2000 / WIDTH)
         assert np.nanmedian(np.linalg.norm(track.tip_px - truth, axis=1)) < 20
+
+
+@pytest.fixture(scope="module")
+def fading() -> list[tuple[np.ndarray, NeedleTrack]]:
+    """Errors (px, 0.1 mm each) and tracks of needles that fade while they move, and are gone
+    from frame 40 on.
+    """
+    depths = pistoning(48, cycles=3)
+    levels = np.interp(np.arange(48), [0, 16, 39], [110.0, 110.0, 0.0])
+    out = []
+    for seed in (21, 22, 23):
+        rng = np.random.default_rng(seed)
+        image = tissue(seed)
+        frames = [
+            draw(image + rng.normal(0, 3, image.shape), depth, level=level)
+            for depth, level in zip(depths, levels, strict=True)
+        ]
+        track = run(np.stack(frames), spacing_mm=(0.1, 0.1), fps=30.0)
+        out.append((errors(track, depths), track))
+    return out
+
+
+class TestConfidence:
+    def test_it_promises_no_more_than_it_keeps(self, fading) -> None:
+        claimed = np.concatenate([track.tip_visible for _, track in fading])
+        promised = np.concatenate([track.tip_confidence for _, track in fading])[claimed]
+        error_px = np.concatenate([error for error, _ in fading])[claimed]
+        # Three standard deviations of a share of nine in ten among 90 frames are 0.09.
+        assert np.mean(error_px < 30) > promised.mean() - 0.09
+
+    def test_it_falls_as_the_needle_fades_and_none_is_left_without_one(self, fading) -> None:
+        confidence = np.stack([track.tip_confidence for _, track in fading])
+        assert confidence[:, :16].min() > 0.9
+        assert np.median(confidence[:, 30:36]) < 0.9
+        assert not confidence[:, 40:].any()
+
+    def test_it_is_the_probability_that_the_odds_say_below_a_ceiling(self) -> None:
+        odds = np.array([-30.0, EVEN, 4.0, 30.0])
+        assert confidence(odds, np.array([-1, 0, 1, 2, 3])) == pytest.approx(
+            [0.0, 0.0, 0.5 * MOST_SURE, 0.842, MOST_SURE], abs=1e-3
+        )
+
+    def test_what_is_claimed_is_more_likely_right_than_not(self, fading) -> None:
+        for _, track in fading:
+            np.testing.assert_array_equal(track.tip_visible, track.tip_confidence >= 0.5)
 
 
 class TestCrossSection:

@@ -33,7 +33,7 @@ SPOT_NOISE_PX = 0.3
 SPOT_WANDER_PX = 0.3
 """Change of its speed in one frame, working px per frame."""
 VISIBLE = 0.5
-"""The tip is claimed where it is more likely than not within 3 mm."""
+"""Least confidence that is claimed: where the tip is more likely than not within 3 mm."""
 
 
 class NeedleStage:

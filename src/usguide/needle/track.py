@@ -18,7 +18,7 @@ from usguide.needle.evidence import (
     displacements,
     slid_with_picture,
 )
-from usguide.needle.path import best_path, move_cost
+from usguide.needle.path import best_path
 from usguide.needle.resemblance import resembling_odds
 
 GENEROSITY = 1.5
@@ -48,8 +48,17 @@ SURE_ALONE = 3.0
 reached it; needles reach it in a third of the frames."""
 UNRIVALLED = 1.5
 """Log odds by which such a needle must be ahead of every other line in its frame."""
-SAME_PX = 6.0
-"""Candidates of one frame this close to each other say the same tip (working px)."""
+MOST_SURE = 0.95
+"""Share of the frames that are right where the evidence could not be better: of the real frames
+that it was fitted on, 60 of 63."""
+SHARPNESS = 1.14
+EVEN = 2.2
+"""Slope of the confidence in the log odds of the claim, and the log odds at which it is half of
+``MOST_SURE``. Fitted by maximum likelihood on 891 frames of 24 synthetic clips (needling and
+phantom, seeds 300-327) and of needle_convex_01, 05, 07 and needle_block, where 3 mm was taken as 10
+px (15 in the block), no clip counting for more than 15 frames. The share of competing candidates,
+the margin over them, the cost of the moves to the neighbours and the length of the shaft added
+nothing when one clip at a time was left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,30 +165,25 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         best, _ = best_path(pool, again, numbers)
     else:
         again = odds.appearance
-    return Path(best, confidence(pool, again, best, numbers), best_moved)
+    return Path(best, confidence(again, best), best_moved)
 
 
-def confidence(pool: Pool, odds: Floats, chosen: NDArray[np.int64], numbers: Floats) -> Floats:
-    """Estimate how probably the tip is within 3 mm in each frame.
+def confidence(odds: Floats, chosen: NDArray[np.int64]) -> Floats:
+    """Estimate how probably the tip is within 3 mm in each frame; 0 where none is chosen.
 
-    Each claimed frame's candidates, and 'not seen', compete given the claims before and after; it
-    is the share of those that say the same tip.
+    A logistic in the log odds of the chosen candidate, which already weigh how well the frame shows
+    it and how much it resembles the needle of the rest of the clip, below a ceiling.
+
+    Parameters
+    ----------
+    odds : ndarray, shape (n,)
+        Log odds of every candidate against 'not seen'.
+    chosen : ndarray of int64, shape (frames,)
+        The path; -1 where it claims nothing.
     """
-    frames = np.flatnonzero(chosen >= 0)
     out = np.zeros(len(chosen))
-    for k, frame in enumerate(frames):
-        rivals = np.flatnonzero(pool.frame == frame)
-        energy = odds[rivals].copy()
-        for neighbour in (k - 1, k + 1):
-            if 0 <= neighbour < len(frames):
-                other = frames[neighbour]
-                gap = np.array([max(1.0, abs(float(numbers[other] - numbers[frame])))])
-                energy -= move_cost(pool, chosen[other : other + 1], rivals, gap)[0]
-        top = max(float(energy.max()), 0.0)
-        share = np.exp(energy - top)
-        same = np.linalg.norm(pool.tip[rivals] - pool.tip[chosen[frame]], axis=1) < SAME_PX
-        total = float(share.sum()) + float(np.exp(-top))
-        out[frame] = float(share[same].sum()) / total
+    seen = chosen >= 0
+    out[seen] = MOST_SURE / (1 + np.exp(-SHARPNESS * (odds[chosen[seen]] - EVEN)))
     return out
 
 
