@@ -148,25 +148,23 @@ def analyze(
     asked = _settle(given, config)
     directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
     options = _options(asked)
-    from usguide.output.writing import check_directory, write_results
+    from usguide.examination import examine
 
-    check_directory(directory)
     with terminal.watching() as watch:
-        clip = _open(path, options, watch)
-        with terminal.announcing_compilation():
-            from usguide import pipeline
-
-            pipeline.load_stages()
-        analysis = pipeline.analyze(clip, options, watch)
-        report = write_results(
-            analysis, clip, directory, overlay=asked.get("overlay", True), progress=watch
+        done = examine(
+            path,
+            options,
+            directory,
+            overlay=asked.get("overlay", True),
+            progress=watch,
+            loading=terminal.announcing_compilation,
         )
-    terminal.summarize(analysis, report)
+    terminal.summarize(done.analysis, done.report)
     if json:
         from usguide.output.result_json import result_document, to_json
 
-        sys.stdout.write(to_json(result_document(analysis)))
-    if not analysis.measured:
+        sys.stdout.write(to_json(result_document(done.analysis)))
+    if not done.analysis.measured:
         raise typer.Exit(EXIT_NOTHING_MEASURED)
 
 

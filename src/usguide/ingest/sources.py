@@ -13,8 +13,8 @@ from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, read_image, read_
 from usguide.ingest.recording import Recording
 from usguide.ingest.video import read_video
 
-_DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
-_VIDEO_SUFFIXES = frozenset(
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
+VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".gif"}
 )
 
@@ -45,17 +45,17 @@ def _read_file(path: Path) -> Recording:
     suffix = path.suffix.lower()
     if path.name.upper() == "DICOMDIR":
         return _read_dicomdir(path)
-    if has_dicom_preamble(path) or suffix in _DICOM_SUFFIXES:
-        return read_dicom(path, _sha256([path]))
+    if has_dicom_preamble(path) or suffix in DICOM_SUFFIXES:
+        return read_dicom(path, content_sha256([path]))
     if suffix in IMAGE_SUFFIXES:
-        return read_image(path, _sha256([path]))
-    if suffix in _VIDEO_SUFFIXES:
-        return read_video(path, _sha256([path]))
+        return read_image(path, content_sha256([path]))
+    if suffix in VIDEO_SUFFIXES:
+        return read_video(path, content_sha256([path]))
     # An unknown name: DICOM is often stored without preamble and without suffix.
     readers: tuple[Callable[[Path, str], Recording], ...] = (read_dicom, read_image, read_video)
     for reader in readers:
         with contextlib.suppress(UnreadableError):
-            return reader(path, _sha256([path]))
+            return reader(path, content_sha256([path]))
     raise UnreadableError(
         f"{path}: is neither DICOM, nor a video, nor an image; give the recording itself."
     )
@@ -75,13 +75,13 @@ def _read_folder(folder: Path) -> Recording:
     dicom = [
         f
         for f in files
-        if f not in images and (f.suffix.lower() in _DICOM_SUFFIXES or has_dicom_preamble(f))
+        if f not in images and (f.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(f))
     ]
     if dicom:
         return _read_only_one(folder, dicom)
     if images:
-        return read_images(folder, images, _sha256(sorted(images, key=natural_key)))
-    videos = [f for f in files if f.suffix.lower() in _VIDEO_SUFFIXES]
+        return read_images(folder, images, content_sha256(sorted(images, key=natural_key)))
+    videos = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES]
     if videos:
         raise UnreadableError(
             f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
@@ -109,8 +109,8 @@ def _read_only_one(source: Path, files: Sequence[Path]) -> Recording:
     return _read_file(files[0])
 
 
-def _sha256(files: Sequence[Path]) -> str:
-    """Hash of a file's bytes; of several, hash of their hashes in order."""
+def content_sha256(files: Sequence[Path]) -> str:
+    """Return the hash of a file's bytes; of several, the hash of their hashes in order."""
     digests = []
     for file in files:
         with file.open("rb") as stream:
