@@ -185,9 +185,13 @@ def needle_text(gathered: Gathered) -> str:
                 "shaft above speckle in the frame, dB",
                 cells,
             ),
-            breakdown(tip, "angle_deg", [10, 25, 40, 56], "angle to the skin, degrees", cells),
+            breakdown(
+                tip, "angle_deg", [10, 25, 40, 55, 70.1], "angle to the skin, degrees", cells
+            ),
             breakdown(tip, "depth_mm", [0, 8, 14, 40], "depth of the tip, mm", cells),
-            breakdown(tip, "diameter_mm", [0.1, 0.22, 0.29, 0.4], "needle diameter, mm", cells),
+            breakdown(
+                tip, "diameter_mm", [0.16, 0.25, 0.36, 0.8, 1.3], "needle diameter, mm", cells
+            ),
             page.table(["stated tip confidence", "frames", "right"], confidence),
         ]
     )

@@ -18,6 +18,9 @@ def row(name: str, parameter: Parameter) -> str:
         unit = f" {parameter.unit}" if parameter.unit else ""
         low, high = parameter.low, parameter.high
         drawn = f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}"
+        if parameter.seldom is not None:
+            least, most = parameter.seldom
+            drawn += f", in {parameter.seldom_share:.0%} {least:g} to {most:g}{unit}"
         if parameter.chance < 1:
             drawn += f" in {parameter.chance:.0%}, else 0"
         least = low if parameter.least is None else parameter.least

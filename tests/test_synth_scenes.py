@@ -9,6 +9,8 @@ import pytest
 
 from usguide.errors import ConfigError, OutputError
 from usguide.synth import SCENES, make_scene, write
+from usguide.synth.needle import LONGEST_MM
+from usguide.synth.parameters import stream
 
 SMALL = {
     "frames": 6, "width_px": 180, "height_px": 150, "looks": "1", "lateral_mm": 1.0,
@@ -250,3 +252,26 @@ def test_speckle_reduction_smooths_speckle_but_keeps_the_bone() -> None:
     fat = np.s_[20:45, 20:160]
     assert smooth[fat].std() < 0.85 * plain[fat].std()
     assert smooth.max() > 0.85 * plain.max()
+
+
+def test_needles_are_mostly_filaments_and_some_hypodermic() -> None:
+    diameter = SCENES["needling"]["diameter_mm"]
+    drawn = np.array([diameter.draw(stream(seed, "diameter_mm")) for seed in range(2000)])
+    filament = drawn <= 0.35
+    assert filament.mean() == pytest.approx(0.7, abs=0.04)
+    assert drawn[filament].min() < 0.17
+    assert drawn[~filament].min() >= 0.51
+    assert 1.2 < drawn.max() <= 1.27
+
+
+@pytest.mark.parametrize("name", ["needling", "phantom"])
+@pytest.mark.parametrize("angle", [10, 70])
+def test_the_tip_stays_in_the_picture_from_the_flattest_to_the_steepest(name, angle) -> None:
+    for seed in range(4):
+        scene = make_scene(
+            name, seed=seed, angle_deg=angle, enters=False, dropouts=0, fade=0,
+            **{**SMALL, "frames": 40, "fps": 20},
+        )  # fmt: skip
+        needle = scene.truth["needle"]
+        assert all(needle["visible"])
+        assert max(needle["depth_mm"]) <= LONGEST_MM + 1.0

@@ -1,15 +1,13 @@
-"""A needle in the image plane: how it is moved, how it echoes, how it drags the tissue along."""
+"""A needle in the image plane: how it is moved and how it echoes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth.motion import Coordinates
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
 from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
@@ -18,12 +16,20 @@ from usguide.synth.visibility import VISIBLE_DB, fading
 
 PARAMETERS: dict[str, Parameter] = {
     "plane": Choice(("in", "out"), "shaft in the image plane, or across it", ("in",)),
+    # Outer diameters of 25G and 18G: ISO 9626.
     "diameter_mm": Number(
-        0.16, 0.35, "mm", "needle diameter (dry needles 0.16-0.35 mm; 18G is 1.27)", 0.12, 1.5
+        0.16,
+        0.35,
+        "mm",
+        "needle diameter (dry needles 0.16-0.35 mm; hypodermic 25G 0.51 to 18G 1.27)",
+        0.12,
+        1.5,
+        seldom=(0.51, 1.27),
+        seldom_share=0.3,
     ),
-    "angle_deg": Number(12.0, 55.0, "deg", "shaft below the skin's surface", 10.0, 70.0),
-    "passes": Number(1, 4, "", "in-and-out passes", 0, 12, whole=True),
-    "pass_hz": Number(0.6, 1.8, "Hz", "passes per second ('pistoning')", 0.2, 3.0),
+    "angle_deg": Number(10.0, 70.0, "deg", "shaft below the skin's surface", 10.0, 70.0),
+    "passes": Number(1, 6, "", "in-and-out passes", 0, 12, whole=True),
+    "pass_hz": Number(0.6, 3.0, "Hz", "passes per second ('pistoning')", 0.2, 3.0),
     "stroke_mm": Number(4.0, 10.0, "mm", "length of a pass along the shaft", 1.0, 20.0),
     "target_at_mm": Number(
         1.5, 9.0, "mm", "where the deepest tip meets the band, from the insertion", 0.0, 25.0
@@ -52,6 +58,9 @@ PARAMETERS: dict[str, Parameter] = {
 
 FASTEST_HZ = 3.0
 """Passes per second of brisk pistoning."""
+
+LONGEST_MM = 150.0
+"""A long spinal needle: what lies deeper along the shaft cannot be reached."""
 
 _STEP_MM = 0.05
 
@@ -268,40 +277,3 @@ class Needle:
                 for each in self.passes
             ],
         }
-
-
-class Drag:
-    """Tissue sticks to the shaft and follows it until it slips.
-
-    Parameters
-    ----------
-    needle : Needle
-        What drags.
-    hold_x_mm : float
-        Left of here the tissue is attached to bone and does not follow.
-    """
-
-    def __init__(self, needle: Needle, hold_x_mm: float, limit_mm: float) -> None:
-        self._needle = needle
-        self._hold_x = hold_x_mm
-        pulled = np.zeros(len(needle.depth_mm))
-        for frame in range(1, len(pulled)):
-            step = needle.depth_mm[frame] - needle.depth_mm[frame - 1]
-            pulled[frame] = np.clip(pulled[frame - 1] + step, -limit_mm, limit_mm)
-        self.pulled_mm: NDArray[np.float64] = pulled
-
-    def at(
-        self, frame: int, x: Coordinates, z: Coordinates
-    ) -> tuple[Coordinates, Coordinates] | None:
-        """Return the displacement (mm) of points at rest (mm)."""
-        amount = float(self.pulled_mm[frame])
-        if abs(amount) < 1e-6:
-            return None
-        needle = self._needle
-        right, down = x - x.dtype.type(needle.entry_mm[0]), z - z.dtype.type(needle.entry_mm[1])
-        dx, dz = (float(value) for value in needle.direction)
-        along, across = right * dx + down * dz, down * dx - right * dz
-        ahead = np.clip(along - float(needle.depth_mm[frame]), 0.0, None)
-        pull = amount * np.exp(-0.5 * (across / 2.0) ** 2 - 0.5 * (ahead / 2.0) ** 2)
-        pull = pull * smoothstep(along / 5.0) * smoothstep((x - self._hold_x) / 4.0)
-        return pull * dx, pull * dz

@@ -41,6 +41,10 @@ class Number:
         Whether it counts something.
     chance : float
         How often it is drawn from the range at all; otherwise it is 0, the thing is absent.
+    seldom : (float, float), optional
+        A second range, that it is drawn from now and then.
+    seldom_share : float
+        How often that is.
     """
 
     low: float
@@ -51,6 +55,8 @@ class Number:
     most: float | None = None
     whole: bool = False
     chance: float = 1.0
+    seldom: tuple[float, float] | None = None
+    seldom_share: float = 0.0
 
     def draw(self, rng: np.random.Generator) -> Value:
         """Return a value within the clinical range."""
@@ -58,7 +64,10 @@ class Number:
             return 0 if self.whole else 0.0
         if self.whole:
             return int(rng.integers(int(self.low), int(self.high) + 1))
-        return float(rng.uniform(self.low, self.high))
+        usual = float(rng.uniform(self.low, self.high))
+        if self.seldom is not None and rng.uniform() < self.seldom_share:
+            return float(rng.uniform(*self.seldom))
+        return usual
 
     def accept(self, name: str, value: object) -> Value:
         """Return ``value`` as a number within what is possible.

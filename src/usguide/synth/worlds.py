@@ -7,6 +7,7 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth import contraction, heel, muscle, needle, phantom
+from usguide.synth.drag import Drag
 from usguide.synth.elevation import Elevation
 from usguide.synth.motion import Drift, Motion, Twitch, drift, slip
 from usguide.synth.muscle_exam import MuscleWorld
@@ -37,10 +38,10 @@ def phantom_world(
     """Return a phantom with a needle in it."""
     tissue = phantom.Phantom(scanner, values, stream(seed, "phantom"))
     rng = stream(seed, "target")
-    target = (
-        rng.uniform(0.3, 0.65) * scanner.width_mm,
-        rng.uniform(0.35, 0.65) * min(1.0, float(values["floor"])) * scanner.depth_mm,
-    )
+    across = rng.uniform(0.3, 0.65) * scanner.width_mm
+    deep = rng.uniform(0.35, 0.65) * min(1.0, float(values["floor"])) * scanner.depth_mm
+    reachable = needle.LONGEST_MM * np.sin(np.radians(float(values["angle_deg"])))
+    target = (across, min(deep, float(reachable)))
     return _needled(scanner, values, tissue, target, -1e3, [], time_s, seed)
 
 
@@ -63,7 +64,7 @@ def _needled(
         instrument = needle.Needle(scanner, values, target_mm, time_s, rng)
         limit = float(values["drag_mm"])
         if limit > 0:
-            motions = [needle.Drag(instrument, held_to_x_mm, limit), *motions]
+            motions = [Drag(instrument, held_to_x_mm, limit), *motions]
     return _world(anatomy, instrument, motions, values, time_s, seed)
 
 
