@@ -22,9 +22,10 @@ ALLOWED = {
     "synth": BASE | {"kernels"},
     "output": BASE,
     "pipeline": BASE | {"ingest", "kernels", "fascia", "muscle", "needle", "motion"},
+    "request": BASE,
     "examination": BASE | {"ingest", "pipeline", "output"},
-    "batch": BASE | {"ingest", "pipeline", "output", "examination"},
-    "cli": BASE | {"ingest", "pipeline", "output", "synth", "examination", "batch"},
+    "batch": BASE | {"ingest", "pipeline", "output", "examination", "request"},
+    "cli": BASE | {"ingest", "pipeline", "output", "synth", "examination", "request", "batch"},
     "__main__": {"cli"},
 }
 

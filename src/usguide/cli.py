@@ -19,6 +19,7 @@ import typer
 from usguide import __version__
 from usguide.errors import ConfigError, UsguideError
 from usguide.output import terminal
+from usguide.request import read_options
 
 if TYPE_CHECKING:
     from usguide.ingest.clip import Clip
@@ -147,7 +148,7 @@ def analyze(
     }
     asked = _settle(given, config)
     directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
-    options = _options(asked)
+    options = read_options(asked)
     from usguide.examination import examine
 
     with terminal.watching() as watch:
@@ -257,52 +258,3 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(asked.get("output", ""), str):
         raise ConfigError(f"{path}: output is not the name of a folder in quotes.")
     return asked
-
-
-def _options(asked: dict[str, Any]) -> Options:
-    """Turn what was asked for, on the line or in a file, into options."""
-    from usguide.model import Options
-
-    spacing = _numbers("spacing", asked.get("spacing"), (1, 2), "MM or X,Y")
-    region = _numbers("region", asked.get("region"), (4,), "X,Y,W,H in whole pixels")
-    fps = _numbers("fps", asked.get("fps"), (1,), "a number")
-    return Options(
-        tasks=_tasks(asked.get("task", "auto")),
-        spacing_mm=None if spacing is None else (spacing[0], spacing[-1]),
-        region=None if region is None else _whole_pixels(region),
-        fps=None if fps is None else fps[0],
-    )
-
-
-def _tasks(names: object) -> frozenset[Any]:
-    from usguide.model import Task
-
-    wanted = [names] if isinstance(names, str) else names
-    known = ["auto", *(task.value for task in Task)]
-    if not isinstance(wanted, list) or not wanted:
-        raise ConfigError(f"task: {names!r} is no task; there are {', '.join(known)}.")
-    for name in wanted:
-        if name not in known:
-            raise ConfigError(f"task: {name!r} is no task; there are {', '.join(known)}.")
-    return frozenset(Task) if "auto" in wanted else frozenset(Task(name) for name in wanted)
-
-
-def _numbers(name: str, value: object, counts: tuple[int, ...], form: str) -> list[float] | None:
-    """Read "1,2", 1 or [1, 2] as so many numbers."""
-    if value is None:
-        return None
-    parts: Any = value.split(",") if isinstance(value, str) else value
-    try:
-        numbers = [float(part) for part in (parts if isinstance(parts, list) else [parts])]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) not in counts:
-        raise ConfigError(f"{name}: {value!r} is not {form}.")
-    return numbers
-
-
-def _whole_pixels(region: list[float]) -> tuple[int, int, int, int]:
-    if not all(value.is_integer() for value in region):
-        raise ConfigError(f"region: {region} is not X,Y,W,H in whole pixels.")
-    x, y, width, height = (int(value) for value in region)
-    return x, y, width, height

@@ -1,0 +1,9 @@
+"""An archive of recordings through the same analysis as one clip, resumable, into one table.
+
+::
+
+    sources -> archive -> identity -> engine (workers run examination) -> store -> tables, index
+
+A clip is known by its content and by what was asked of it, so a run that was stopped goes on where
+it was, and nothing is analysed or counted twice.
+"""

@@ -1,0 +1,66 @@
+"""What a user asks of an analysis, in words or numbers, as options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from usguide.errors import ConfigError
+from usguide.model import Options, Task
+
+
+def read_options(asked: Mapping[str, Any]) -> Options:
+    """Turn what was asked for, on the line or in a file, into options.
+
+    Parameters
+    ----------
+    asked : mapping
+        ``task`` (a name or a list of them), ``spacing``, ``region`` and ``fps``, as text or as
+        numbers; what is missing or None keeps its default.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is no task or not the numbers it should be.
+    """
+    spacing = _numbers("spacing", asked.get("spacing"), (1, 2), "MM or X,Y")
+    region = _numbers("region", asked.get("region"), (4,), "X,Y,W,H in whole pixels")
+    fps = _numbers("fps", asked.get("fps"), (1,), "a number")
+    return Options(
+        tasks=_tasks(asked.get("task", "auto")),
+        spacing_mm=None if spacing is None else (spacing[0], spacing[-1]),
+        region=None if region is None else _whole_pixels(region),
+        fps=None if fps is None else fps[0],
+    )
+
+
+def _tasks(names: object) -> frozenset[Any]:
+    wanted = [names] if isinstance(names, str) else names
+    known = ["auto", *(task.value for task in Task)]
+    if not isinstance(wanted, list) or not wanted:
+        raise ConfigError(f"task: {names!r} is no task; there are {', '.join(known)}.")
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"task: {name!r} is no task; there are {', '.join(known)}.")
+    return frozenset(Task) if "auto" in wanted else frozenset(Task(name) for name in wanted)
+
+
+def _numbers(name: str, value: object, counts: tuple[int, ...], form: str) -> list[float] | None:
+    """Read "1,2", 1 or [1, 2] as so many numbers."""
+    if value is None:
+        return None
+    parts: Any = value.split(",") if isinstance(value, str) else value
+    try:
+        numbers = [float(part) for part in (parts if isinstance(parts, list) else [parts])]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) not in counts:
+        raise ConfigError(f"{name}: {value!r} is not {form}.")
+    return numbers
+
+
+def _whole_pixels(region: list[float]) -> tuple[int, int, int, int]:
+    if not all(value.is_integer() for value in region):
+        raise ConfigError(f"region: {region} is not X,Y,W,H in whole pixels.")
+    x, y, width, height = (int(value) for value in region)
+    return x, y, width, height
