@@ -19,6 +19,7 @@ from usguide.ingest import opening
 from usguide.model import Analysis, Options, Task
 from usguide.output import terminal
 from usguide.output.result_json import result_schema
+from usguide.synth import SCENES
 
 SAMPLE = Path(__file__).parents[1] / "sample_data" / "heel_needling.dcm"
 
@@ -174,6 +175,11 @@ def test_a_wrong_configuration_names_what_is_wrong(
         ["synth", "heel", "-o", "x.dcm", "seed=3"],
         ["synth", "spleen", "-o", "x.dcm"],
         ["synth", "heel"],
+        ["synth", "heel", "-o", "x.dcm", "frames=0"],
+        ["synth", "heel", "-o", "x.dcm", "--crf", "20"],
+        ["synth", "heel", "-o", "x.mp4", "--crf", "60", "frames=1"],
+        ["synth", "heel", "-o", "absent/x.dcm"],
+        ["synth", "muscle", "-o", "x.dcm", "tear=complete", "open_at_rest=true", "gap_mm=60"],
     ],
     ids=" ".join,
 )
@@ -249,6 +255,32 @@ def test_version_and_help(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert "\n    usguide analyze heel.dcm\n" in out
     for command in ("analyze", "info", "synth"):
         assert run(command, "--help") == 0
+
+
+def test_synth_names_every_scene(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("synth", "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert run("synth", "spleen", "-o", "x.dcm") == 2
+    refusal = capsys.readouterr().err
+    for scene in SCENES:
+        described = [line for line in lines if line.split()[:1] == [scene]]
+        assert len(described) == 1, scene
+        assert len(described[0].split()) > 3
+        assert scene in refusal
+
+
+def test_synth_leaves_an_existing_file_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("there.dcm").write_text("precious")
+    assert run("synth", "heel", "-o", "there.dcm", "frames=1") == 2
+    assert "there.dcm exists; choose another name or --overwrite it" in capsys.readouterr().err
+    assert Path("there.dcm").read_text() == "precious"
+
+
+def test_a_higher_crf_makes_a_smaller_video(run: Run) -> None:
+    small = ["frames=2", "width_px=240", "height_px=200", "lateral_mm=1.5"]
+    for crf in ("15", "40"):
+        assert run("synth", "heel", "-o", f"crf{crf}.mp4", "--crf", crf, *small) == 0
+    assert Path("crf40.mp4").stat().st_size < 0.7 * Path("crf15.mp4").stat().st_size
 
 
 # --- the command itself, in a process of its own ----------------------------------------------

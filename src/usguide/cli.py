@@ -187,9 +187,28 @@ def info(
         terminal.describe(header)
 
 
-@app.command(epilog="\b\nExample:\n  usguide synth needling -o needling.dcm --seed 7 frames=60\n")
+_SCENES = """\
+\b
+Scenes:
+  heel                 plantar fascia and calcaneus: thick or thin, diseased, ruptured
+  needling             the same with a needle in the image plane, in and out, and twitches
+  needle_out_of_plane  the same with a needle across the plane: only a spot is seen
+  phantom              a training phantom with a needle, linear or convex
+  muscle               a contracting muscle: whole, or torn partly or completely
+Any of them with screen=true: on a vendor-like screen with a ruler and text.
+
+\b
+Examples:
+  usguide synth needling -o needling.dcm --seed 7 frames=60
+  usguide synth muscle -o tear.mp4 --crf 28 tear=partial screen=true container_fps=60
+
+Every parameter with its range is in docs/synthetic.md; what is not given is drawn by the seed.
+"""
+
+
+@app.command(epilog=_SCENES)
 def synth(
-    scene: Annotated[str, typer.Argument(metavar="SCENE", help="heel, needling, muscle, …")],
+    scene: Annotated[str, typer.Argument(metavar="SCENE", help="One of those below.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Ends in .dcm, .mp4 or .npz.")
     ],
@@ -197,13 +216,21 @@ def synth(
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Fixed parameters.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything not fixed is drawn from it.")] = 0,
+    crf: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="H.264 quality of an .mp4, 0 (lossless) to 51 [20]."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write a synthetic clip, and its exact truth beside it."""
     fixed = dict(_setting(word) for word in settings or ())
+    if crf is not None and output.suffix.lower() != ".mp4":
+        raise ConfigError(f"{output}: --crf is for video; end the name with .mp4.")
     with terminal.announcing_compilation():
         from usguide.synth import make_scene, write
-    recording, truth = write(make_scene(scene, seed=seed, **fixed), output, overwrite=overwrite)
+    made = make_scene(scene, seed=seed, **fixed)
+    quality = {} if crf is None else {"crf": crf}
+    recording, truth = write(made, output, overwrite=overwrite, **quality)
     terminal.say(f"wrote {recording} and its truth, {truth}.")
 
 

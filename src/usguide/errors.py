@@ -9,7 +9,9 @@ what to do, so that a caller may print it as it stands::
     ├── IngestError         the input cannot be read or is not ultrasound imagery (exit code 3)
     │   ├── UnreadableError     missing, empty, cut short or in a format nobody here decodes
     │   └── NotUltrasoundError  readable, but not an ultrasound recording
-    └── OutputError         a result cannot be written (exit code 2)
+    ├── OutputError         a result cannot be written (exit code 2)
+    └── BatchError          an archive's run cannot go on (exit code 1)
+        └── ClipLostError       the process that analysed a clip died or was stopped
 
 A stage that cannot measure something does not raise: it returns a status and a reason.
 """
@@ -53,3 +55,11 @@ class OutputError(UsguideError):
     """A result cannot be written where it was asked for."""
 
     exit_code: ClassVar[int] = 2
+
+
+class BatchError(UsguideError):
+    """A run over an archive cannot go on; what was finished is kept."""
+
+
+class ClipLostError(BatchError):
+    """The process that analysed a clip died, or was stopped at the time limit."""

@@ -135,6 +135,10 @@ class Pool:
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
         return cls(frame, records, drift[frame], tip, tail, along)
 
+    def of_frame(self, frame: int) -> NDArray[np.int64]:
+        """Which candidates one observed frame has."""
+        return np.arange(*np.searchsorted(self.frame, [frame, frame + 1]))
+
     @property
     def length(self) -> Floats:
         """Length of each shaft, working px."""
@@ -144,6 +148,11 @@ class Pool:
     def inclination_deg(self) -> Floats:
         """Angle of each shaft from the horizontal, 0 to 90."""
         return np.degrees(np.arctan2(np.abs(self.along[:, 1]), np.abs(self.along[:, 0])))
+
+
+def spread(count: int) -> NDArray[np.int64]:
+    """Choose at most ``REFERENCES`` of ``count`` positions, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, REFERENCES)).astype(np.int64))
 
 
 _LINES_AT_ONCE = 8192
@@ -251,28 +260,28 @@ def recurrence(pool: Pool, quality: Floats, frames: int) -> tuple[Floats, Floats
     still, slid : ndarray of float64, shape (n,)
         0 to 1; both 0 where there is nothing to compare with.
     """
-    chosen = np.unique(np.linspace(0, frames - 1, min(frames, REFERENCES)).astype(np.int64))
+    references = [pool.of_frame(int(frame)) for frame in spread(frames)]
     still = np.zeros(len(pool.frame))
     slid = np.zeros(len(pool.frame))
-    others = np.full(len(pool.frame), 1e-9)
-    for reference in chosen:
-        b = np.flatnonzero(pool.frame == reference)
-        a = np.flatnonzero(pool.frame != reference)
-        others[a] += 1
-        if not len(b):
-            continue
-        parallel, forward, sideways = displacements(pool, a, b)
-        line = parallel & (sideways < SAME_OFFSET_PX)
-        # Against the tissue and in the picture: a needle's tip stays with neither.
-        shown = forward + slid_with_picture(pool, a, b)
-        least = np.minimum(np.abs(forward), np.abs(shown))
-        same = line & (least < SAME_TIP_PX)
-        moved = line & (least > MOVED_TIP_PX)
-        still[a] += np.where(same, quality[b][None], 0.0).max(axis=1)
-        # A line may offer two ends in every frame: it has moved only where the old one is gone.
-        moved &= ~same.any(axis=1, keepdims=True)
-        slid[a] += np.where(moved, quality[b][None], 0.0).max(axis=1)
-    return still / others, slid / others
+    for start in range(0, len(pool.frame), _LINES_AT_ONCE):
+        part = np.arange(start, min(start + _LINES_AT_ONCE, len(pool.frame)))
+        for b in references:
+            if not len(b):
+                continue
+            a = part[pool.frame[part] != pool.frame[b[0]]]
+            parallel, forward, sideways = displacements(pool, a, b)
+            line = parallel & (sideways < SAME_OFFSET_PX)
+            # Against the tissue and in the picture: a needle's tip stays with neither.
+            shown = forward + slid_with_picture(pool, a, b)
+            least = np.minimum(np.abs(forward), np.abs(shown))
+            same = line & (least < SAME_TIP_PX)
+            moved = line & (least > MOVED_TIP_PX)
+            still[a] += np.where(same, quality[b][None], 0.0).max(axis=1)
+            # A line may offer two ends in every frame: it has moved only where the old is gone.
+            moved &= ~same.any(axis=1, keepdims=True)
+            slid[a] += np.where(moved, quality[b][None], 0.0).max(axis=1)
+    compared = np.maximum(len(references) - np.isin(pool.frame, spread(frames)), 1e-9)
+    return still / compared, slid / compared
 
 
 def appearance(pool: Pool) -> dict[str, Floats]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.needle.evidence import Odds, Pool, appearance, weighted
+from usguide.needle.evidence import Odds, Pool, appearance, spread, weighted
 
 NEIGHBOURS = 8
 """Claims, nearest in time, that a candidate is compared with."""
@@ -44,7 +44,7 @@ def differences(
 
 
 def of_one_needle(difference: Floats) -> Bools:
-    """Whether each claim is remotely like at least half of the claims: one needle, not a bone."""
+    """Whether each claim is remotely like at least half of some others: one needle, not a bone."""
     return np.asarray((difference < REMOTE).mean(axis=1) >= 0.5)
 
 
@@ -76,12 +76,15 @@ def resemblance(
     entry = pool.tail - gap[:, None] * pool.along
     contrast = np.log(np.maximum(pool.records["contrast"].astype(np.float64), 0.3))
     claims = np.flatnonzero(chosen >= 0)
-    claims = claims[of_one_needle(differences(pool, entry, chosen[claims], chosen[claims]))]
+    some = chosen[claims[spread(len(claims))]]
+    claims = claims[of_one_needle(differences(pool, entry, chosen[claims], some))]
     unlike = np.full(len(pool.frame), np.log1p(50.0))
     dimmer = np.full(len(pool.frame), 1.0)
     for frame in np.unique(pool.frame):
-        here = np.flatnonzero(pool.frame == frame)
-        others = claims[claims != frame]
+        here = pool.of_frame(int(frame))
+        at = int(np.searchsorted(claims, frame))
+        others = claims[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1]
+        others = others[others != frame]
         if not len(others):
             continue
         order = np.argsort(np.abs(numbers[others] - numbers[frame]), kind="stable")

@@ -17,6 +17,7 @@ from usguide.needle.evidence import (
     appearance,
     displacements,
     slid_with_picture,
+    spread,
 )
 from usguide.needle.path import best_path
 from usguide.needle.resemblance import resembling_odds
@@ -93,27 +94,30 @@ def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
     in the picture: what moves with the tissue is part of it, and what stays in the picture while
     the tissue slides is where the beam fades.
     """
-    parallel, forward, sideways = displacements(pool, chosen, chosen)
-    same = parallel & (sideways < SAME_OFFSET_PX)
-    crowded = int(np.argmax(same.sum(axis=1)))
+    references = chosen[spread(len(chosen))]
+    on_line = [chosen[on_line_of(pool, int(index), chosen)] for index in references]
+    crowded = int(np.argmax([len(same) for same in on_line]))
+    origin, same = references[crowded : crowded + 1], on_line[crowded]
+    _, against_tissue, _ = displacements(pool, origin, same)
+    in_picture = against_tissue + slid_with_picture(pool, origin, same)
     ranges = []
-    for advance in (forward, forward + slid_with_picture(pool, chosen, chosen)):
-        low, high = np.quantile(advance[crowded][same[crowded]], [0.05, 0.95])
+    for advance in (against_tissue[0], in_picture[0]):
+        low, high = np.quantile(advance, [0.05, 0.95])
         ranges.append(float(high - low))
     return min(ranges)
 
 
-def on_line_of(pool: Pool, index: int) -> Bools:
-    """Which candidates lie along the line of one of them."""
-    parallel, _, sideways = displacements(pool, np.array([index]), np.arange(len(pool.frame)))
+def on_line_of(pool: Pool, index: int, others: NDArray[np.int64]) -> Bools:
+    """Which of some candidates lie along the line of one."""
+    parallel, _, sideways = displacements(pool, np.array([index]), others)
     return np.asarray(parallel[0] & (sideways[0] < SAME_OFFSET_PX))
 
 
 def sure_alone(pool: Pool, odds: Odds, index: int) -> bool:
     """Whether one frame shows a candidate to be a needle, with no other line as good."""
     ahead = odds.appearance[index]
-    here = pool.frame == pool.frame[index]
-    rivals = odds.appearance[here & ~on_line_of(pool, index)]
+    here = pool.of_frame(int(pool.frame[index]))
+    rivals = odds.appearance[here[~on_line_of(pool, index, here)]]
     return bool(ahead > SURE_ALONE and np.all(rivals < ahead - UNRIVALLED))
 
 
@@ -155,8 +159,8 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         if (moved or alone) and score > best_score:
             best, best_score, best_moved = chosen, score, moved
         for index in seen:
-            here = pool.frame == pool.frame[index]
-            generous = np.where(here & on_line_of(pool, int(index)), -np.inf, generous)
+            here = pool.of_frame(int(pool.frame[index]))
+            generous[here[on_line_of(pool, int(index), here)]] = -np.inf
     if best is None:
         return None
     if best_moved:

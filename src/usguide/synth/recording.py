@@ -68,7 +68,9 @@ def write(
     beside = path.with_name(path.stem + ".truth.json")
     for existing in (path, beside):
         if existing.exists() and not overwrite:
-            raise OutputError(f"{existing} exists; choose another name or ask to overwrite it.")
+            raise OutputError(f"{existing} exists; choose another name or --overwrite it.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}; make it.")
     # The working name keeps the suffix, by which the video library knows the container.
     working = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     working_truth = working.with_suffix(".json")
