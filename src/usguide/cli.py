@@ -19,7 +19,6 @@ import typer
 from usguide import __version__
 from usguide.errors import ConfigError, UsguideError
 from usguide.output import terminal
-from usguide.request import read_options
 
 if TYPE_CHECKING:
     from usguide.ingest.clip import Clip
@@ -148,8 +147,10 @@ def analyze(
     }
     asked = _settle(given, config)
     directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
-    options = read_options(asked)
     from usguide.examination import examine
+    from usguide.request import read_options
+
+    options = read_options(asked)
 
     with terminal.watching() as watch:
         done = examine(
