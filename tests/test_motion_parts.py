@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from motion_scenes import NO_MUSCLE, concluded, recorded
 from usguide.model import Measurement, NeedleTrack, Region, Status
+from usguide.motion import twitch as twitches
 from usguide.motion.contraction import find_cycles, rest_is_high
 from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
@@ -261,3 +262,17 @@ def test_a_twitch_is_found_while_the_needle_moves_and_none_without():
 
 def test_no_twitch_is_claimed_where_no_needle_is_followed():
     assert needling(2, 1, followed=False)[1].twitches == ()
+
+
+def test_a_clip_looked_at_in_stretches_shows_the_same_twitch_once(monkeypatch):
+    (whole,) = needling(2, 1)[1].twitches
+    monkeypatch.setattr(twitches, "AT_ONCE", 50)
+    (parted,) = needling(2, 1)[1].twitches
+    assert parted.start_s == pytest.approx(whole.start_s, abs=0.1)
+    assert np.hypot(*np.subtract(parted.centre_px, whole.centre_px)) < 15
+
+
+def test_stretches_cover_the_clip_and_overlap(monkeypatch):
+    monkeypatch.setattr(twitches, "AT_ONCE", 100)
+    stretches = twitches._stretches(250, 30)
+    assert stretches == [slice(0, 83), slice(53, 166), slice(136, 250)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from usguide.model import Bools, Calibration, Cycle, Floats, Timing
@@ -36,6 +37,10 @@ onset and release are dated where the curve leaves and regains its standstill.""
 
 SMOOTHING_S = 0.04
 """SD of the smoothing of the displacement curve: below the 100 ms in which muscle force rises."""
+
+
+AT_ONCE = 1024
+"""Entries whose displacements are held in double precision at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,17 +121,17 @@ def dominant_mode(displacement: NDArray[np.floating], weights: Floats) -> tuple[
         Movement of each cell per unit of the curve.
     """
     n = len(displacement)
-    flat = displacement.reshape(n, -1).astype(np.float64)
-    flat = flat - np.median(flat, axis=0)
+    flat = displacement.reshape(n, -1)
     trust = np.repeat(np.sqrt(weights), 2)
+    rest = np.median(flat, axis=0)
     gram = np.zeros((flat.shape[1], flat.shape[1]))
-    for start in range(0, n, 4096):
-        part = flat[start : start + 4096] * trust
+    for start in range(0, n, AT_ONCE):
+        part = (flat[start : start + AT_ONCE] - rest) * trust
         gram += part.T @ part
-    _, vectors = np.linalg.eigh(gram)
+    _, vectors = eigh(gram, subset_by_index=(len(gram) - 1, len(gram) - 1))
     lead = vectors[:, -1]
     pattern = np.where(trust > 0, lead / np.maximum(trust, 1e-9), 0.0).reshape(-1, 2)
-    curve = (flat * trust) @ lead
+    curve = flat @ (trust * lead) - rest @ (trust * lead)
     moving = np.linalg.norm(pattern[weights > 0], axis=1)
     size = float(np.percentile(moving, 90)) if len(moving) else 0.0
     if size <= 0.0:
@@ -226,7 +231,8 @@ def analyse(
     """
     n = len(motion.frames)
     slip = probe_slip(motion, above_muscle)
-    relative = motion.displacement_px[:, in_muscle] - slip[:, None, :]
+    relative = motion.displacement_px[:, in_muscle]
+    relative -= slip[:, None, :].astype(np.float32)
     weights = motion.quality[:, in_muscle].mean(axis=0).astype(np.float64)
     weights[weights < 0.15] = 0.0
     raw, pattern = dominant_mode(relative, weights)

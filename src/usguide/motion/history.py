@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,18 @@ class Motion:
     skin_px: Floats
     x_px: Floats
     y_px: Floats
+
+    def part(self, entries: slice) -> Motion:
+        """Return a stretch of it; displacements are still since the first frame of the clip."""
+        return replace(
+            self,
+            frames=self.frames[entries],
+            displacement_px=self.displacement_px[entries],
+            quality=self.quality[entries],
+            tracked=self.tracked[entries],
+            lost=self.lost[entries],
+            skin_px=self.skin_px[entries],
+        )
 
     def at(self, entry: int, points_px: Floats) -> Floats:
         """Displacement in one entry at points (m, 2) of the region, bilinear, clamped."""

@@ -7,6 +7,8 @@ What remains must rise and fall back within the time a twitch lasts, in one smal
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +70,9 @@ MIN_QUALITY = 0.25
 """Tracking quality under which a cell does not count."""
 
 
+AT_ONCE = 1000
+"""Entries looked at together, half a minute of a cine: what is needed for it grows with them."""
+
 MIN_KNOWN = 0.25
 """Share of a clip in which a cell must be seen for its noise to be its own."""
 
@@ -122,25 +127,38 @@ def find_twitches(
     margin = NEEDLE_MARGIN_MM if spacing is not None else NEEDLE_MARGIN_SHARE * width
 
     settling = max(1, round(SETTLING_S / step_s))
-    near = _lasting(_near_needle(motion, needle, header, scale, margin), settling)
-    trusted = (motion.quality >= MIN_QUALITY) & ~near
-    residual, shaking = _residual(motion, needle, trusted, step_s, scale)
-    size, noise = _strength(residual, trusted)
-    disturbed = motion.lost.copy()
-    disturbed[1:] |= motion.lost[:-1]
-    size[disturbed] = 0.0
+    busy = [
+        (times[start] - LONGEST_S, times[end] + LONGEST_S) for start, _, end in contraction.cycles
+    ]
+    settling = max(1, round(SETTLING_S / step_s))
     found = []
-    for burst in _bursts(size, noise, trusted, least, times):
-        if any(
-            times[start] - LONGEST_S <= times[burst.end]
-            and times[burst.start] <= times[end] + LONGEST_S
-            for start, _, end in contraction.cycles
-        ):
-            continue  # the muscle moves, or is still settling
-        if burst.size < MIN_OVER_SHAKING * shaking[burst.start : burst.end + 1].max():
-            continue
-        found.append(_described(burst, residual, motion, header, times, spacing is not None))
+    for stretch in _stretches(n, round(2 * SLOW_S / step_s)):
+        part, part_times = motion.part(stretch), times[stretch]
+        near = _lasting(_near_needle(part, needle, header, scale, margin), settling)
+        trusted = (part.quality >= MIN_QUALITY) & ~near
+        residual, shaking = _residual(part, needle, trusted, step_s, scale)
+        size, noise = _strength(residual, trusted)
+        disturbed = part.lost.copy()
+        disturbed[1:] |= part.lost[:-1]
+        size[disturbed] = 0.0
+        for burst in _bursts(size, noise, trusted, least, part_times):
+            start_s, end_s = part_times[burst.start], part_times[burst.end]
+            if any(begun <= end_s and start_s <= over for begun, over in busy):
+                continue  # the muscle moves, or is still settling
+            if burst.size < MIN_OVER_SHAKING * shaking[burst.start : burst.end + 1].max():
+                continue
+            found.append(_described(burst, residual, part, header, part_times, spacing is not None))
     return _merged(found, SAME_SHARE * width)
+
+
+def _stretches(entries: int, overlap: int) -> list[slice]:
+    """Part a clip into stretches of about ``AT_ONCE`` entries that overlap by so many."""
+    count = max(1, math.ceil(entries / AT_ONCE))
+    ends = np.linspace(0, entries, count + 1).astype(np.int64)
+    return [
+        slice(max(0, int(first) - overlap), int(last))
+        for first, last in itertools.pairwise(ends)
+    ]
 
 
 def _merged(found: list[Twitch], near_px: float) -> tuple[Twitch, ...]:
