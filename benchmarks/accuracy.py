@@ -1,8 +1,10 @@
 """How accurate usguide is: synthetic scenes with exact truth, and real recordings apart from them.
 
     python -m benchmarks.accuracy [--quick | --share 0.5] [--clips ../shared/clips] [--part NAME]
+        [--page PATH]
 
-Without ``--quick`` the page ``docs/benchmarks.md`` and its pictures are written, part by part.
+Without ``--quick`` the page ``docs/benchmarks.md``, or another one, is written part by part, with
+its pictures beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import page, peers, pictures, real, records, suites
+from benchmarks.displacement import displacement_frames, drift_clip
 from benchmarks.estimates import estimate, median, p95, rms
 from benchmarks.records import Columns
 from usguide import Analysis, Options, analyze
@@ -81,6 +84,8 @@ def judge(gathered: Gathered, case: suites.Case, analysis: Analysis) -> None:
         gathered.add("belly", records.muscle_frames(analysis.muscle, truth, own))
         gathered.add("muscle", records.muscle_clip(analysis.muscle, truth))
         gathered.add("separation", records.separation_clip(contraction, truth, case.kind))
+        gathered.add("displacement", displacement_frames(contraction, truth, own))
+        gathered.add("drift", drift_clip(contraction, truth, own))
     else:
         kind = f"{case.scene} {case.fixed.get('geometry', '')}".strip()
         gathered.add("tip", records.needle_frames(analysis.needle, truth, own))
@@ -144,6 +149,7 @@ def needle_text(gathered: Gathered) -> str:
             rate((tip["hit"] & seen)[claimed], number[claimed]),
         ],
         ["claimed, of frames without a visible tip", rate(claimed[~seen], number[~seen])],
+        ["claimed, of frames in a dropout", rate(claimed[tip["dropout"]], number[tip["dropout"]])],
         ["frames to recover, mean", estimate(tip["to_recover"], number).text(1)],
         [
             "clips with 95 % of visible frames within 3 mm",
@@ -192,6 +198,7 @@ def needle_text(gathered: Gathered) -> str:
             breakdown(
                 tip, "diameter_mm", [0.16, 0.25, 0.36, 0.8, 1.3], "needle diameter, mm", cells
             ),
+            breakdown(tip, "dropouts", [0, 1, 2], "dropouts, from and below", cells),
             page.table(["stated tip confidence", "frames", "right"], confidence),
         ]
     )
@@ -263,6 +270,7 @@ def muscle_text(gathered: Gathered) -> str:
     judged, number = gathered.columns("separation"), gathered.columns("separation")["clip"]
     torn = judged["torn"]
     error = belly["error_mm"]
+    moved, left = gathered.columns("displacement"), gathered.columns("drift")
     rows = [
         [
             "muscle thickness, mean absolute error, mm",
@@ -275,6 +283,14 @@ def muscle_text(gathered: Gathered) -> str:
         [
             "excursion, mean absolute error, mm",
             estimate(np.abs(judged["excursion_error_mm"]), number).text(),
+        ],
+        [
+            "displacement over the contraction, RMS error, mm",
+            estimate(where(moved["error_mm"], moved["moving"]), moved["clip"], rms).text(),
+        ],
+        [
+            "displacement left at rest after the last contraction (drift), mean absolute, mm",
+            estimate(np.abs(left["left_mm"]), left["clip"]).text(),
         ],
         ["separations flagged (sensitivity)", rate(judged["flagged"][torn], number[torn])],
         [
@@ -351,11 +367,12 @@ def synthetic_text(gathered: Gathered) -> str:
     )
 
 
-def synthetic_part(share: float, quick: bool) -> str:
+def synthetic_part(share: float, quick: bool, folder: Path) -> str:
     gathered = run_synthetic({kind: max(2, round(share * n)) for kind, n in CLIPS.items()})
     text = synthetic_text(gathered)
     if not quick:
-        text += "\n" + pictures.accuracy(gathered.columns("tip"), gathered.columns("separation"))
+        tip, separation = gathered.columns("tip"), gathered.columns("separation")
+        text += "\n" + pictures.accuracy(tip, separation, folder)
     return text
 
 
@@ -370,12 +387,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few clips, nothing written")
     parser.add_argument("--share", type=float, default=1.0, help="part of the clips to run")
     parser.add_argument("--clips", type=Path, default=page.ROOT.parent / "shared" / "clips")
+    parser.add_argument("--page", type=Path, default=page.PAGE, help="the page to write")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     share = 0.1 if options.quick else options.share
     work = {
-        "synthetic": lambda: synthetic_part(share, options.quick),
+        "synthetic": lambda: synthetic_part(share, options.quick, options.page.parent / "pictures"),
         "real": lambda: real_part(options.clips, options.quick),
         "peers": lambda: peers.report(share),
     }
@@ -383,7 +401,7 @@ def main() -> None:
         text = work[part]()
         print(text, flush=True)
         if not options.quick:
-            page.write_part(part, text)
+            page.write_part(part, text, options.page)
 
 
 if __name__ == "__main__":

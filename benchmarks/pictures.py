@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,9 @@ from matplotlib import pyplot as plt
 _BLUE, _RED, _GREY = "#1f5c99", "#b5432a", "#777777"
 
 
-def _save(figure: plt.Figure, name: str, caption: str) -> str:
-    page.PICTURES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(page.PICTURES / name, dpi=110, bbox_inches="tight", metadata={"Software": ""})
+def _save(figure: plt.Figure, folder: Path, name: str, caption: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / name, dpi=110, bbox_inches="tight", metadata={"Software": ""})
     plt.close(figure)
     return f"![{caption}](pictures/{name})\n"
 
@@ -38,7 +40,7 @@ def _binned(
     return np.array(rows).reshape(-1, 4)
 
 
-def accuracy(tip: Columns, separation: Columns) -> str:
+def accuracy(tip: Columns, separation: Columns, folder: Path = page.PICTURES) -> str:
     """Draw tip error against visibility, and gap against truth; return their Markdown."""
     figure, axes = plt.subplots(figsize=(6.4, 3.6))
     edges = [0.0, 6.0, 10.0, 13.0, 16.0, 18.0, 20.0, 22.0, 24.0, 27.0, 32.0]
@@ -63,7 +65,7 @@ def accuracy(tip: Columns, separation: Columns) -> str:
     share.set(ylabel="frames with a tip claimed, %", ylim=(0, 105))
     handles = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, fontsize=8, loc="center right")
-    text = _save(figure, "bench_tip_error.png", "Tip error against the needle's visibility")
+    text = _save(figure, folder, "bench_tip_error.png", "Tip error against the needle's visibility")
 
     torn = separation["torn"]
     figure, axes = plt.subplots(figsize=(4.2, 4.0))
@@ -82,10 +84,10 @@ def accuracy(tip: Columns, separation: Columns) -> str:
     axes.plot([0, reach], [0, reach], color=_GREY, lw=1, label="as true")
     axes.set(xlabel="true widening of the gap, mm", ylabel="measured widening, mm", aspect="equal")
     axes.legend(fontsize=8)
-    return text + _save(figure, "bench_widening.png", "Widening of the gap against truth")
+    return text + _save(figure, folder, "bench_widening.png", "Widening of the gap against truth")
 
 
-def speed(sizes: list[tuple[float, float, float]]) -> str:
+def speed(sizes: list[tuple[float, float, float]], folder: Path = page.PICTURES) -> str:
     """Draw frames a second and memory against frame size; return the Markdown."""
     megapixels, rate, memory = np.array(sizes).T
     figure, axes = plt.subplots(figsize=(5.2, 3.2))
@@ -96,4 +98,4 @@ def speed(sizes: list[tuple[float, float, float]]) -> str:
     other.set(ylabel="peak memory, MB", ylim=0)
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, fontsize=8)
-    return _save(figure, "bench_speed.png", "Speed and memory against frame size")
+    return _save(figure, folder, "bench_speed.png", "Speed and memory against frame size")

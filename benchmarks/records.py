@@ -31,6 +31,9 @@ Truth = dict[str, Any]
 SUCCESS_MM = 3.0
 """A tip within this counts as found, as in the needle-tracking literature (TransKalman)."""
 
+DROPOUT_DB = -40.0
+"""From this loss on the needle is not in the picture at all; slow fading takes less."""
+
 TWITCH_SLACK_S = 0.15
 """A claimed twitch is the true one if their times overlap after widening both by this."""
 
@@ -74,6 +77,8 @@ def needle_frames(track: NeedleTrack, truth: Truth, own: NDArray[np.bool_]) -> C
         "angle_deg": np.full(count, float(parameters["angle_deg"])),
         "depth_mm": true_tip[:, 1] * spacing[1],
         "diameter_mm": np.full(count, float(parameters["diameter_mm"])),
+        "dropout": array(needle["fading_db"]) <= DROPOUT_DB,
+        "dropouts": np.full(count, int(parameters["dropouts"])),
         "to_recover": _frames_to_recover(visible, claimed, error),
     }
     return {name: values[own] for name, values in columns.items()}

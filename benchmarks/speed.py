@@ -1,10 +1,10 @@
 """How fast usguide is: every stage against decoding and against the peers, in one run.
 
-    python -m benchmarks.speed [--quick]
+    python -m benchmarks.speed [--quick] [--page PATH]
 
 One core. Peers and usguide take turns on the same frames, so that a busy machine slows both;
 medians over the rounds, with the smallest and the largest. Without ``--quick`` the page
-``docs/benchmarks.md`` is written.
+``docs/benchmarks.md``, or another one, is written, with its picture beside it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import page, peers, pictures
-from usguide import analyze, open_clip
+from usguide import analyze, open_clip, pipeline
 from usguide.synth import make_scene, write
 
 Frames = NDArray[np.uint8]
@@ -54,6 +55,7 @@ def peak_mb() -> float:
 def one(path: Path) -> dict[str, float]:
     """Analyse one clip, compiled code warm, and say what it cost."""
     clip = open_clip(path)
+    pipeline.load_stages()
     start = time.perf_counter()
     analysis = analyze(clip)
     seconds = time.perf_counter() - start
@@ -64,16 +66,18 @@ def one(path: Path) -> dict[str, float]:
     } | analysis.seconds
 
 
-def apart(path: Path) -> dict[str, float]:
-    """Run :func:`one` in a process of its own, for its peak memory."""
-    command = [sys.executable, "-m", "benchmarks.speed", "--one", str(path)]
+def apart(*paths: Path) -> list[dict[str, float]]:
+    """Run :func:`one` on clips, one after another, in a process of their own for its memory."""
+    command = [sys.executable, "-m", "benchmarks.speed", "--apart", *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=page.ROOT)
-    return {key: float(value) for key, value in json.loads(done.stdout.splitlines()[-1]).items()}
+    costs: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return costs
 
 
-def spread(rates: list[float]) -> str:
-    """Write the median of some rates with the smallest and the largest."""
-    return f"{np.median(rates):.0f} ({min(rates):.0f}–{max(rates):.0f})"
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Write the median of some values with the smallest and the largest."""
+    median, least, most = (f"{v:.{digits}f}" for v in (np.median(values), min(values), max(values)))
+    return f"{median} ({least}–{most})"
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -85,46 +89,65 @@ def timed(work: Callable[[], object]) -> float:
 
 def stages_and_peers(folder: Path, frames: int, rounds: int) -> str:
     """Time every stage and every peer, taking turns."""
-    clips = {
-        scene: make_clip(folder / f"{scene}.mp4", SIZE, frames, scene)
+    recordings = {
+        scene: make_scene(scene, seed=1, width_px=SIZE[0], height_px=SIZE[1], frames=frames)
         for scene in ("needling", "muscle")
     }
-    pictures_of = {
-        scene: np.stack([frame for _, frame in open_clip(path).frames()])
-        for scene, path in clips.items()
+    clips = {
+        scene: write(recording, folder / f"{scene}.mp4")[0]
+        for scene, recording in recordings.items()
     }
-    needle, muscle = pictures_of["needling"], pictures_of["muscle"]
+    needle, muscle = (
+        np.stack([frame for _, frame in open_clip(path).frames()]) for path in clips.values()
+    )
+    truth: dict[str, Any] = recordings["muscle"].truth["muscle"]  # type: ignore[assignment]
+    columns = np.array(truth["x_px"])
+    borders = [np.array(truth[f"{side}_y_px"][0]) for side in ("superficial", "deep")]
     few = min(4, len(needle))
-    one(clips["needling"])  # compiled and warm
-    rates: dict[str, list[float]] = {}
-
-    def note(name: str, count: int, seconds: float) -> None:
-        rates.setdefault(name, []).append(count / seconds)
-
     tip = np.array([SIZE[0] / 2, SIZE[1] / 2])
+    others: dict[str, tuple[str, int, Callable[[], object]]] = {
+        "OpenCV Canny + HoughLinesP": ("needle", len(needle), lambda: peers.hough(needle)),
+        "Hough + Kalman": ("needle", len(needle), lambda: peers.hough_kalman(needle)),
+        "scikit-image ridge + RANSAC": ("needle", few, lambda: peers.ridge_ransac(needle[:few])),
+        "OpenCV MIL tracker": ("needle", few, lambda: peers.mil(needle[:few], tip)),
+        "OpenCV Farneback": ("motion", 1, lambda: peers.farneback(muscle[0], muscle[1])),
+        "OpenCV DIS medium": ("motion", 1, lambda: peers.dis(muscle[0], muscle[1])),
+        "scikit-image minimal path, both borders": (
+            "muscle",
+            1,
+            lambda: [peers.minimal_path(muscle[0], line, columns) for line in borders],
+        ),
+    }
+    clip_of = {"needle": "needling", "motion": "muscle", "muscle": "muscle"}
+    one(clips["needling"])  # compiled and warm
+    alone: dict[str, list[float]] = {}
+    decoded: dict[str, list[float]] = {}
     for _ in range(rounds):
         for scene, path in clips.items():
             cost = one(path)
-            count = int(cost["frames"])
-            note(f"decoding, {scene} clip", count, cost["reading"])
+            count, reading = cost["frames"], cost["reading"]
+            decoded.setdefault(f"decoding, {scene} clip", []).append(count / reading)
             for stage in TARGETS:
-                note(f"{stage} with decoding, {scene} clip", count, cost["reading"] + cost[stage])
-            note(f"whole analyze, {scene} clip", count, cost["seconds"])
-        note("OpenCV Canny + HoughLinesP", len(needle), timed(lambda: peers.hough(needle)))
-        note("scikit-image ridge + RANSAC", few, timed(lambda: peers.ridge_ransac(needle[:few])))
-        note("OpenCV MIL tracker", few, timed(lambda: peers.mil(needle[:few], tip)))
-        for name, flow in (("OpenCV Farneback", peers.farneback), ("OpenCV DIS medium", peers.dis)):
-            note(name, 1, timed(lambda flow=flow: flow(muscle[0], muscle[1])))  # type: ignore[misc]
+                name = f"{stage}, {scene} clip"
+                alone.setdefault(name, []).append(count / cost[stage])
+                decoded.setdefault(name, []).append(count / (reading + cost[stage]))
+            decoded.setdefault(f"whole analyze, {scene} clip", []).append(count / cost["seconds"])
+        for name, (_, count, work) in others.items():
+            alone.setdefault(name, []).append(count / timed(work))
     rows = []
-    for name, values in rates.items():
-        wanted = TARGETS.get(name.split(" ", 1)[0])
-        rows.append([name, spread(values), "" if wanted is None else f"at least {wanted}"])
-    head = [f"{SIZE[0]} x {SIZE[1]} px, {rounds} rounds", "frames/s", "wanted"]
-    ratio = np.median(rates["needle with decoding, needling clip"]) / np.median(
-        rates["scikit-image ridge + RANSAC"]
+    for name in [*decoded, *others]:
+        wanted = TARGETS.get(name.split(",", 1)[0])
+        own, together = (spread(rates[name]) if name in rates else "" for rates in (alone, decoded))
+        rows.append([name, own, together, "" if wanted is None else f"at least {wanted}"])
+    head = [f"{SIZE[0]} x {SIZE[1]} px, {rounds} rounds", "frames/s", "with decoding", "wanted"]
+    pairs = []
+    for name, (stage, _, _) in others.items():
+        ours = alone[f"{stage}, {clip_of[stage]} clip"]
+        ratios = [a / b for a, b in zip(ours, alone[name], strict=True)]
+        pairs.append([f"{stage} stage against {name}", spread(ratios, 2)])
+    return "\n".join(
+        [page.table(head, rows), page.table(["pair by pair, no decoding", "times as fast"], pairs)]
     )
-    text = page.table(head, rows)
-    return text + f"\nNeedle stage against scikit-image ridge + RANSAC: {ratio:.1f} times.\n"
 
 
 def growth(folder: Path, quick: bool) -> tuple[str, dict[str, list[tuple[float, float, float]]]]:
@@ -134,41 +157,40 @@ def growth(folder: Path, quick: bool) -> tuple[str, dict[str, list[tuple[float, 
     standard = 24 if quick else 60
     curves: dict[str, list[tuple[float, float, float]]] = {"size": [], "length": []}
     rows = []
-    for size in sizes:
-        cost = apart(make_clip(folder / f"size{size[0]}.mp4", size, standard))
-        rate = cost["frames"] / cost["seconds"]
-        curves["size"].append((size[0] * size[1] / 1e6, rate, cost["peak_mb"]))
-        rows.append(
-            [f"{size[0]} x {size[1]}", f"{standard}", f"{rate:.1f}", f"{cost['peak_mb']:.0f}"]
-        )
-    for length in lengths:
-        cost = apart(make_clip(folder / f"length{length}.mp4", SIZE, length))
-        rate = cost["frames"] / cost["seconds"]
-        curves["length"].append((length, rate, cost["peak_mb"]))
-        rows.append(
-            [f"{SIZE[0]} x {SIZE[1]}", str(length), f"{rate:.1f}", f"{cost['peak_mb']:.0f}"]
-        )
-    path = folder / f"length{lengths[0]}.mp4"
-    start = time.perf_counter()
-    costs = [one(path) for _ in range(2 if quick else 4)]
-    several = time.perf_counter() - start
-    text = page.table(["frame, px", "frames", "frames/s of analyze", "peak memory, MB"], rows)
-    peaks = ", ".join(f"{cost['peak_mb']:.0f}" for cost in costs)
-    text += (
-        f"\n{len(costs)} clips one after another in one process: {several / len(costs):.1f} s "
-        f"each, peak memory after each {peaks} MB.\n"
+    kinds = [("size", size, standard) for size in sizes]
+    kinds += [("length", SIZE, length) for length in lengths]
+    for kind, size, count in kinds:
+        path = make_clip(folder / f"{kind}{size[0]}x{count}.mp4", size, count)
+        costs = apart(*[path] * (1 if quick else 3))
+        rate = [cost["frames"] / cost["seconds"] for cost in costs]
+        peak = costs[0]["peak_mb"]
+        of = size[0] * size[1] / 1e6 if kind == "size" else count
+        curves[kind].append((of, float(np.median(rate)), peak))
+        rows.append([f"{size[0]} x {size[1]}", str(count), spread(rate, 1), f"{peak:.0f}"])
+    costs = apart(*[folder / f"length{SIZE[0]}x{lengths[0]}.mp4"] * (2 if quick else 8))
+    seconds = np.cumsum([cost["seconds"] for cost in costs])
+    clips = [
+        [str(k), f"{total:.1f}", f"{cost['peak_mb']:.0f}"]
+        for k, (total, cost) in enumerate(zip(seconds, costs, strict=True), start=1)
+    ]
+    text = "\n".join(
+        [
+            page.table(["frame, px", "frames", "frames/s of analyze", "peak memory, MB"], rows),
+            page.table(["clips in one process", "seconds in all", "peak memory, MB"], clips),
+        ]
     )
     return text, curves
 
 
 def rendering(frames: int) -> str:
-    """Time the simulator."""
+    """Time the simulator frame by frame, in a core's own time: what else runs does not count."""
     scene = make_scene("needling", seed=1, width_px=SIZE[0], height_px=SIZE[1], frames=frames)
-    seconds = timed(lambda: [None for _ in scene.frames()])
+    moments = [time.process_time()]
+    moments.extend(time.process_time() for _ in scene.frames())
     return (
         f"Rendering a needling scene at {SIZE[0]} x {SIZE[1]} with its needle moving: "
-        f"{frames / seconds:.1f} frames/s (a published GPU simulator: over 10; "
-        "IEEE TUFFC 2012;59:885, reported).\n"
+        f"{spread(list(1.0 / np.diff(moments)), 1)} frames/s of one core "
+        "(a published GPU simulator: over 10; IEEE TUFFC 2012;59:885, reported).\n"
     )
 
 
@@ -190,16 +212,17 @@ def profile(path: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="under two minutes, nothing written")
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--page", type=Path, default=page.PAGE, help="the page to write")
+    parser.add_argument("--apart", type=Path, nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    if options.one is not None:
-        print(json.dumps(one(options.one)))
+    if options.apart is not None:
+        print(json.dumps([one(path) for path in options.apart]))
         return
     quick = options.quick
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        compared = stages_and_peers(folder, 24 if quick else 60, 1 if quick else 3)
+        compared = stages_and_peers(folder, 24 if quick else 60, 2 if quick else 5)
         grown, curves = growth(folder, quick)
         text = "\n".join(
             [
@@ -214,8 +237,8 @@ def main() -> None:
             ]
         )
     if not quick:
-        text += "\n" + pictures.speed(curves["size"])
-        page.write_part("speed", text)
+        text += "\n" + pictures.speed(curves["size"], options.page.parent / "pictures")
+        page.write_part("speed", text, options.page)
     print(text)
 
 
