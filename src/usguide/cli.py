@@ -1,8 +1,8 @@
 """The ``usguide`` command: human words to stderr, machine output to stdout, honest exit codes.
 
 0 done, 2 wrong usage, 3 the input cannot be read or is not ultrasound, 4 analysed but nothing
-could be measured, 130 stopped by Ctrl-C. Everything heavy is imported where it is needed, so that
-``--help`` and a mistyped option answer at once.
+could be measured, or copied but not verified clean, 130 stopped by Ctrl-C. Everything heavy is
+imported where it is needed, so that ``--help`` and a mistyped option answer at once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from usguide.model import Options
 
 EXIT_NOTHING_MEASURED = 4
+EXIT_NOT_VERIFIED = 4
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
@@ -38,6 +39,7 @@ Examples:
   usguide analyze screen.mp4 --task needle --spacing 0.0563 -o needle_report
   usguide analyze frames/ --fps 30 --json > result.json
   usguide info screen.mp4
+  usguide deid clip.dcm -o shared.dcm
   usguide synth needling -o needling.dcm --seed 7 frames=60
 """
 
@@ -233,6 +235,45 @@ def synth(
     quality = {} if crf is None else {"crf": crf}
     recording, truth = write(made, output, overwrite=overwrite, **quality)
     terminal.say(f"wrote {recording} and its truth, {truth}.")
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  usguide deid clip.dcm -o shared.dcm\n"
+    "  usguide deid screen.mp4 --region 210,43,727,581 -o shared.mp4\n"
+    "  usguide deid study/ -o shared/ --json > audit.json\n"
+)
+def deid(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="A recording, or a folder with DICOM files."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="The copy; for a folder, a folder."),
+    ],
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="The B-mode picture in px, instead of finding it."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the audit to stdout.")] = False,
+) -> None:
+    """Copy a recording without identifiers: header, container and pixels outside the picture."""
+    from usguide.request import read_options
+
+    box = read_options({"region": region}).region
+    with terminal.watching() as watch:
+        with terminal.announcing_compilation():
+            from usguide.ingest.deidentify import deidentify
+        done = deidentify(path, output, region=box, progress=watch)
+    for sentence in done.sentences():
+        terminal.say(sentence)
+    if json:
+        from json import dumps
+
+        sys.stdout.write(dumps(done.document(), indent=2) + "\n")
+    if not done.clean:
+        raise typer.Exit(EXIT_NOT_VERIFIED)
 
 
 def _open(path: Path, options: Options, watch: terminal.Watch) -> Clip:

@@ -103,21 +103,26 @@ def _opened(handle: Any) -> Any:
     return av.open(handle, metadata_errors="replace")
 
 
-def _pictures(source: Any, width: int, height: int) -> Iterator[Picture]:
-    """Yield every whole frame of the stream's size; what the decoder rejects is left out."""
+def whole_frames(source: Any, width: int, height: int) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield (position, frame) of every whole frame of the stream's size.
+
+    What the decoder rejects is left out. The frames belong to the decoder: never write into them.
+    """
     handle = source()
     try:
         with _opened(handle) as container:
             stream = container.streams.video[0]
             for position, frame in enumerate(_frames(container, stream)):
-                if frame.is_corrupt or (frame.width, frame.height) != (width, height):
-                    continue
-                yield Picture(
-                    luma_of(frame), functools.partial(_rgb, frame), position, _seconds(frame)
-                )
+                if not frame.is_corrupt and (frame.width, frame.height) == (width, height):
+                    yield position, frame
     finally:
         if isinstance(handle, RawIOBase):
             handle.close()
+
+
+def _pictures(source: Any, width: int, height: int) -> Iterator[Picture]:
+    for position, frame in whole_frames(source, width, height):
+        yield Picture(luma_of(frame), functools.partial(_rgb, frame), position, _seconds(frame))
 
 
 def _frames(container: Any, stream: Any) -> Iterator[VideoFrame]:

@@ -60,6 +60,8 @@ _ACTIVITY = {
     "needle": "Following the needle",
     "motion": "Following the tissue",
     "overlay": "Drawing the results",
+    "text": "Looking for text in the picture",
+    "copy": "Writing the copy",
 }
 
 

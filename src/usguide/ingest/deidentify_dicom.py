@@ -1,0 +1,103 @@
+"""De-identified copies of DICOM files: a clean header before blanked frames."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+
+from usguide.ingest.blanking import write_dicom
+from usguide.ingest.deidentify_profile import (
+    Pseudonyms,
+    Removal,
+    clean_header,
+    state_deidentification,
+)
+from usguide.ingest.recording import Recording
+from usguide.model import Bools, Header
+
+_ULTRASOUND_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
+_ULTRASOUND_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"
+_FRAME_TIME_VECTOR = 0x00181065
+
+
+def copy_dicom(
+    recording: Recording,
+    header: Header,
+    working: Path,
+    keep: Bools,
+    pseudonyms: Pseudonyms,
+    doubts: tuple[str, ...],
+    told: Callable[[int], None],
+) -> Removal:
+    """Write a DICOM file without identity; return what became of its header.
+
+    Parameters
+    ----------
+    recording, header : Recording, Header
+        The original, and what is known of it.
+    working : Path
+        Written to.
+    keep : ndarray of bool, shape (height, width)
+        Where the picture stays.
+    pseudonyms : Pseudonyms
+        Of this run.
+    doubts : tuple of str
+        What could not be checked: with any, the copy does not claim to be clean.
+    told : callable
+        Called with the number of frames written.
+    """
+    with warnings.catch_warnings(), _silent_log():
+        # pydicom reports what it repairs; values that are not sound do not get into the copy.
+        warnings.simplefilter("ignore")
+        original = pydicom.dcmread(recording.path, stop_before_pixels=True, force=True)
+        clean, removal = clean_header(original, pseudonyms)
+        if "SOPClassUID" not in clean:
+            single = header.frames == 1
+            clean.SOPClassUID = _ULTRASOUND_IMAGE if single else _ULTRASOUND_MULTIFRAME
+        if header.frames > 1 or "NumberOfFrames" in original:
+            clean.NumberOfFrames = header.frames
+        _keep_window(original, clean)
+        _keep_times(header, clean)
+        state_deidentification(clean, checked=not doubts)
+        write_dicom(working, clean, recording.pictures(), keep, told)
+    return removal
+
+
+@contextlib.contextmanager
+def _silent_log() -> Iterator[None]:
+    log = logging.getLogger("pydicom")
+    disabled, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = disabled
+
+
+def _keep_window(original: Dataset, clean: Dataset) -> None:
+    """Keep the display window of greys that are copied as they are stored."""
+    stored_as_shown = (original.get("PhotometricInterpretation"), original.get("BitsStored"))
+    if stored_as_shown == ("MONOCHROME2", 8):
+        for keyword in ("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope"):
+            if keyword in original:
+                setattr(clean, keyword, original.get(keyword))
+        if "RescaleSlope" in clean:
+            clean.RescaleType = "US"
+
+
+def _keep_times(header: Header, clean: Dataset) -> None:
+    """Make the stated times fit the frames that are left, where some were damaged."""
+    frames, time_s = header.frames, header.timing.time_s
+    complete = np.array_equal(header.frame_numbers, np.arange(frames))
+    if time_s is not None and (not complete or "FrameTimeVector" in clean):
+        steps = np.diff(time_s, prepend=time_s[:1]) * 1000.0
+        if complete and len(clean.FrameTimeVector) == frames:
+            return
+        clean.FrameTimeVector = [f"{step:.6f}" for step in steps]
+        clean.FrameIncrementPointer = _FRAME_TIME_VECTOR
