@@ -68,23 +68,23 @@ def accuracy(tip: Columns, separation: Columns, folder: Path = page.PICTURES) ->
     text = _save(figure, folder, "bench_tip_error.png", "Tip error against the needle's visibility")
 
     torn = separation["torn"]
-    figure, axes = plt.subplots(figsize=(4.2, 4.0))
-    found = separation["widening_error_mm"] + separation["true_widening_mm"]
-    for rest, marker, name in ((False, "o", "closed at rest"), (True, "s", "open at rest")):
-        inside = torn & (separation["open_at_rest"] == rest)
-        axes.plot(
-            separation["true_widening_mm"][inside],
-            found[inside],
-            marker,
-            ms=5,
-            label=name,
-            alpha=0.8,
-        )
-    reach = max(1.0, float(np.nanmax([*found[torn], *separation["true_widening_mm"][torn], 1.0])))
-    axes.plot([0, reach], [0, reach], color=_GREY, lw=1, label="as true")
-    axes.set(xlabel="true widening of the gap, mm", ylabel="measured widening, mm", aspect="equal")
-    axes.legend(fontsize=8)
-    return text + _save(figure, folder, "bench_widening.png", "Widening of the gap against truth")
+    figure, panels = plt.subplots(1, 2, figsize=(8.4, 4.0))
+    for axes, name, words in zip(
+        panels,
+        ("gap", "widening"),
+        ("gap at the largest contraction", "widening of the gap"),
+        strict=True,
+    ):
+        true = separation[f"true_{name}_mm"]
+        found = separation[f"{name}_error_mm"] + true
+        for rest, marker, kind in ((False, "o", "closed at rest"), (True, "s", "open at rest")):
+            inside = torn & (separation["open_at_rest"] == rest)
+            axes.plot(true[inside], found[inside], marker, ms=5, label=kind, alpha=0.8)
+        reach = max(1.0, float(np.nanmax([*found[torn], *true[torn], 1.0])))
+        axes.plot([0, reach], [0, reach], color=_GREY, lw=1, label="as true")
+        axes.set(xlabel=f"true {words}, mm", ylabel="measured, mm", aspect="equal")
+        axes.legend(fontsize=8)
+    return text + _save(figure, folder, "bench_widening.png", "Gap and its widening against truth")
 
 
 def speed(sizes: list[tuple[float, float, float]], folder: Path = page.PICTURES) -> str:
@@ -92,10 +92,10 @@ def speed(sizes: list[tuple[float, float, float]], folder: Path = page.PICTURES)
     megapixels, rate, memory = np.array(sizes).T
     figure, axes = plt.subplots(figsize=(5.2, 3.2))
     axes.plot(megapixels, rate, "o-", color=_BLUE, label="frames/s of analyze")
-    axes.set(xlabel="frame size, megapixels", ylabel="frames/s", ylim=0)
+    axes.set(xlabel="frame size, megapixels", ylabel="frames/s", ylim=(0, 1.15 * rate.max()))
     other = axes.twinx()
     other.plot(megapixels, memory, "s:", color=_RED, label="peak memory, MB")
-    other.set(ylabel="peak memory, MB", ylim=0)
+    other.set(ylabel="peak memory, MB", ylim=(0, 1.3 * memory.max()))
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, fontsize=8)
     return _save(figure, folder, "bench_speed.png", "Speed and memory against frame size")

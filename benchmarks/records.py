@@ -238,6 +238,7 @@ def separation_clip(result: ContractionResult, truth: Truth, kind: str) -> Colum
         "indeterminate": np.array([flag is SeparationFlag.INDETERMINATE]),
         "gap_error_mm": np.array([gap_error]),
         "widening_error_mm": np.array([widening_error]),
+        "true_gap_mm": np.array([float(true.get("gap_peak_mm", 0.0))]),
         "true_widening_mm": np.array([float(true.get("widening_mm", 0.0))]),
         "open_at_rest": np.array([bool(truth["parameters"]["open_at_rest"])]),
         "kind": np.array([kind]),
