@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from usguide import __version__
+from usguide.batch.command import batch
 from usguide.errors import ConfigError, UsguideError
 from usguide.output import terminal
 
@@ -274,6 +275,14 @@ def deid(
         sys.stdout.write(dumps(done.document(), indent=2) + "\n")
     if not done.clean:
         raise typer.Exit(EXIT_NOT_VERIFIED)
+
+
+app.command(
+    epilog="\b\nExamples:\n"
+    "  usguide batch archive/ -o results\n"
+    "  usguide batch visits.csv -o results --jobs 8 --time-limit 600\n"
+    "  usguide batch archive/ -o results --scheduler tcp://head:8786\n"
+)(batch)
 
 
 def _open(path: Path, options: Options, watch: terminal.Watch) -> Clip:

@@ -11,7 +11,8 @@ what to do, so that a caller may print it as it stands::
     │   └── NotUltrasoundError  readable, but not an ultrasound recording
     ├── OutputError         a result cannot be written (exit code 2)
     └── BatchError          an archive's run cannot go on (exit code 1)
-        └── ClipLostError       the process that analysed a clip died or was stopped
+        ├── ClipLostError       the process that analysed a clip died or was stopped
+        └── RunStoppedError     somebody stopped the run (exit code 130)
 
 A stage that cannot measure something does not raise: it returns a status and a reason.
 """
@@ -63,3 +64,9 @@ class BatchError(UsguideError):
 
 class ClipLostError(BatchError):
     """The process that analysed a clip died, or was stopped at the time limit."""
+
+
+class RunStoppedError(BatchError):
+    """Somebody stopped the run; the message says how to go on."""
+
+    exit_code: ClassVar[int] = 130

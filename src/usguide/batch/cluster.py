@@ -1,0 +1,83 @@
+"""The same work on a Dask cluster: an executor in place of the local one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
+
+from usguide import __version__
+from usguide.errors import ConfigError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CONNECT_S = 15
+"""How long a scheduler may take to answer, seconds."""
+
+
+def connect(address: str) -> Executor:
+    """Return an executor whose calls run on the workers of a Dask scheduler.
+
+    A call whose worker dies is given to another one, three times by Dask's own setting
+    ``distributed.scheduler.allowed-failures``.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tcp://host:8786``.
+
+    Raises
+    ------
+    ConfigError
+        If Dask is not installed, the scheduler does not answer, or a worker has another version of
+        this package or none.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ConfigError(
+            "a cluster needs Dask: install it with pip install 'usguide[cluster]'."
+        ) from error
+    try:
+        client: Any = Client(  # type: ignore[no-untyped-call]
+            address, timeout=_CONNECT_S, set_as_default=False
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{address}: no Dask scheduler answers there ({str(error).splitlines()[0]}); check the "
+            "address and that it runs."
+        ) from error
+    versions = client.run(_package_version, on_error="return")
+    for worker, version in versions.items():
+        if version != __version__:
+            client.close()
+            raise ConfigError(
+                f"the worker {worker} has usguide {version}, this is {__version__}: install the "
+                "same version everywhere."
+            )
+    return _Cluster(client, client.get_executor(pure=False))
+
+
+def _package_version() -> str:
+    from usguide import __version__ as found
+
+    return found
+
+
+class _Cluster(Executor):
+    """Dask's executor, which closes its connection with itself."""
+
+    def __init__(self, client: Any, executor: Any) -> None:
+        self._client = client
+        self._executor = executor
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a call on the cluster."""
+        future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let go of the cluster; what is not begun yet is cancelled with ``cancel_futures``."""
+        self._executor.shutdown(wait=wait and not cancel_futures)
+        self._client.close()

@@ -1,0 +1,301 @@
+"""The columns of the table of clips: names, types, units, and what each of them says.
+
+The table is versioned by ``CLIPS_SCHEMA_NAME``: a column that changes its name, unit or meaning
+raises the number. ``docs/batch.md`` lists the columns as they are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from usguide.model import Analysis, Measurement, Options, Task, Thickness
+
+CLIPS_SCHEMA_NAME = "usguide/clips/1"
+
+Cell = str | float | int | None
+Value = Callable[[Analysis], Cell]
+STATIONS_MM = (5, 10, 15, 20, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table.
+
+    Parameters
+    ----------
+    name : str
+        Ends in its unit where it has one.
+    kind : str
+        ``text``, ``number`` or ``count``.
+    unit : str
+        As printed; empty for none.
+    about : str
+        What it says, in a few words.
+    value : callable or None
+        Reads it from an analysis; None for what the archive knows of a clip.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    about: str
+    value: Value | None = None
+
+
+def measured_row(analysis: Analysis) -> dict[str, Cell]:
+    """Return every column that comes from the analysis; None where nothing is known."""
+    return {one.name: one.value(analysis) for one in COLUMNS if one.value is not None}
+
+
+def tasks_in_words(options: Options) -> str:
+    """Return what was asked for, in the order of the tasks."""
+    return ";".join(task.value for task in Task if task in options.tasks)
+
+
+def _text(name: str, about: str, value: Value | None = None) -> Column:
+    return Column(name, "text", "", about, value)
+
+
+def _count(name: str, about: str, value: Value | None = None) -> Column:
+    return Column(name, "count", "", about, value)
+
+
+def _number(name: str, unit: str, about: str, value: Value | None = None) -> Column:
+    return Column(name, "number", unit, about, value)
+
+
+def _measurement(
+    name: str, unit: str, about: str, read: Callable[[Analysis], Measurement | None]
+) -> Iterator[Column]:
+    """Yield a measurement's value and its 95 % interval."""
+
+    def part(which: str) -> Value:
+        def value(analysis: Analysis) -> Cell:
+            found = read(analysis)
+            return None if found is None else float(getattr(found, which))
+
+        return value
+
+    yield _number(name, unit, about, part("value"))
+    yield _number(f"{name}_low", unit, "lower end of its 95 % interval", part("low"))
+    yield _number(f"{name}_high", unit, "upper end of its 95 % interval", part("high"))
+
+
+def _station(distance_mm: int) -> Callable[[Analysis], Measurement | None]:
+    def read(analysis: Analysis) -> Measurement | None:
+        thickness = analysis.fascia.thickness_mm
+        stations = () if thickness is None else thickness.stations
+        return next((s.thickness for s in stations if round(s.distance_mm) == distance_mm), None)
+
+    return read
+
+
+def _insertion(thickness: Thickness | None) -> Measurement | None:
+    return None if thickness is None else thickness.insertion
+
+
+def _maximum(thickness: Thickness | None) -> Measurement | None:
+    return None if thickness is None else thickness.maximum
+
+
+def _largest(values: list[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None else str(value.value)
+
+
+def _spacing(axis: int) -> Value:
+    def value(analysis: Analysis) -> Cell:
+        spacing = analysis.header.calibration.spacing_mm
+        return None if spacing is None else float(spacing[axis])
+
+    return value
+
+
+def _identity() -> Iterator[Column]:
+    yield _text("key", "the clip: its content, what was asked, the program's version")
+    yield _text("path", "where it was found")
+    yield _text("sha256", "hash of its content")
+    yield _text("duplicate_of", "path of the clip with the same key that comes first; else empty")
+    yield _text("subject", "from the listing")
+    yield _text("session", "from the listing")
+    yield _text("time_point", "from the listing")
+    yield _text("side", "from the listing")
+    yield _text("outcome", "measured, nothing_measured or failed; empty if not yet tried")
+    yield _text("reason", "why it failed or nothing was measured")
+    yield _text("report", "its report, from the folder of the table")
+    yield _text("version", "version of the program", lambda a: a.version)
+    yield _text("tasks", "what was asked for", lambda a: tasks_in_words(a.options))
+    yield _number("analysis_s", "s", "time that the stages took", lambda a: sum(a.seconds.values()))
+
+
+def _recording() -> Iterator[Column]:
+    yield _text("kind", "kind of recording", lambda a: a.header.kind.value)
+    yield _count("frames", "frames in the file", lambda a: a.header.frames)
+    yield _count("repeats", "frames that repeat another", lambda a: a.header.timing.duplicates)
+    yield _number("width_px", "px", "width of a frame", lambda a: a.header.width)
+    yield _number("height_px", "px", "height of a frame", lambda a: a.header.height)
+    yield _number(
+        "region_x_px", "px", "left edge of the B-mode picture", lambda a: a.header.region.x
+    )
+    yield _number("region_y_px", "px", "its top edge", lambda a: a.header.region.y)
+    yield _number("region_width_px", "px", "its width", lambda a: a.header.region.width)
+    yield _number("region_height_px", "px", "its height", lambda a: a.header.region.height)
+    yield _text(
+        "calibration_source",
+        "where the millimetres come from",
+        lambda a: a.header.calibration.source.value,
+    )
+    yield _number(
+        "calibration_confidence", "1", "0 to 1", lambda a: a.header.calibration.confidence
+    )
+    yield _number("spacing_x_mm", "mm", "size of a pixel along x", _spacing(0))
+    yield _number("spacing_y_mm", "mm", "size of a pixel along y", _spacing(1))
+    yield _text(
+        "timing_source", "where the seconds come from", lambda a: a.header.timing.source.value
+    )
+    yield _number("fps_hz", "1/s", "source frames per second", lambda a: a.header.timing.fps)
+    yield _number("duration_s", "s", "length of the clip", lambda a: a.header.timing.duration_s)
+    yield _text("warnings", "sentences for the reader", lambda a: " ".join(a.warnings) or None)
+
+
+def _fascia() -> Iterator[Column]:
+    yield _text("fascia_status", "whether it was measured", lambda a: a.fascia.status.value)
+    yield _text("fascia_reason", "and why not", lambda a: a.fascia.reason or None)
+    for unit in ("mm", "px"):
+        yield from _measurement(
+            f"fascia_insertion_{unit}",
+            unit,
+            "thickness at the insertion",
+            lambda a, unit=unit: _insertion(getattr(a.fascia, f"thickness_{unit}")),  # type: ignore[misc]
+        )
+        yield from _measurement(
+            f"fascia_maximum_{unit}",
+            unit,
+            "largest thickness",
+            lambda a, unit=unit: _maximum(getattr(a.fascia, f"thickness_{unit}")),  # type: ignore[misc]
+        )
+    for distance in STATIONS_MM:
+        yield from _measurement(
+            f"fascia_at_{distance}mm_mm",
+            "mm",
+            f"thickness {distance} mm from the insertion",
+            _station(distance),
+        )
+    yield _text("fascia_category", "against the 4 mm cut-off", lambda a: _word(a.fascia.category))
+    yield from _measurement(
+        "fascia_echogenicity",
+        "1",
+        "echo amplitude over the fat pad's",
+        lambda a: a.fascia.echogenicity,
+    )
+    yield from _measurement(
+        "fascia_fibrillar_score",
+        "1",
+        "coherence of its texture",
+        lambda a: a.fascia.fibrillar_score,
+    )
+    yield from _measurement(
+        "fat_pad_mm", "mm", "fat pad over the bone", lambda a: a.fascia.fat_pad_mm
+    )
+    yield _count(
+        "fascia_discontinuities", "interruptions found", lambda a: len(a.fascia.discontinuity)
+    )
+
+
+def _muscle() -> Iterator[Column]:
+    yield _text("muscle_status", "whether it was measured", lambda a: a.muscle.status.value)
+    yield _text("muscle_reason", "and why not", lambda a: a.muscle.reason or None)
+    about = "thickness between the aponeuroses"
+    yield from _measurement("muscle_thickness_mm", "mm", about, lambda a: a.muscle.thickness_mm)
+    yield from _measurement("muscle_thickness_px", "px", about, lambda a: a.muscle.thickness_px)
+    yield from _measurement(
+        "muscle_echo_intensity", "grey level", "mean, 0 to 255", lambda a: a.muscle.echo_intensity
+    )
+
+
+def _needle() -> Iterator[Column]:
+    yield _text("needle_status", "whether it was followed", lambda a: a.needle.status.value)
+    yield _text("needle_reason", "and why not", lambda a: a.needle.reason or None)
+    yield _text("needle_plane", "in or out of the image", lambda a: _word(a.needle.plane))
+    yield _count(
+        "needle_frames_visible", "frames with a tip claimed", lambda a: a.needle.frames_visible
+    )
+    yield _count("needle_passes", "in-and-out movements", lambda a: len(a.needle.passes))
+    yield _number(
+        "needle_deepest_pass_mm",
+        "mm",
+        "advance of the deepest pass",
+        lambda a: _largest([one.depth_mm for one in a.needle.passes]),
+    )
+    yield _number(
+        "needle_closest_to_fascia_mm",
+        "mm",
+        "smallest distance to the fascia; negative inside it",
+        lambda a: a.needle.closest_to_fascia_mm,
+    )
+
+
+def _motion() -> Iterator[Column]:
+    yield _count("twitches", "local twitches", lambda a: len(a.motion.twitches))
+    yield _number(
+        "twitch_largest_mm",
+        "mm",
+        "largest peak of a twitch",
+        lambda a: _largest([one.peak_mm for one in a.motion.twitches]),
+    )
+    yield _text(
+        "contraction_status", "whether it was measured", lambda a: a.motion.contraction.status.value
+    )
+    yield _text("contraction_reason", "and why not", lambda a: a.motion.contraction.reason or None)
+    yield _count("contraction_cycles", "contractions", lambda a: len(a.motion.contraction.cycles))
+    yield _number(
+        "contraction_largest_mm",
+        "mm",
+        "largest excursion of a cycle",
+        lambda a: _largest([one.excursion_mm for one in a.motion.contraction.cycles]),
+    )
+    yield _text(
+        "separation",
+        "separation, none or indeterminate",
+        lambda a: a.motion.contraction.separation.flag.value,
+    )
+    yield _text(
+        "separation_reason",
+        "what decided it",
+        lambda a: a.motion.contraction.separation.reason or None,
+    )
+    for name, unit, about in (
+        ("gap_rest_mm", "mm", "gap at rest"),
+        ("gap_peak_mm", "mm", "gap at the strongest contraction"),
+        ("widening_mm", "mm", "the second less the first"),
+        ("torn_fraction", "1", "torn part of the muscle's thickness"),
+    ):
+        yield from _measurement(
+            name,
+            unit,
+            about,
+            lambda a, name=name: getattr(a.motion.contraction.separation, name),  # type: ignore[misc]
+        )
+    yield _text(
+        "separation_grade",
+        "suggested Peetrons grade",
+        lambda a: a.motion.contraction.separation.grade,
+    )
+    yield _count(
+        "collections", "collections of fluid", lambda a: len(a.motion.contraction.collections)
+    )
+
+
+COLUMNS: tuple[Column, ...] = (
+    *_identity(),
+    *_recording(),
+    *_fascia(),
+    *_muscle(),
+    *_needle(),
+    *_motion(),
+)
