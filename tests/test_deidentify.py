@@ -142,12 +142,13 @@ def test_a_text_under_the_name_of_a_code_is_removed() -> None:
     original.PatientName = "Mustermann^Erika"
     original.BodyPartExamined = "HEEL"
     original.add(DataElement("Laterality", "CS", "left, see Erika", validation_mode=0))
+    original.add(DataElement("FrameTime", "LO", "a number no longer", validation_mode=0))
     original.ManufacturerModelName = "Scanner of Mustermann"
     original.Manufacturer = "Acme"
     clean, audit = clean_header(original, Pseudonyms())
     assert clean.BodyPartExamined == "HEEL"
     assert clean.Manufacturer == "Acme"
-    assert set(audit.removed) == {"Laterality", "ManufacturerModelName"}
+    assert set(audit.removed) == {"Laterality", "ManufacturerModelName", "FrameTime"}
 
 
 def test_pseudonyms_agree_within_a_run_and_not_between_runs() -> None:

@@ -19,6 +19,7 @@ from usguide.ingest.deidentify_profile import (
     clean_header,
     state_deidentification,
 )
+from usguide.ingest.dicom_header import number
 from usguide.ingest.recording import Recording
 from usguide.model import Bools, Header
 
@@ -63,7 +64,7 @@ def copy_dicom(
             clean.SOPClassUID = _ULTRASOUND_IMAGE if single else _ULTRASOUND_MULTIFRAME
         if header.frames > 1 or "NumberOfFrames" in original:
             clean.NumberOfFrames = header.frames
-        _keep_window(original, clean)
+        _keep_window(original, clean, removal)
         _keep_times(header, clean)
         state_deidentification(clean, checked=not doubts)
         write_dicom(working, clean, recording.pictures(), keep, told)
@@ -80,13 +81,15 @@ def _silent_log() -> Iterator[None]:
         log.disabled = disabled
 
 
-def _keep_window(original: Dataset, clean: Dataset) -> None:
+def _keep_window(original: Dataset, clean: Dataset, removal: Removal) -> None:
     """Keep the display window of greys that are copied as they are stored."""
     stored_as_shown = (original.get("PhotometricInterpretation"), original.get("BitsStored"))
     if stored_as_shown == ("MONOCHROME2", 8):
         for keyword in ("WindowCenter", "WindowWidth", "RescaleIntercept", "RescaleSlope"):
-            if keyword in original:
-                setattr(clean, keyword, original.get(keyword))
+            value = number(original, keyword)
+            if value is not None:
+                setattr(clean, keyword, f"{value:.9g}")
+                del removal.removed[keyword]
         if "RescaleSlope" in clean:
             clean.RescaleType = "US"
 

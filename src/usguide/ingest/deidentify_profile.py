@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -173,6 +173,8 @@ def _keep(
         value: Any = element.value
     except _UNREADABLE:
         return False
+    if element.VR not in dictionary_VR(tag).split(" or "):
+        return False
     if element.VR == "SQ":
         value = [_kept(item, REGION, identifying, audit) for item in value]
     elif element.VR == "AT":
@@ -186,7 +188,10 @@ def _keep(
             return False
     elif element.VR not in ("UI", "US", "SS", "UL", "SL", "FL", "FD", "DS", "IS"):
         return False
-    clean.add_new(tag, element.VR, value)
+    try:
+        clean.add_new(tag, element.VR, value)
+    except _UNREADABLE:
+        return False
     return True
 
 
