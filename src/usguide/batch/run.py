@@ -24,6 +24,7 @@ from usguide import __version__
 from usguide.batch.archive import Archive, find_recordings
 from usguide.batch.engine import LocalExecutor, share_cache
 from usguide.batch.identity import Hashes, Known, identify
+from usguide.batch.index import write_index
 from usguide.batch.store import Store, write_whole
 from usguide.batch.tables import clip_rows, write_tables
 from usguide.batch.task import GRACE_S, Ending, Job, Outcome, analyze_clip
@@ -179,6 +180,7 @@ def _run(request: Request, archive: Archive, store: Store, listen: Listener, wor
     finally:
         rows = clip_rows(store, clips)
         write_tables(store, rows, (*archive.unreadable, *closed))
+        write_whole(store.root / "index.html", write_index(rows, archive.notes))
         manifest.write(state, tally)
     return tally
 

@@ -54,7 +54,7 @@ def fascia_profile(analysis: Analysis) -> Markup | None:
     if profile is None or not np.isfinite(profile.thickness).any():
         return None
     unit = profile.unit
-    figure, axes = _page()
+    figure, axes = new_page()
     axes.fill_between(
         profile.distance, profile.low, profile.high, color=_BLUE, alpha=0.18, linewidth=0,
         label="95 % interval",
@@ -75,7 +75,7 @@ def fascia_profile(analysis: Analysis) -> Markup | None:
     axes.set_xlabel(f"distance from the insertion ({unit})")
     axes.set_ylabel(f"thickness ({unit})")
     axes.legend(loc="lower left", ncols=2, frameon=False)
-    return _svg(figure, "fascia_profile")
+    return as_svg(figure, "fascia_profile")
 
 
 def needle_depth(analysis: Analysis) -> Markup | None:
@@ -88,7 +88,7 @@ def needle_depth(analysis: Analysis) -> Markup | None:
         return None
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0
-    figure, axes = _page()
+    figure, axes = new_page()
     for one in needle.passes:
         axes.axvspan(x[one.start_frame], x[one.end_frame], color=_ORANGE, alpha=0.1, linewidth=0)
     axes.plot(x[own], depth[own], color=_INK, linewidth=1.0, alpha=0.5)
@@ -111,7 +111,7 @@ def needle_depth(analysis: Analysis) -> Markup | None:
     axes.set_xlabel(label)
     axes.set_ylabel(f"insertion depth ({unit})")
     _key_above(axes)
-    return _svg(figure, "needle_depth")
+    return as_svg(figure, "needle_depth")
 
 
 def needle_to_fascia(analysis: Analysis) -> Markup | None:
@@ -121,7 +121,7 @@ def needle_to_fascia(analysis: Analysis) -> Markup | None:
         return None
     x, label = _abscissa(analysis.header)
     own = analysis.header.timing.duplicate_of < 0
-    figure, axes = _page(height=2.6)
+    figure, axes = new_page(height=2.6)
     axes.axhspan(min(float(np.nanmin(distance)), 0.0) - 0.5, 0, color=_BLUE, alpha=0.12)
     axes.axhline(0, color=_BLUE, linewidth=1.2)
     axes.annotate(
@@ -132,7 +132,7 @@ def needle_to_fascia(analysis: Analysis) -> Markup | None:
     axes.set_xlabel(label)
     axes.set_ylabel("tip to fascia (mm)")
     axes.margins(y=0.08)
-    return _svg(figure, "needle_to_fascia")
+    return as_svg(figure, "needle_to_fascia")
 
 
 def gap_against_contraction(analysis: Analysis) -> Markup | None:
@@ -145,7 +145,7 @@ def gap_against_contraction(analysis: Analysis) -> Markup | None:
     if not known.any():
         return None
     many = np.count_nonzero(known) > _MOST_SHAPES
-    figure, axes = _page()
+    figure, axes = new_page()
     low, high = contraction.gap_low_mm, contraction.gap_high_mm
     if low is not None and high is not None:
         axes.vlines(
@@ -166,7 +166,7 @@ def gap_against_contraction(analysis: Analysis) -> Markup | None:
     axes.set_xlabel("contraction (% of the largest in the clip)")
     axes.set_ylabel("gap (mm)")
     _key_above(axes)
-    return _svg(figure, "gap")
+    return as_svg(figure, "gap")
 
 
 def contraction(analysis: Analysis) -> Markup | None:
@@ -178,7 +178,7 @@ def contraction(analysis: Analysis) -> Markup | None:
         return None
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0
-    figure, axes = _page()
+    figure, axes = new_page()
     for cycle in result.cycles:
         axes.axvspan(x[cycle.start_frame], x[cycle.end_frame], color=_GREEN, alpha=0.1, linewidth=0)
     axes.axhline(0, color=_MUTED, linewidth=0.8)
@@ -198,7 +198,7 @@ def contraction(analysis: Analysis) -> Markup | None:
     axes.set_xlabel(label)
     axes.set_ylabel(f"displacement ({unit})")
     _key_above(axes)
-    return _svg(figure, "contraction")
+    return as_svg(figure, "contraction")
 
 
 def muscle_thickness(analysis: Analysis) -> Markup | None:
@@ -209,12 +209,12 @@ def muscle_thickness(analysis: Analysis) -> Markup | None:
         return None
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0
-    figure, axes = _page(height=2.6)
+    figure, axes = new_page(height=2.6)
     axes.plot(x[own], thickness[own], color=_GREEN, marker=_marker(own), markersize=3)
     axes.set_ylim(0, float(np.nanmax(thickness)) * 1.15)
     axes.set_xlabel(label)
     axes.set_ylabel(f"thickness ({unit})")
-    return _svg(figure, "muscle_thickness")
+    return as_svg(figure, "muscle_thickness")
 
 
 def _stations(axes: Axes, thickness: Thickness) -> None:
@@ -282,13 +282,14 @@ def _key_above(axes: Axes) -> None:
         )
 
 
-def _page(height: float = 3.1) -> tuple[Figure, Axes]:
+def new_page(height: float = 3.1) -> tuple[Figure, Axes]:
+    """Return an empty chart in the style of every page."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.2, height), layout="constrained")
         return figure, figure.add_subplot()
 
 
-def _svg(figure: Figure, name: str) -> Markup:
+def as_svg(figure: Figure, name: str) -> Markup:
     """Inline SVG: no prologue, no namespaces, no metadata, scaling with the page."""
     text = StringIO()
     # The salt makes identifiers differ between the charts of a page, yet not between runs.
