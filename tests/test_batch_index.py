@@ -36,3 +36,4 @@ def test_the_page_counts_draws_explains_and_links() -> None:
     assert '<td>the clip</td><td>is empty.</td><td class="number">2</td>' in page
     assert "left out: 2 images" in page
     assert "<svg" in page
+    assert page.count("<small>copy</small>") == 1

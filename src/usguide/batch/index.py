@@ -115,6 +115,6 @@ def _line(row: Row) -> dict[str, object]:
         ),
         "outcome": str(row["outcome"] or "to do").replace("_", " "),
         "reason": row["reason"] or "",
-        "copy": row["duplicate_of"] is not None,
+        "is_copy": row["duplicate_of"] is not None,
         "figures": [row[name] for name, _ in _SHOWN],
     }
