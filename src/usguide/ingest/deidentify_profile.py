@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import struct
 import uuid
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
@@ -35,7 +37,16 @@ from usguide.ingest.deidentify_attributes import (
     REWRITTEN,
 )
 
-_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, NotImplementedError, OverflowError)
+_UNREADABLE = (
+    BytesLengthException,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    struct.error,
+)
 """What pydicom raises on a value that is not of its type; such an element is removed."""
 
 _TIME_POINTERS = frozenset({0x00181063, 0x00181065})
