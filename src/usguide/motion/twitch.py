@@ -156,8 +156,7 @@ def _stretches(entries: int, overlap: int) -> list[slice]:
     count = max(1, math.ceil(entries / AT_ONCE))
     ends = np.linspace(0, entries, count + 1).astype(np.int64)
     return [
-        slice(max(0, int(first) - overlap), int(last))
-        for first, last in itertools.pairwise(ends)
+        slice(max(0, int(first) - overlap), int(last)) for first, last in itertools.pairwise(ends)
     ]
 
 
