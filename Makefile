@@ -28,8 +28,10 @@ test: lint
 	$(BIN)/pytest -n auto
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
 
+# SHARE=0.3 runs that part of the clips: minutes instead of half an hour.
+SHARE ?= 1
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.accuracy
+	$(BIN)/python -m benchmarks.accuracy --share $(SHARE)
 	$(BIN)/python -m benchmarks.speed
 
 clean:
