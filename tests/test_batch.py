@@ -141,7 +141,7 @@ def test_an_archive_without_recordings_is_refused(tmp_path: Path, out: Path) -> 
 
 def _start(tmp_path: Path, source: Path, out: Path) -> subprocess.Popen[str]:
     code = (
-        "import sys, pathlib, batch_stubs\n"
+        "import signal, batch_stubs\n"
         "from usguide.batch import run\n"
         "from usguide.batch import command\n"
         "from usguide import cli\n"
@@ -149,6 +149,8 @@ def _start(tmp_path: Path, source: Path, out: Path) -> subprocess.Popen[str]:
         "real = run.run_batch\n"
         "run.run_batch = lambda request, listen: real(request, listen, batch_stubs.act)\n"
         "if __name__ == '__main__':\n"
+        # A shell starts what runs in the background with Ctrl-C ignored.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    cli.main()\n"
     )
     script = tmp_path / "start.py"

@@ -356,9 +356,11 @@ def test_a_run_stopped_in_the_middle_leaves_nothing(
     """Stopped while it writes, which is when something could be left behind."""
     program = tmp_path / "program.py"
     program.write_text(
-        "import sys, time\n"
+        "import signal, sys, time\n"
         "from usguide import cli\n"
         "from usguide.output import overlay\n"
+        # A shell starts what runs in the background with Ctrl-C ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def slow(self, picture):\n"
         "    print('writing', flush=True)\n"
         "    time.sleep(30)\n"

@@ -12,7 +12,6 @@ import typer
 
 from usguide.errors import ConfigError, RunStoppedError
 from usguide.output import terminal
-from usguide.request import read_options
 
 if TYPE_CHECKING:
     from usguide.batch.run import Request, Tally
@@ -71,6 +70,8 @@ def batch(
         raise ConfigError(f"--time-limit {time_limit:g}: give a positive number of seconds.")
     if jobs is not None and scheduler is not None:
         raise ConfigError("--jobs is for local processes; a cluster has the workers it has.")
+    from usguide.request import read_options
+
     options = read_options(
         {"task": task or "auto", "spacing": spacing, "region": region, "fps": fps}
     )
