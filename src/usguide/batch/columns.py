@@ -235,7 +235,7 @@ def _needle() -> Iterator[Column]:
     yield _number(
         "needle_closest_to_fascia_mm",
         "mm",
-        "smallest distance to the fascia; negative inside it",
+        "smallest distance of the tip to the fascia; 0 if it was inside",
         lambda a: a.needle.closest_to_fascia_mm,
     )
 
