@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from usguide import __version__
 from usguide.batch.columns import Cell
 from usguide.output.charts import as_svg, new_page
+from usguide.output.pages import render_page
 
 Row = Mapping[str, Cell]
 
@@ -59,15 +59,10 @@ def write_index(rows: Sequence[Row], notes: Sequence[str]) -> str:
         Sentences about the archive.
     """
     own = [row for row in rows if row["duplicate_of"] is None]
-    page = Environment(
-        loader=PackageLoader("usguide.batch"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("index.html.j2")
     outcomes = Counter(row["outcome"] or "to do" for row in own)
-    return page.render(
+    return render_page(
+        "usguide.batch",
+        "index.html.j2",
         version=__version__,
         total=len(own),
         copies=len(rows) - len(own),

@@ -6,13 +6,13 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from usguide.model import Analysis, Task
 from usguide.output import charts
 from usguide.output.annotation import legend
 from usguide.output.keyframes import KeyFrame
+from usguide.output.pages import render_page
 from usguide.output.quality import recording_facts
 from usguide.output.summary import cards, sentence, status_words
 
@@ -64,14 +64,9 @@ def write_report(
         HTML with everything it needs inside.
     """
     header = analysis.header
-    page = Environment(
-        loader=PackageLoader("usguide.output"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html.j2")
-    return page.render(
+    return render_page(
+        "usguide.output",
+        "report.html.j2",
         name=header.path.name,
         pseudonym=header.sha256[:_PSEUDONYM_LENGTH],
         cards=cards(analysis),
