@@ -12,6 +12,7 @@ PUBLIC = {
     "Calibration",
     "CalibrationError",
     "Clip",
+    "Comparison",
     "ConfigError",
     "IngestError",
     "NotUltrasoundError",
@@ -21,6 +22,7 @@ PUBLIC = {
     "UnreadableError",
     "UsguideError",
     "analyze",
+    "compare",
     "open_clip",
 }
 

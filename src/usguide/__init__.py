@@ -20,6 +20,7 @@ from usguide.errors import (
 )
 
 if TYPE_CHECKING:
+    from usguide.followup.comparison import Comparison, compare
     from usguide.ingest.clip import Clip
     from usguide.ingest.opening import open_clip
     from usguide.model import Analysis, Calibration, Options, Task
@@ -32,6 +33,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "Clip",
+    "Comparison",
     "ConfigError",
     "IngestError",
     "NotUltrasoundError",
@@ -41,6 +43,7 @@ __all__ = [
     "UnreadableError",
     "UsguideError",
     "analyze",
+    "compare",
     "open_clip",
 ]
 
@@ -48,9 +51,11 @@ _HOME = {
     "Analysis": "usguide.model",
     "Calibration": "usguide.model",
     "Clip": "usguide.ingest.clip",
+    "Comparison": "usguide.followup.comparison",
     "Options": "usguide.model",
     "Task": "usguide.model",
     "analyze": "usguide.pipeline",
+    "compare": "usguide.followup.comparison",
     "open_clip": "usguide.ingest.opening",
 }
 

@@ -1,8 +1,8 @@
 """The ``usguide`` command: human words to stderr, machine output to stdout, honest exit codes.
 
 0 done, 2 wrong usage, 3 the input cannot be read or is not ultrasound, 4 analysed but nothing
-could be measured, or copied but not verified clean, 130 stopped by Ctrl-C. Everything heavy is
-imported where it is needed, so that ``--help`` and a mistyped option answer at once.
+could be measured or compared, or copied but not verified clean, 130 stopped by Ctrl-C. Everything
+heavy is imported where it is needed, so that ``--help`` and a mistyped option answer at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import typer
 from usguide import __version__
 from usguide.batch.command import batch
 from usguide.errors import ConfigError, UsguideError
+from usguide.followup.command import compare
 from usguide.output import terminal
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ Examples:
   usguide analyze screen.mp4 --task needle --spacing 0.0563 -o needle_report
   usguide analyze frames/ --fps 30 --json > result.json
   usguide info screen.mp4
+  usguide compare january_usguide/ may_usguide/ -o change
   usguide deid clip.dcm -o shared.dcm
   usguide synth needling -o needling.dcm --seed 7 frames=60
 """
@@ -283,6 +285,14 @@ app.command(
     "  usguide batch visits.csv -o results --jobs 8 --time-limit 600\n"
     "  usguide batch archive/ -o results --scheduler tcp://head:8786\n"
 )(batch)
+
+
+app.command(
+    epilog="\b\nExamples:\n"
+    "  usguide compare january_usguide/ may_usguide/ -o change\n"
+    "  usguide compare before.dcm after.dcm --json > change.json\n"
+    "  usguide compare left_calf.mp4 right_calf.mp4 --sides other --spacing 0.0883\n"
+)(compare)
 
 
 def _open(path: Path, options: Options, watch: terminal.Watch) -> Clip:

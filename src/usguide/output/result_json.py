@@ -121,9 +121,9 @@ def _fascia(fascia: FasciaResult) -> Json:
         "thickness_mm": _thickness(fascia.thickness_mm),
         "thickness_px": _thickness(fascia.thickness_px),
         "category": None if fascia.category is None else fascia.category.value,
-        "echogenicity": _measurement(fascia.echogenicity),
-        "fibrillar_score": _measurement(fascia.fibrillar_score),
-        "fat_pad_mm": _measurement(fascia.fat_pad_mm),
+        "echogenicity": measurement_document(fascia.echogenicity),
+        "fibrillar_score": measurement_document(fascia.fibrillar_score),
+        "fat_pad_mm": measurement_document(fascia.fat_pad_mm),
         "discontinuity": [
             {
                 "distance_mm": _number(gap.distance_mm),
@@ -146,8 +146,8 @@ def _thickness(thickness: Thickness | None) -> Json | None:
     if thickness is None:
         return None
     return {
-        "insertion": _measurement(thickness.insertion),
-        "maximum": _measurement(thickness.maximum),
+        "insertion": measurement_document(thickness.insertion),
+        "maximum": measurement_document(thickness.maximum),
         "maximum_distance": _number(thickness.maximum_distance),
         "stations": [
             {
@@ -163,9 +163,9 @@ def _muscle(muscle: MuscleResult) -> Json:
     return {
         "status": muscle.status.value,
         "reason": muscle.reason,
-        "thickness_mm": _measurement(muscle.thickness_mm),
-        "thickness_px": _measurement(muscle.thickness_px),
-        "echo_intensity": _measurement(muscle.echo_intensity),
+        "thickness_mm": measurement_document(muscle.thickness_mm),
+        "thickness_px": measurement_document(muscle.thickness_px),
+        "echo_intensity": measurement_document(muscle.echo_intensity),
         "borders_px": {
             "superficial": _polyline(muscle.superficial_px),
             "deep": _polyline(muscle.deep_px),
@@ -235,10 +235,10 @@ def _separation(separation: Separation) -> Json:
     return {
         "flag": separation.flag.value,
         "reason": separation.reason,
-        "gap_rest_mm": _measurement(separation.gap_rest_mm),
-        "gap_peak_mm": _measurement(separation.gap_peak_mm),
-        "widening_mm": _measurement(separation.widening_mm),
-        "torn_fraction": _measurement(separation.torn_fraction),
+        "gap_rest_mm": measurement_document(separation.gap_rest_mm),
+        "gap_peak_mm": measurement_document(separation.gap_peak_mm),
+        "widening_mm": measurement_document(separation.widening_mm),
+        "torn_fraction": measurement_document(separation.torn_fraction),
         "grade": separation.grade,
         "location_px": _point(separation.location_px),
     }
@@ -254,7 +254,8 @@ def _collection(collection: Collection) -> Json:
     }
 
 
-def _measurement(measurement: Measurement | None) -> Json | None:
+def measurement_document(measurement: Measurement | None) -> Json | None:
+    """Return a measurement with its interval and unit, None where there is none."""
     return None if measurement is None else _interval(measurement)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def write_results(
     from usguide.output.report import write_report
 
     frames = key_frames(analysis)
-    with _whole(directory) as partial:
+    with whole(directory, _NAMES) as partial:
         (partial / RESULT).write_text(to_json(result_document(analysis)), encoding="utf-8")
         write_frames(analysis, partial / FRAMES)
         if analysis.fascia.profile is not None:
@@ -95,8 +95,21 @@ def check_directory(directory: Path) -> None:
 
 
 @contextmanager
-def _whole(directory: Path) -> Iterator[Path]:
-    """Give a place to write in, whose files move to ``directory`` if nothing goes wrong."""
+def whole(directory: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Give a place to write in, whose files move to ``directory`` if nothing goes wrong.
+
+    Parameters
+    ----------
+    directory : Path
+        Made if it does not exist.
+    names : sequence of str
+        Of the files, in the order in which they take the places of earlier ones.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written to; nothing is left behind then.
+    """
     check_directory(directory)
     try:
         # On the same file system as the target, or the final rename would be a copy.
@@ -107,21 +120,21 @@ def _whole(directory: Path) -> Iterator[Path]:
         raise _cannot_write(directory, error.strerror or str(error)) from error
     try:
         yield partial
-        _move(partial, directory)
+        _move(partial, directory, names)
     except OSError as error:
         raise _cannot_write(directory, error.strerror or str(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _move(partial: Path, directory: Path) -> None:
+def _move(partial: Path, directory: Path, names: Sequence[str]) -> None:
     if not directory.exists():
         partial.chmod(0o777 & ~_umask())
         partial.rename(directory)
         return
-    for name in reversed(_NAMES):
+    for name in reversed(names):
         (directory / name).unlink(missing_ok=True)
-    for name in _NAMES:
+    for name in names:
         if (partial / name).exists():
             (partial / name).replace(directory / name)
 
