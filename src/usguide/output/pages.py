@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
@@ -23,11 +25,16 @@ def render_page(package: str, template: str, **values: object) -> str:
     str
         The page.
     """
-    environment = Environment(
+    return _templates(package).get_template(template).render(**values)
+
+
+@functools.cache
+def _templates(package: str) -> Environment:
+    """Compile templates once in a process: an archive has thousands of pages."""
+    return Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("usguide.output")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(**values)
