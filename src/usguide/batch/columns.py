@@ -186,6 +186,11 @@ def _fascia() -> Iterator[Column]:
             f"thickness {distance} mm from the insertion",
             _station(distance),
         )
+    yield _text(
+        "fascia_bone_side",
+        "side of the picture on which the heel bone lies",
+        lambda a: _word(a.fascia.side),
+    )
     yield _text("fascia_category", "against the 4 mm cut-off", lambda a: _word(a.fascia.category))
     yield from _measurement(
         "fascia_echogenicity",

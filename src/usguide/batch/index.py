@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from usguide import __version__
 from usguide.batch.columns import Cell
+from usguide.batch.longitudinal_output import FollowUp
 from usguide.output.charts import as_svg, new_page
 from usguide.output.pages import render_page
 
@@ -48,7 +49,7 @@ class Chart:
     clips: int
 
 
-def write_index(rows: Sequence[Row], notes: Sequence[str]) -> str:
+def write_index(rows: Sequence[Row], notes: Sequence[str], sessions: FollowUp | None = None) -> str:
     """Return the page.
 
     Parameters
@@ -57,6 +58,8 @@ def write_index(rows: Sequence[Row], notes: Sequence[str]) -> str:
         The table of clips; copies are shown in it but counted once.
     notes : sequence of str
         Sentences about the archive.
+    sessions : FollowUp, optional
+        What to say about patients over their sessions.
     """
     own = [row for row in rows if row["duplicate_of"] is None]
     outcomes = Counter(row["outcome"] or "to do" for row in own)
@@ -72,6 +75,7 @@ def write_index(rows: Sequence[Row], notes: Sequence[str]) -> str:
         shown=[label for _, label in _SHOWN],
         lines=[_line(row) for row in rows],
         notes=list(notes),
+        follow_up=sessions,
     )
 
 

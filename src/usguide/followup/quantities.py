@@ -24,11 +24,11 @@ SPACING_SHARE_MAX = 0.01
 
 
 class Stage(StrEnum):
-    """Which stage's status and reason a quantity goes with."""
+    """Which stage's reason a quantity goes with."""
 
     FASCIA = "fascia"
     MUSCLE = "muscle"
-    GAP = "contraction"
+    GAP = "separation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,10 @@ def compare_quantity(
     def not_comparable(reason: str) -> Change:
         return Change(quantity.name, quantity.label, first, second, Verdict.NOT_COMPARABLE, reason)
 
-    if quantity.is_length and (why := _other_scale(*conditions)):
-        return not_comparable(why)
     if first is None or second is None:
         return not_comparable(_missing(before, after))
+    if quantity.is_length and (why := _other_scale(*conditions)):
+        return not_comparable(why)
     if quantity.stage is Stage.FASCIA and not sides_known and (why := _other_side(*conditions)):
         return not_comparable(why)
     if quantity.name == "muscle_echo_intensity" and (why := _other_settings(*conditions)):
