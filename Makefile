@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench fuzz lint clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,9 @@ SHARE ?= 1
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.accuracy --share $(SHARE)
 	$(BIN)/python -m benchmarks.speed
+
+fuzz: $(STAMP)
+	$(BIN)/python -m benchmarks.fuzz
 
 clean:
 	rm -rf $(VENV) demo bench

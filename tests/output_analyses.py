@@ -95,6 +95,8 @@ def clip(
         ),
         source_names=(),
         frame_numbers=np.arange(frames, dtype=np.int64),
+        study="0123456789ab",
+        name=path,
         warnings=("the last frame is cut short and was left out",),
     )
     return Clip(header, decode)

@@ -13,17 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.fileset import FileSet
 
 from ingest_files import speckle, write_dicom, write_sound, write_video
 from usguide import (
     CalibrationError,
     ConfigError,
     IngestError,
+    NotUltrasoundError,
     UnreadableError,
     open_clip,
 )
 from usguide.ingest.luma import LIMITED_TO_FULL
 from usguide.model import CalibrationSource, SourceKind, TimingSource
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def write_images(folder: Path, numbers: list[str], height: int = 60, width: int = 80) -> Path:
@@ -153,11 +157,69 @@ def test_a_folder_with_one_dicom_file_opens_it(tmp_path: Path) -> None:
     assert open_clip(tmp_path).header.frames == 2
 
 
-def test_a_folder_with_several_dicom_files_asks_which(tmp_path: Path) -> None:
-    for name in ("a.dcm", "b.dcm"):
-        write_dicom(tmp_path / name, speckle(2, 40, 50))
-    with pytest.raises(UnreadableError, match=r"2 DICOM files \(a\.dcm, b\.dcm\); give one"):
+def test_a_folder_with_several_recordings_names_them(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "a.dcm", speckle(2, 40, 50))
+    write_dicom(tmp_path / "b.dcm", speckle(1, 40, 50))
+    write_dicom(tmp_path / "c.dcm", speckle(1, 40, 50), Modality="CT", SOPClassUID=CT)
+    with pytest.raises(UnreadableError) as caught:
         open_clip(tmp_path)
+    assert (
+        "2 ultrasound recordings: a.dcm (2 frames, 50 x 40 px); b.dcm (a still, 50 x 40 px); "
+        f"give the path of one of them, e.g. {tmp_path / 'a.dcm'}."
+    ) in str(caught.value)
+
+
+def test_the_only_ultrasound_recording_of_a_folder_is_opened(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "a.dcm", speckle(1, 40, 50), Modality="CT", SOPClassUID=CT)
+    write_dicom(tmp_path / "b.dcm", speckle(3, 40, 50))
+    assert open_clip(tmp_path).header.frames == 3
+
+
+def test_a_folder_of_other_modalities_says_so(tmp_path: Path) -> None:
+    for name in ("a.dcm", "b.dcm"):
+        write_dicom(tmp_path / name, speckle(1, 40, 50), Modality="CT", SOPClassUID=CT)
+    with pytest.raises(NotUltrasoundError, match="none of its 2 DICOM files holds ultrasound"):
+        open_clip(tmp_path)
+
+
+def test_an_exported_study_is_searched_in_its_folders(tmp_path: Path) -> None:
+    (tmp_path / "ST01" / "SE02").mkdir(parents=True)
+    write_dicom(tmp_path / "ST01" / "SE02" / "IM01", speckle(2, 40, 50))
+    assert open_clip(tmp_path).header.frames == 2
+    write_dicom(tmp_path / "ST01" / "SE02" / "IM02", speckle(2, 40, 50))
+    with pytest.raises(UnreadableError, match=r"ST01/SE02/IM01 \(2 frames"):
+        open_clip(tmp_path)
+
+
+def dicomdir(folder: Path, *frames: int) -> Path:
+    """Write ultrasound cines of so many frames and a DICOMDIR that lists them."""
+    files = FileSet()
+    for number, count in enumerate(frames):
+        path = write_dicom(
+            folder / f"source{number}", speckle(count, 40, 50), PatientID="P", PatientName="N",
+            StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", StudyDate="20200101",
+            StudyTime="101010", StudyID="1", SeriesNumber=1, InstanceNumber=number,
+            SOPInstanceUID=f"1.2.1.{number}", AccessionNumber="",
+        )  # fmt: skip
+        files.add(path)
+    files.write(folder / "set")
+    return folder / "set"
+
+
+def test_a_dicomdir_with_one_recording_opens_it(tmp_path: Path) -> None:
+    folder = dicomdir(tmp_path, 3)
+    assert open_clip(folder).header.frames == 3
+    assert open_clip(folder / "DICOMDIR").header.frames == 3
+
+
+def test_a_dicomdir_with_several_recordings_names_them(tmp_path: Path) -> None:
+    folder = dicomdir(tmp_path, 3, 5)
+    with pytest.raises(
+        UnreadableError, match=r"2 ultrasound .*3 frames, .*; .*5 frames, "
+    ) as caught:
+        open_clip(folder)
+    example = Path(str(caught.value).rsplit("e.g. ", 1)[1].removesuffix("."))
+    assert open_clip(example).header.frames == 3
 
 
 def test_a_dicomdir_without_ultrasound_says_so() -> None:

@@ -127,7 +127,10 @@ def analyze(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="X,Y,W,H", help="The B-mode picture in px, instead of finding it."),
+        typer.Option(
+            metavar="X,Y,W,H|N",
+            help="The B-mode picture in px, instead of finding it; or which one of the DICOM file.",
+        ),
     ] = None,
     fps: Annotated[
         str | None, typer.Option(metavar="N", help="Frames per second, instead of the file's.")
@@ -178,13 +181,17 @@ def analyze(
 @app.command()
 def info(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The recording.")],
+    region: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H|N", help="The B-mode picture, as for analyze.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
 ) -> None:
     """Say what a recording is: its picture, scale and timing, without measuring anything."""
-    from usguide.model import Options
+    from usguide.request import read_options
 
+    options = read_options({"region": region})
     with terminal.watching() as watch:
-        header = _open(path, Options(), watch).header
+        header = _open(path, options, watch).header
     if json:
         from usguide.output.result_json import header_document, to_json
 

@@ -323,6 +323,10 @@ class Header:
     frame_numbers : ndarray of int64, shape (frames,)
         Position of each frame in the original recording: 0, 1, 2 ... for a cine; the numbers in
         the file names for a folder of images, where gaps mean that frames are missing.
+    study : str
+        Pseudonym of the examination: of the study that the file states, else of its content.
+    name : str
+        What results call the recording: its name without folders, unless that names the patient.
     warnings : tuple of str
         Sentences for the reader.
     """
@@ -339,6 +343,8 @@ class Header:
     timing: Timing
     source_names: tuple[str, ...]
     frame_numbers: NDArray[np.int64]
+    study: str = ""
+    name: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -624,8 +630,9 @@ class Options:
     tasks: frozenset[Task] = frozenset(Task)
     spacing_mm: tuple[float, float] | None = None
     """Millimetres per pixel (x, y), instead of what the file says."""
-    region: tuple[int, int, int, int] | None = None
-    """x, y, width, height of the B-mode picture in source px, instead of finding it."""
+    region: tuple[int, int, int, int] | int | None = None
+    """x, y, width, height of the B-mode picture in source px, instead of finding it; or the number
+    of one of the several that a DICOM file states, from 1."""
     fps: float | None = None
     """Frames per second, instead of the file's timing."""
 

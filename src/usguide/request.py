@@ -24,12 +24,12 @@ def read_options(asked: Mapping[str, Any]) -> Options:
         If one of them is no task or not the numbers it should be.
     """
     spacing = _numbers("spacing", asked.get("spacing"), (1, 2), "MM or X,Y")
-    region = _numbers("region", asked.get("region"), (4,), "X,Y,W,H in whole pixels")
+    region = _numbers("region", asked.get("region"), (1, 4), "X,Y,W,H in whole pixels, or N")
     fps = _numbers("fps", asked.get("fps"), (1,), "a number")
     return Options(
         tasks=_tasks(asked.get("task", "auto")),
         spacing_mm=None if spacing is None else (spacing[0], spacing[-1]),
-        region=None if region is None else _whole_pixels(region),
+        region=None if region is None else _region(region),
         fps=None if fps is None else fps[0],
     )
 
@@ -59,8 +59,10 @@ def _numbers(name: str, value: object, counts: tuple[int, ...], form: str) -> li
     return numbers
 
 
-def _whole_pixels(region: list[float]) -> tuple[int, int, int, int]:
+def _region(region: list[float]) -> tuple[int, int, int, int] | int:
     if not all(value.is_integer() for value in region):
-        raise ConfigError(f"region: {region} is not X,Y,W,H in whole pixels.")
+        raise ConfigError(f"region: {region} is not X,Y,W,H in whole pixels, or N.")
+    if len(region) == 1:
+        return int(region[0])
     x, y, width, height = (int(value) for value in region)
     return x, y, width, height

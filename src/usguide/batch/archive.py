@@ -11,7 +11,7 @@ from pathlib import Path
 
 from usguide.batch.listing import read_listing
 from usguide.errors import UnreadableError
-from usguide.ingest.dicom import listed_recordings
+from usguide.ingest.dicom_folder import listed_recordings
 from usguide.ingest.images import IMAGE_SUFFIXES, natural_key
 from usguide.ingest.sources import DICOM_SUFFIXES, VIDEO_SUFFIXES, has_dicom_preamble
 from usguide.model import Options

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.ingest.recording import pseudonym
 from usguide.model import (
     Calibration,
     CalibrationSource,
@@ -76,10 +77,11 @@ class Clip:
             Frames per second; without it, the clip has no timing.
         """
         count, height, width = frames.shape
+        sha256 = hashlib.sha256(np.ascontiguousarray(frames).tobytes()).hexdigest()
         return cls(
             Header(
                 path=Path("array"),
-                sha256=hashlib.sha256(np.ascontiguousarray(frames).tobytes()).hexdigest(),
+                sha256=sha256,
                 kind=SourceKind.ARRAY,
                 frames=count,
                 width=width,
@@ -98,6 +100,8 @@ class Clip:
                 ),
                 source_names=(),
                 frame_numbers=np.arange(count, dtype=np.int64),
+                study=pseudonym(sha256),
+                name="array",
             ),
             lambda: iter(frames),
         )

@@ -50,7 +50,7 @@ def deidentify(
     path: str | Path,
     output: str | Path,
     *,
-    region: Box | None = None,
+    region: Box | int | None = None,
     progress: Progress | None = None,
 ) -> Deidentified:
     """Write a copy of a recording, or of a folder of DICOM files, without identities.
@@ -63,8 +63,9 @@ def deidentify(
     output : str or Path
         The copy; for a folder, a folder of numbered files. Must not exist. Appears whole or not
         at all.
-    region : (int, int, int, int), optional
-        x, y, width and height of the picture to keep, in px, instead of finding it.
+    region : (int, int, int, int) or int, optional
+        x, y, width and height of the picture to keep, in px, instead of finding it; or its number
+        in the DICOM file.
     progress : callable, optional
         Told ``("read" | "text" | "copy", done, total)``.
 
@@ -147,7 +148,7 @@ def _copy(
     path: Path,
     working: Path,
     output: Path,
-    region: Box | None,
+    region: Box | int | None,
     pseudonyms: Pseudonyms,
     progress: Progress,
 ) -> Copy:
@@ -218,7 +219,7 @@ def _find_text(clip: Clip, keep: Bools, progress: Progress) -> BurnedText:
     return search.conclude()
 
 
-def _region_doubt(recording: Recording, header: Header, given: Box | None) -> str:
+def _region_doubt(recording: Recording, header: Header, given: Box | int | None) -> str:
     region = header.region
     whole = (region.width, region.height) == (header.width, header.height)
     if given is None and not recording.scaled and whole:

@@ -23,9 +23,12 @@ from usguide.errors import UnreadableError
 from usguide.ingest.luma import luma_of_rgb, rgb_of_ybr, to_8_bit
 from usguide.model import Frame
 
-_JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+_JPEG_8_BIT = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54, 55, 56))
+"""JPEG processes 1 to 13 without the lossless ones, most of them retired: where their samples have
+8 bits, libjpeg decodes them all."""
 DECODING_ERRORS = (
     RuntimeError,
+    ArithmeticError,
     ValueError,
     AttributeError,
     NotImplementedError,
@@ -71,7 +74,7 @@ def frame_decoder(
         If nothing here decodes this transfer syntax.
     """
     height, width = int(dataset.Rows), int(dataset.Columns)
-    if syntax == _JPEG_BASELINE:
+    if syntax in _JPEG_8_BIT and int(dataset.BitsAllocated) == 8:
         return functools.partial(
             _decode_jpeg,
             shape=(height, width),
@@ -155,7 +158,7 @@ def _encapsulate(frame: bytes) -> bytes:
 
 
 def _decode_jpeg(frame: bytes, shape: tuple[int, int], photometric: str) -> Decoded:
-    """Decode 8-bit baseline JPEG: libjpeg hands over the luma channel without converting it."""
+    """Decode 8-bit JPEG: libjpeg hands over the luma channel without converting it."""
     if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
         raise ValueError("a JPEG frame without its end")
     _check_coded_size(frame, shape)
@@ -196,10 +199,16 @@ def _is_start_of_frame(marker: int) -> bool:
     return marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
 
 
+_JP2_BOXES = 4096
+"""Length within which the boxes of a JP2 file before its code stream end, bytes."""
+
+
 def coded_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) that a JPEG, JPEG-LS or JPEG 2000 image says it has, None if it does not."""
-    if data[:4] == b"\xff\x4f\xff\x51" and len(data) >= 24:
-        right, bottom, left, top = struct.unpack(">4L", data[8:24])
+    # A JP2 file wraps the code stream in boxes, against PS3.5 A.4.4; some writers do.
+    start = data.find(b"\xff\x4f\xff\x51", 0, _JP2_BOXES) if data[4:6] == b"jP" else 0
+    if data[start : start + 4] == b"\xff\x4f\xff\x51" and len(data) >= start + 24:
+        right, bottom, left, top = struct.unpack(">4L", data[start + 8 : start + 24])
         return bottom - top, right - left
     for marker, payload in _segments(data):
         if _is_start_of_frame(marker) and len(payload) >= 5:

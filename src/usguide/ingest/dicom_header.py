@@ -1,4 +1,4 @@
-"""What a DICOM header says about scale and time.
+"""What a DICOM header says about scale, time and identity.
 
 Scale comes from the ultrasound regions (PS3.3 C.8.5.5) and from nowhere else; time from what
 FrameIncrementPointer points at (PS3.3 C.7.6.6), else from the display rate, and then it says so.
@@ -6,12 +6,17 @@ FrameIncrementPointer points at (PS3.3 C.7.6.6), else from the display rate, and
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.valuerep import PersonName
 
-from usguide.ingest.recording import ScaledBox
+from usguide.ingest.recording import ScaledBox, pseudonym
 from usguide.model import Floats, TimingSource
 
 _FORMAT_2D = 1
@@ -23,6 +28,22 @@ _TISSUE = 1
 _MM_PER_CM = 10.0
 _PLAUSIBLE_MM_PER_PX = (1e-4, 10.0)
 """A micrometre per ten pixels to a centimetre per pixel: outside, the number is a dummy."""
+
+_PLAUSIBLE_STEP_MS = (0.01, 60_000.0)
+"""From 100,000 frames a second, ten times the fastest ultrafast scanners, to one a minute."""
+
+_IDENTIFYING = (
+    "PatientName",
+    "OtherPatientNames",
+    "PatientID",
+    "OtherPatientIDs",
+    "PatientBirthDate",
+    "AccessionNumber",
+)
+_SHORTEST_WORD = 3
+"""Shorter parts of a name are in any file's name."""
+
+Times = Callable[[NDArray[np.int64]], Floats]
 
 _FRAME_TIME = 0x00181063
 _FRAME_TIME_VECTOR = 0x00181065
@@ -44,33 +65,40 @@ def scaled_boxes(dataset: Dataset, width: int, height: int) -> tuple[tuple[Scale
     Returns
     -------
     tuple of ScaledBox
-        Boxes clipped to the image: tissue before colour flow, larger before smaller, then in
-        file order.
+        Boxes clipped to the image, numbered in file order, the one to use first: tissue before
+        colour flow, larger before smaller.
     str
-        A sentence where the file states scales that differ, otherwise empty.
+        A sentence where the header's pixel spacing is not that of such a picture, otherwise empty.
     """
-    found = []
-    for order, region in enumerate(dataset.get("SequenceOfUltrasoundRegions") or []):
-        scaled = _scaled_box(region, width, height)
-        if scaled is not None:
-            area = scaled.box[2] * scaled.box[3]
+    found: dict[tuple[int, int, int, int], tuple[bool, int, ScaledBox]] = {}
+    for region in _items(dataset, "SequenceOfUltrasoundRegions"):
+        stated = _scaled_box(region, width, height)
+        # The same picture is often stated again for its colours.
+        if stated is not None and stated[0] not in found:
+            box, spacing = stated
+            scaled = ScaledBox(box, spacing, len(found) + 1)
             tissue = number(region, "RegionDataType") == _TISSUE
-            found.append((not tissue, -area, order, scaled))
-    found.sort(key=lambda entry: entry[:3])
-    boxes = tuple(entry[3] for entry in found)
-    scales = {tuple(round(v, 6) for v in box.mm_per_px) for box in boxes}
-    note = ""
-    if len({box.box for box in boxes}) > 1:
-        same = "of one scale" if len(scales) == 1 else "of different scales"
-        x, y, w, h = boxes[0].box
-        note = (
-            f"The file holds {len(boxes)} B-mode pictures {same}; the one at "
-            f"{x},{y},{w},{h} is used: give a region to choose another."
+            found[box] = (not tissue, -box[2] * box[3], scaled)
+    ordered = sorted(found.values(), key=lambda entry: (entry[0], entry[1], entry[2].number))
+    boxes = tuple(entry[2] for entry in ordered)
+    if not boxes and (spacing_mm := _floats(dataset.get("PixelSpacing"))) is not None:
+        stated_mm = " x ".join(f"{value:g}" for value in spacing_mm[:2])
+        return boxes, (
+            f"The header's pixel spacing of {stated_mm} mm is not stated for an ultrasound "
+            "picture, so it is not used: give it (--spacing) if you know that it holds."
         )
-    return boxes, note
+    return boxes, ""
 
 
-def _scaled_box(region: Dataset, width: int, height: int) -> ScaledBox | None:
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Items of a sequence, none where the element is no sequence."""
+    value = dataset.get(keyword)
+    return [item for item in _as_list(value) if isinstance(item, Dataset)] if value else []
+
+
+def _scaled_box(
+    region: Dataset, width: int, height: int
+) -> tuple[tuple[int, int, int, int], tuple[float, float]] | None:
     if number(region, "RegionSpatialFormat") != _FORMAT_2D:
         return None
     for axis in ("X", "Y"):
@@ -93,10 +121,10 @@ def _scaled_box(region: Dataset, width: int, height: int) -> ScaledBox | None:
     right, bottom = min(x1 + 1, width), min(y1 + 1, height)
     if right - left < 2 or bottom - top < 2:
         return None
-    return ScaledBox((left, top, right - left, bottom - top), spacing)
+    return (left, top, right - left, bottom - top), spacing
 
 
-def frame_times(dataset: Dataset, frames: int) -> tuple[Floats | None, TimingSource, str]:
+def frame_times(dataset: Dataset, frames: int) -> tuple[Times | None, TimingSource, str]:
     """Find when each frame was shown.
 
     Parameters
@@ -108,8 +136,9 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[Floats | None, TimingSou
 
     Returns
     -------
-    ndarray of float64, shape (frames,), or None
-        Seconds, the first 0.
+    callable or None
+        From positions in the original recording to seconds, 0 for the first; NaN beyond what is
+        stated.
     TimingSource
         What was believed.
     str
@@ -122,30 +151,28 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[Floats | None, TimingSou
 
     vector = _floats(dataset.get("FrameTimeVector"))
     if vector is not None and (_FRAME_TIME_VECTOR in pointers or not pointers):
-        if len(vector) >= frames and (vector[1:frames] > 0).all():
+        steps = vector[1:frames]
+        if len(vector) >= frames and (_is_step(steps)).all():
             # The first entry is 0 by definition, some write a step there (C.7.6.5.1.2).
-            steps = np.concatenate([[0.0], vector[1:frames]])
-            return np.cumsum(steps) / 1000.0, TimingSource.FRAME_TIME_VECTOR, ""
+            times_s = np.append(np.cumsum(np.append(0.0, steps)) / 1000.0, np.nan)
+            return _stated(times_s), TimingSource.FRAME_TIME_VECTOR, ""
         trouble = f"Its frame time vector of {len(vector)} steps does not fit {frames} frames; "
     else:
         trouble = ""
 
     step = number(dataset, "FrameTime")
-    if step is not None and step > 0 and (_FRAME_TIME in pointers or not pointers or trouble):
-        return (
-            np.arange(frames, dtype=np.float64) * step / 1000.0,
-            TimingSource.FRAME_TIME,
-            (f"{trouble}the frame time of {step:g} ms is used instead." if trouble else ""),
-        )
+    if step is not None and _is_step(step) and (_FRAME_TIME in pointers or not pointers or trouble):
+        words = f"{trouble}the frame time of {step:g} ms is used instead." if trouble else ""
+        return _regular(step / 1000.0), TimingSource.FRAME_TIME, words
 
     for keyword, name in (
         ("CineRate", "cine rate"),
         ("RecommendedDisplayFrameRate", "recommended display rate"),
     ):
         rate = number(dataset, keyword)
-        if rate is not None and rate > 0:
+        if rate is not None and rate > 0 and _is_step(1000.0 / rate):
             return (
-                np.arange(frames, dtype=np.float64) / rate,
+                _regular(1.0 / rate),
                 TimingSource.CINE_RATE,
                 (
                     f"{trouble or 'The file states no frame times; '}its {name} of {rate:g} "
@@ -163,10 +190,58 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[Floats | None, TimingSou
     )
 
 
+def _stated(times_s: Floats) -> Times:
+    """Look times up; whatever lies beyond them has the last one, which is NaN."""
+    def at(positions: NDArray[np.int64]) -> Floats:
+        times: Floats = times_s[np.minimum(positions, len(times_s) - 1)]
+        return times
+
+    return at
+
+
+def _regular(step_s: float) -> Times:
+    return lambda positions: np.multiply(positions, step_s, dtype=np.float64)
+
+
+def _is_step(step_ms: Any) -> Any:
+    """Whether milliseconds between two frames are possible."""
+    low, high = _PLAUSIBLE_STEP_MS
+    return (step_ms >= low) & (step_ms <= high)
+
+
+# --- identity ---------------------------------------------------------------------------------
+
+
+def study_of(dataset: Dataset, sha256: str) -> str:
+    """Return the pseudonym of a recording's study, of its content where it states no study."""
+    study = str(dataset.get("StudyInstanceUID") or "").strip()
+    return pseudonym(study or sha256)
+
+
+def harmless_name(name: str, dataset: Dataset, study: str) -> str:
+    """Return a file's name, or another where it holds what identifies the patient.
+
+    Parameters
+    ----------
+    name : str
+        Without folders.
+    dataset : Dataset
+        The header, whose identifying values are looked for in the name.
+    study : str
+        Pseudonym to put in its place.
+    """
+    words = set()
+    for keyword in _IDENTIFYING:
+        for value in _as_list(dataset.get(keyword) or ()):
+            words |= {word for word in re.split(r"[\W_]+", str(value).casefold()) if word}
+    if any(len(word) >= _SHORTEST_WORD and word in name.casefold() for word in words):
+        return f"study_{study}{PurePath(name).suffix}"
+    return name
+
+
 def _as_list(value: Any) -> list[Any]:
-    return (
-        list(value) if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") else [value]
-    )
+    many = hasattr(value, "__iter__") and not isinstance(value, (str, bytes, PersonName))
+    return list(value) if many else [value]
 
 
 def _floats(value: Any) -> Floats | None:

@@ -25,7 +25,8 @@ def to_8_bit(samples: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
     if bits == 8 and samples.dtype == np.uint8:
         return np.ascontiguousarray(samples, dtype=np.uint8)
     if bits > 8:
-        return np.asarray(np.clip(samples.astype(np.int64) >> (bits - 8), 0, 255), dtype=np.uint8)
+        kept = samples >> np.asarray(bits - 8, dtype=samples.dtype)
+        return np.asarray(np.clip(kept, 0, 255), dtype=np.uint8)
     scaled = samples.astype(np.float32) * np.float32(255.0 / (2**bits - 1))
     return np.asarray(np.clip(scaled + 0.5, 0, 255), dtype=np.uint8)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.clip import Clip
-from usguide.ingest.recording import Recording, ScaledBox
+from usguide.ingest.recording import Recording, ScaledBox, pseudonym
 from usguide.ingest.repeats import GRID, find_repeats
 from usguide.ingest.ruler import Ruler, read_ruler
 from usguide.ingest.screen import find_region, tissue_mask
@@ -32,6 +33,11 @@ from usguide.model import (
 
 Box = tuple[int, int, int, int]
 
+_PART_OF_REGION = 0.05
+"""Share of the region from which on a picture with a scale of its own is part of it."""
+_SCALES_AGREE = 0.005
+"""Scales closer than this are one: half a per cent is below any length measured here."""
+
 _RULER_AGREES = 0.03
 """How far the ruler may be from the stated scale before the reader is told."""
 
@@ -40,7 +46,7 @@ def open_clip(
     path: str | Path,
     *,
     spacing_mm: float | tuple[float, float] | None = None,
-    region: Box | None = None,
+    region: Box | int | None = None,
     fps: float | None = None,
     progress: Progress | None = None,
 ) -> Clip:
@@ -53,11 +59,12 @@ def open_clip(
     ----------
     path : str or Path
         A DICOM file, a DICOMDIR or folder with one DICOM recording, a video, an image, or a
-        folder of numbered images.
+        folder of numbered images. Of several recordings in a folder, give the path of one.
     spacing_mm : float or (float, float), optional
         Millimetres per pixel, or along x and along y, instead of what the file says.
-    region : (int, int, int, int), optional
-        x, y, width and height of the B-mode picture in source px, instead of finding it.
+    region : (int, int, int, int) or int, optional
+        x, y, width and height of the B-mode picture in source px, instead of finding it; or the
+        number of one of several that a DICOM file states, from 1.
     fps : float, optional
         Frames per second, instead of the file's timing.
     progress : callable, optional
@@ -82,11 +89,13 @@ def open_clip(
     spacing = _checked_spacing(spacing_mm)
     rate = _checked_fps(fps)
     recording = read_source(path)
-    seen_box = None if region is None else _checked_region(region, recording)
+    box: Region | None = None
+    if isinstance(region, int):
+        recording = _with_one_picture(recording, region)
+    elif region is not None:
+        box = _checked_region(region, recording)
     seen = survey(recording, progress)
-    return Clip(
-        _header(recording, seen, spacing, seen_box, rate), functools.partial(_luma, recording)
-    )
+    return Clip(_header(recording, seen, spacing, box, rate), functools.partial(_luma, recording))
 
 
 # --- what the user asked for ------------------------------------------------------------------
@@ -110,6 +119,26 @@ def _checked_fps(fps: float | None) -> float | None:
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
     return fps
+
+
+def _with_one_picture(recording: Recording, chosen: int) -> Recording:
+    """Return the recording as if it stated only the chosen one of its B-mode pictures."""
+    scaled = tuple(box for box in recording.scaled if box.number == chosen)
+    if scaled:
+        return replace(recording, scaled=scaled)
+    if not recording.scaled:
+        raise ConfigError(
+            f"{recording.path}: states no B-mode picture with a scale, so there is no number "
+            f"{chosen}; give the region as x,y,width,height in pixels."
+        )
+    raise ConfigError(
+        f"{recording.path}: there is no region {chosen}; the B-mode pictures that it states are "
+        f"{_listed(recording.scaled)}."
+    )
+
+
+def _listed(scaled: Iterable[ScaledBox]) -> str:
+    return "; ".join(box.in_words() for box in sorted(scaled, key=lambda box: box.number))
 
 
 def _checked_region(region: Box, recording: Recording) -> Region:
@@ -148,6 +177,11 @@ def _header(
             f"Only {frames} of the {recording.expected} frames that the file promises are whole; "
             "the others are left out."
         )
+    if box is None and len(recording.scaled) > 1:
+        notes.append(
+            f"The file holds {len(recording.scaled)} B-mode pictures ({_listed(recording.scaled)});"
+            f" number {recording.scaled[0].number} is used unless you choose another (--region N)."
+        )
     region = box or find_region(seen.samples, recording.scaled[0].box if recording.scaled else None)
     ruler = read_ruler(seen.samples, region)
     calibration = given or _scale(recording.scaled, region, ruler, notes)
@@ -164,6 +198,8 @@ def _header(
         calibration=calibration,
         timing=timing,
         source_names=recording.source_names,
+        study=recording.study or pseudonym(recording.sha256),
+        name=recording.name or recording.path.name,
         frame_numbers=seen.positions,
         warnings=tuple(notes),
     )
@@ -179,8 +215,16 @@ def _scale(
         height = min(region.y + region.height, box[1] + box[3]) - max(region.y, box[1])
         return max(0, width) * max(0, height)
 
-    best = max(scaled, key=lambda entry: overlap(entry.box), default=None)
-    if best is not None and 2 * overlap(best.box) > region.width * region.height:
+    whole = region.width * region.height
+    inside = [box for box in scaled if overlap(box.box) > _PART_OF_REGION * whole]
+    best = max(inside, key=lambda entry: overlap(entry.box), default=None)
+    if best is not None and any(not _same_scale(box, best) for box in inside):
+        notes.append(
+            f"The region spans B-mode pictures of different scales ({_listed(inside)}), so "
+            "lengths are in pixels: choose one of them (--region N)."
+        )
+        return Calibration()
+    if best is not None and 2 * overlap(best.box) > whole:
         read = ruler.calibration.mm_per_px_y if ruler.calibration is not None else None
         if read is not None and abs(read / best.mm_per_px[1] - 1) > _RULER_AGREES:
             notes.append(
@@ -203,6 +247,11 @@ def _scale(
     return Calibration()
 
 
+def _same_scale(one: ScaledBox, other: ScaledBox) -> bool:
+    pairs = zip(one.mm_per_px, other.mm_per_px, strict=True)
+    return all(abs(a / b - 1) < _SCALES_AGREE for a, b in pairs)
+
+
 def _timing(
     recording: Recording, seen: Survey, region: Region, fps: float | None, notes: list[str]
 ) -> Timing:
@@ -219,9 +268,10 @@ def _times(
         return (positions - positions[0]) / fps, TimingSource.USER
     if len(positions) < 2:
         return None, TimingSource.NONE
-    stated = recording.times_s
-    if stated is not None and positions[-1] < len(stated):
-        return stated[positions] - stated[positions[0]], recording.timing_source
+    if recording.times is not None:
+        stated = recording.times(positions)
+        if np.isfinite(stated).all():
+            return stated - stated[0], recording.timing_source
     shown = seen.times_s
     if np.isfinite(shown).all():
         if (np.diff(shown) > 0).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from usguide.errors import UnreadableError
 from usguide.model import Floats, Frame, SourceKind, TimingSource
 
-MAX_FRAME_PX = 64_000_000
-"""Largest frame decoded, px: eight times a 4K screen; a header that promises more is refused
-before anything is allocated."""
+MAX_FRAME_PX = 34_000_000
+"""Largest frame decoded, px: an 8K screen, and what fits into 1 GB with every decoder at hand; a
+header that promises more is refused before anything is allocated."""
+_PSEUDONYM_LENGTH = 12
+"""Hexadecimal digits: 48 bits, a chance of one in 5 million of two alike among 10,000 studies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,28 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ScaledBox:
-    """A part of the screen whose scale the file states: x, y, width, height in px, and mm/px."""
+    """A B-mode picture whose scale the file states.
+
+    Parameters
+    ----------
+    box : (int, int, int, int)
+        x, y, width and height in px.
+    mm_per_px : (float, float)
+        Along x and y.
+    number : int
+        Which one it is in the order of the file, from 1.
+    """
 
     box: tuple[int, int, int, int]
     mm_per_px: tuple[float, float]
+    number: int = 1
+
+    def in_words(self) -> str:
+        """Return its number, place and scale for a sentence."""
+        place = ",".join(str(value) for value in self.box)
+        across, down = (f"{value:.4g}" for value in self.mm_per_px)
+        scale = across if across == down else f"{across} x {down}"
+        return f"{self.number} at {place}, {scale} mm per pixel"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,15 +88,19 @@ class Recording:
         every time.
     expected : int
         Frames the file promises, 0 where it does not say.
-    times_s : ndarray of float64 or None
-        Times by position in the original recording, where the header states them; frames of a
-        container carry their own instead.
+    times : callable or None
+        From positions in the original recording, int64 of shape (n,), to seconds, where the
+        header states them (NaN where not); frames of a container carry their own instead.
     timing_source : TimingSource
         Where the times come from.
     scaled : tuple of ScaledBox
         B-mode boxes with a stated scale, the one to use first.
     source_names : tuple of str
         Name of each frame's own file, for a folder of images.
+    study : str
+        Pseudonym of the examination it belongs to.
+    name : str
+        Name under which results speak of it: that of the file, unless that names the patient.
     warnings : tuple of str
         Sentences for the reader.
     """
@@ -87,11 +112,21 @@ class Recording:
     height: int
     pictures: Callable[[], Iterator[Picture]]
     expected: int = 0
-    times_s: Floats | None = None
+    times: Callable[[NDArray[np.int64]], Floats] | None = None
     timing_source: TimingSource = TimingSource.NONE
     scaled: tuple[ScaledBox, ...] = ()
     source_names: tuple[str, ...] = ()
+    study: str = ""
+    name: str = ""
     warnings: tuple[str, ...] = field(default=())
+
+
+def pseudonym(identity: str) -> str:
+    """Return a pseudonym of an examination, the same in every run.
+
+    A hash without a key: who already knows the identity can recognise it, nobody can read it back.
+    """
+    return hashlib.sha256(f"usguide study {identity}".encode()).hexdigest()[:_PSEUDONYM_LENGTH]
 
 
 def check_size(path: Path, width: int, height: int) -> None:
@@ -108,6 +143,7 @@ def check_size(path: Path, width: int, height: int) -> None:
         )
     if width * height > MAX_FRAME_PX:
         raise UnreadableError(
-            f"{path}: its header promises frames of {width} x {height} px, more than any "
-            "scanner makes; the file is damaged or not a recording."
+            f"{path}: its header promises frames of {width} x {height} px, more than "
+            f"the {MAX_FRAME_PX // 10**6} million that are read; the file is damaged, or scale it "
+            "down."
         )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from usguide.errors import UnreadableError
-from usguide.ingest.dicom import listed_recordings, read_dicom
+from usguide.errors import NotUltrasoundError, UnreadableError
+from usguide.ingest.dicom import read_dicom
+from usguide.ingest.dicom_folder import as_list, listed_recordings, ultrasound_among
 from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, read_image, read_images
 from usguide.ingest.recording import Recording
 from usguide.ingest.video import read_video
 
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
+_MOST_FILES = 1000
+"""A folder with more DICOM files below it is an archive, and takes long to look through."""
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".gif"}
 )
@@ -72,11 +76,7 @@ def _read_folder(folder: Path) -> Recording:
         return _read_dicomdir(folder / "DICOMDIR")
     files = [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
     images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
-    dicom = [
-        f
-        for f in files
-        if f not in images and (f.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(f))
-    ]
+    dicom = [f for f in files if f not in images and _may_be_dicom(f)]
     if dicom:
         return _read_only_one(folder, dicom)
     if images:
@@ -86,7 +86,29 @@ def _read_folder(folder: Path) -> Recording:
         raise UnreadableError(
             f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
         )
+    # As scanners export them: a folder of studies, of series, of files.
+    nested = list(itertools.islice(_dicom_below(folder), _MOST_FILES + 1))
+    if len(nested) > _MOST_FILES:
+        raise UnreadableError(
+            f"{folder}: holds an archive of over {_MOST_FILES} DICOM files; give one recording of "
+            "it, or the folder to usguide batch."
+        )
+    if nested:
+        return _read_only_one(folder, nested)
     raise UnreadableError(f"{folder}: holds no DICOM file, image or video; give another folder.")
+
+
+def _may_be_dicom(file: Path) -> bool:
+    return file.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(file)
+
+
+def _dicom_below(folder: Path) -> Iterator[Path]:
+    """DICOM files in the folders of a folder, in order of their names."""
+    for below in sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(".")):
+        for file in sorted(below.iterdir()):
+            if file.is_file() and not file.name.startswith(".") and _may_be_dicom(file):
+                yield file
+        yield from _dicom_below(below)
 
 
 def _read_dicomdir(path: Path) -> Recording:
@@ -100,13 +122,22 @@ def _read_dicomdir(path: Path) -> Recording:
 
 
 def _read_only_one(source: Path, files: Sequence[Path]) -> Recording:
-    if len(files) > 1:
-        names = ", ".join(str(file.name) for file in files[:3])
-        raise UnreadableError(
-            f"{source}: holds {len(files)} DICOM files ({names}{', …' if len(files) > 3 else ''});"
-            " give one of them."
+    """Open the only ultrasound recording among DICOM files, or say which ones there are."""
+    if len(files) == 1:
+        return _read_file(files[0])
+    found = ultrasound_among(files)
+    if len(found) == 1:
+        return _read_file(found[0][0])
+    if not found:
+        raise NotUltrasoundError(
+            f"{source}: none of its {len(files)} DICOM files holds ultrasound pictures; give "
+            "another folder."
         )
-    return _read_file(files[0])
+    folder = source if source.is_dir() else source.parent
+    raise UnreadableError(
+        f"{source}: holds {len(found)} ultrasound recordings: {as_list(folder, found)}; give the "
+        f"path of one of them, e.g. {found[0][0]}."
+    )
 
 
 def content_sha256(files: Sequence[Path]) -> str:

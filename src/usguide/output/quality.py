@@ -26,7 +26,7 @@ def recording_facts(header: Header) -> list[tuple[str, str]]:
     region, repeats = header.region, header.timing.duplicates
     shape = "" if region.fan is None else ", a fan"
     facts = [
-        ("Recording", f"{header.path.name}, {_KINDS[header.kind]}"),
+        ("Recording", f"{header.name}, {_KINDS[header.kind]}"),
         ("Frames", f"{header.frames}, each {header.width} × {header.height} px"),
         (
             "B-mode picture",

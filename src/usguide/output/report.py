@@ -16,9 +16,6 @@ from usguide.output.pages import render_page
 from usguide.output.quality import recording_facts
 from usguide.output.summary import cards, sentence, status_words
 
-# Enough of the hash to tell studies apart, without a name in sight.
-_PSEUDONYM_LENGTH = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -67,8 +64,8 @@ def write_report(
     return render_page(
         "usguide.output",
         "report.html.j2",
-        name=header.path.name,
-        pseudonym=header.sha256[:_PSEUDONYM_LENGTH],
+        name=header.name,
+        pseudonym=header.study,
         cards=cards(analysis),
         status_words=status_words,
         not_asked=[task.value for task in Task if task not in analysis.options.tasks],
@@ -146,15 +143,19 @@ def _quality(analysis: Analysis) -> list[tuple[str, str]]:
     return facts
 
 
+def _region_given(region: tuple[int, int, int, int] | int | None) -> str:
+    if isinstance(region, int):
+        return f"region number {region}"
+    return "region {2} × {3} px at ({0}, {1})".format(*region) if region else ""
+
+
 def _method(analysis: Analysis) -> list[tuple[str, str]]:
     options = analysis.options
     given = [
         f"spacing {options.spacing_mm[0]:g} × {options.spacing_mm[1]:g} mm"
         if options.spacing_mm
         else "",
-        "region {} × {} px at ({}, {})".format(*options.region[2:], *options.region[:2])
-        if options.region
-        else "",
+        _region_given(options.region),
         f"{options.fps:g} frames/s" if options.fps else "",
     ]
     return [

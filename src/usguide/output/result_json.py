@@ -66,8 +66,9 @@ def header_document(header: Header) -> Json:
     spacing = calibration.spacing_mm
     return {
         "source": {
-            "path": str(header.path),
+            "path": header.name,
             "sha256": header.sha256,
+            "study": header.study,
             "kind": header.kind.value,
             "frames": header.frames,
             "width": header.width,
@@ -95,7 +96,8 @@ def options_document(options: Options) -> Json:
     return {
         "tasks": [task.value for task in Task if task in options.tasks],
         "spacing_mm": None if options.spacing_mm is None else list(options.spacing_mm),
-        "region_px": None if options.region is None else list(options.region),
+        "region_px": list(options.region) if isinstance(options.region, tuple) else None,
+        "region_number": options.region if isinstance(options.region, int) else None,
         "fps": options.fps,
     }
 
