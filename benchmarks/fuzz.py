@@ -204,8 +204,9 @@ def _part(fates: Sequence[Fate], seed: int) -> str:
         "## Damaged files\n\n"
         "`make fuzz`: recordings of every kind, damaged in their headers, lengths, sequences, "
         "fragments, containers and code streams, and decompression bombs; each is opened, and "
-        f"every frame decoded, in a child with {MEMORY_BYTES >> 30} GB of memory and {PROCESSOR_S} s "
-        f"of processor time (seed {seed}).\n\n{page.machine()}\n\n" + page.table(head, rows)
+        f"every frame decoded, in a child with {MEMORY_BYTES >> 30} GB of memory and "
+        f"{PROCESSOR_S} s of processor time (seed {seed}).\n\n"
+        f"{page.machine()}\n\n{page.table(head, rows)}"
     )
 
 

@@ -192,6 +192,7 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[Times | None, TimingSour
 
 def _stated(times_s: Floats) -> Times:
     """Look times up; whatever lies beyond them has the last one, which is NaN."""
+
     def at(positions: NDArray[np.int64]) -> Floats:
         times: Floats = times_s[np.minimum(positions, len(times_s) - 1)]
         return times
