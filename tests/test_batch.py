@@ -19,9 +19,11 @@ from usguide import cli
 from usguide.batch import run as running
 from usguide.batch.columns import COLUMNS
 from usguide.batch.frames import frames_schema
-from usguide.batch.run import Done, Request, Tally, run_batch
+from usguide.batch.manifest import Request
+from usguide.batch.run import run_batch
 from usguide.batch.store import Store
 from usguide.batch.tables import clips_schema
+from usguide.batch.tally import Done, Tally
 from usguide.batch.task import Ending, Job, _analyze, _Deadline, analyze_clip
 from usguide.errors import BatchError, ClipLostError, OutputError, UnreadableError
 from usguide.model import Options
@@ -179,7 +181,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_only_what_is_in_flight(
     process = _start(tmp_path, source, out)
     _until_some_are_done(process, 4)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "To go on: usguide batch" in err
     assert json.loads((out / "run.json").read_text())["counts"]["to_do"] > 0
@@ -194,7 +196,7 @@ def test_kill_9_loses_only_what_is_in_flight(tmp_path: Path, out: Path) -> None:
     process = _start(tmp_path, source, out)
     _until_some_are_done(process, 4)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     time.sleep(1.0)  # The orphaned workers notice and end.
     done = len(log(out))
     time.sleep(0.7)

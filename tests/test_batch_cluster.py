@@ -14,7 +14,9 @@ import pytest
 
 import batch_stubs
 from usguide.batch.cluster import connect
-from usguide.batch.run import Done, Request, Tally, run_batch
+from usguide.batch.manifest import Request
+from usguide.batch.run import run_batch
+from usguide.batch.tally import Done, Event
 from usguide.errors import ConfigError
 
 TESTS = Path(__file__).parent
@@ -65,7 +67,7 @@ def test_a_killed_worker_costs_time_only(
     out = tmp_path / "out"
     told: list[Path] = []
 
-    def listen(event: Done | Tally) -> None:
+    def listen(event: Event) -> None:
         if not isinstance(event, Done):
             return
         told.append(event.path)

@@ -14,7 +14,8 @@ from usguide.errors import ConfigError, RunStoppedError
 from usguide.output import terminal
 
 if TYPE_CHECKING:
-    from usguide.batch.run import Request, Tally
+    from usguide.batch.manifest import Request
+    from usguide.batch.tally import Tally
 
 EXIT_NOTHING_READABLE = 3
 EXIT_NOTHING_MEASURED = 4
@@ -37,7 +38,7 @@ def batch(
         str | None, typer.Option(metavar="MM|X,Y", help="As for analyze, for every clip.")
     ] = None,
     region: Annotated[
-        str | None, typer.Option(metavar="X,Y,W,H", help="As for analyze, for every clip.")
+        str | None, typer.Option(metavar="X,Y,W,H|N", help="As for analyze, for every clip.")
     ] = None,
     fps: Annotated[
         str | None, typer.Option(metavar="N", help="As for analyze, for every clip.")
@@ -77,7 +78,8 @@ def batch(
     )
     try:
         from usguide.batch import progress
-        from usguide.batch.run import Request, run_batch
+        from usguide.batch.manifest import Request
+        from usguide.batch.run import run_batch
     except ModuleNotFoundError as error:
         if error.name not in ("pyarrow", "filelock"):
             raise

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from usguide.batch.worker import prepare
-from usguide.errors import BatchError, ClipLostError
+from usguide.errors import BatchError, ClipLostError, OutputError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -152,6 +152,27 @@ def _ending(process: BaseProcess | None) -> str:
     if name == "SIGKILL":
         return "was killed (SIGKILL: often because the machine ran out of memory)"
     return f"crashed ({name})"
+
+
+def kernel_cache() -> Path:
+    """Return the folder in which compiled kernels are kept from run to run.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(given) if given else Path(home) / "usguide" / "kernels"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{cache}: compiled kernels cannot be kept there ({error.strerror or error}); set "
+            "NUMBA_CACHE_DIR to a folder that can be written to."
+        ) from error
+    return cache
 
 
 def share_cache(base: Path, scratch: Path, workers: int, load: Callable[[], None]) -> list[Path]:

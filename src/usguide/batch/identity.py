@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from usguide import __version__
 from usguide.batch.archive import Entry, Unreadable
@@ -29,6 +30,8 @@ class Known:
 
 class Hashes:
     """Hashes of content, remembered while a file's size and time stay the same.
+
+    A context, which keeps them for the next run however it is left.
 
     Parameters
     ----------
@@ -56,13 +59,19 @@ class Hashes:
             kept = self._kept[place] = [stamp, content_sha256(files)]
         return kept[1]
 
-    def save(self) -> None:
-        """Keep them for the next run."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         write_whole(self._path, json.dumps(self._kept))
 
 
 def identify(
-    entries: Iterable[Entry], hashes: Hashes, *, overlay: bool
+    entries: Iterable[Entry],
+    hashes: Hashes,
+    *,
+    overlay: bool,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[Known], list[Unreadable]]:
     """Give every recording its key; name those whose content cannot be read.
 
@@ -74,9 +83,12 @@ def identify(
         What is known of the content already.
     overlay : bool
         Whether overlay videos are asked for.
+    progress : callable, optional
+        Told how many have been looked at.
     """
     known, closed = [], []
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        progress(number)
         try:
             if not entry.files:
                 raise OSError("the folder is empty")

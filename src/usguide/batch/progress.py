@@ -10,7 +10,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from usguide.batch.run import Done, Listener, Tally
+from usguide.batch.tally import Done, Event, Identified, Listener
 from usguide.batch.task import Ending
 
 
@@ -18,7 +18,7 @@ from usguide.batch.task import Ending
 def bar(console: Console) -> Iterator[Listener]:
     """Show one bar with the pace, the time left and the failures; name every clip that fails."""
     display = Progress(
-        TextColumn("Analysing the archive"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[pace]}"),
@@ -29,9 +29,12 @@ def bar(console: Console) -> Iterator[Listener]:
         disable=not console.is_terminal,
     )
     with display:
-        task = display.add_task("", total=None, pace="", failed="")
+        task = display.add_task("Looking through the archive", total=None, pace="", failed="")
 
-        def listen(event: Done | Tally) -> None:
+        def listen(event: Event) -> None:
+            if isinstance(event, Identified):
+                display.update(task, completed=event.done, total=event.total)
+                return
             tally = event.tally if isinstance(event, Done) else event
             if isinstance(event, Done) and event.outcome.ending is Ending.FAILED:
                 console.print(
@@ -40,6 +43,7 @@ def bar(console: Console) -> Iterator[Listener]:
                 )  # fmt: skip
             display.update(
                 task,
+                description="Analysing the archive",
                 completed=tally.done,
                 total=tally.distinct,
                 pace=f"{tally.per_second:.2f} clips/s" if tally.per_second else "",
@@ -53,7 +57,9 @@ def bar(console: Console) -> Iterator[Listener]:
 def json_lines(stream: IO[str]) -> Iterator[Listener]:
     """Write a line of JSON at the start and for every clip."""
 
-    def listen(event: Done | Tally) -> None:
+    def listen(event: Event) -> None:
+        if isinstance(event, Identified):
+            return
         tally = event.tally if isinstance(event, Done) else event
         line: dict[str, object] = {"event": "start"}
         if isinstance(event, Done):

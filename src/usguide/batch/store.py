@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,20 @@ class Store:
     def forget_failure(self, key: str) -> None:
         """Let a clip be tried again."""
         self._failure_path(key).unlink(missing_ok=True)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder for what the workers need while they work; only under the lock.
+
+        It lies in here because a run that was killed leaves it behind: the next one clears it.
+        """
+        folder = self.root / ".scratch"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
