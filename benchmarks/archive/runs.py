@@ -113,7 +113,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[tuple[str, list[subproce
         def start(words: list[str], **more: str) -> subprocess.Popen[bytes]:
             return subprocess.Popen(
                 [*words, "--no-dashboard"], stdout=log, stderr=log, cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | more,
+                env=os.environ | more,
             )  # fmt: skip
 
         processes = [start(dask)]
