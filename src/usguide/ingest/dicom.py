@@ -186,7 +186,8 @@ def _locate(
     if syntax.is_encapsulated:
         with source.open() as file:
             if _is_video(syntax):
-                pieces = fragments(file, element.start, source.size)
+                # A stream in one fragment is worth decoding as far as it goes.
+                pieces = fragments(file, element.start, source.size, keep_cut=True)
                 layout = Layout(tuple((extent,) for extent in pieces))
             else:
                 layout = encapsulated_layout(

@@ -17,7 +17,14 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from usguide.errors import UnreadableError
 from usguide.ingest.luma import luma_of_rgb, rgb_of_ybr, to_8_bit
@@ -26,6 +33,14 @@ from usguide.model import Frame
 _JPEG_8_BIT = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54, 55, 56))
 """JPEG processes 1 to 13 without the lossless ones, most of them retired: where their samples have
 8 bits, libjpeg decodes them all."""
+_PLUGINS = {
+    JPEGLSLossless: "gdcm",
+    JPEGLSNearLossless: "gdcm",
+    JPEG2000Lossless: "pylibjpeg",
+    JPEG2000: "pylibjpeg",
+}
+"""Decoders that alone are used: of the others, one never comes back from some damaged frames of
+JPEG-LS, and one ends the process at some of JPEG 2000."""
 DECODING_ERRORS = (
     RuntimeError,
     ArithmeticError,
@@ -90,32 +105,31 @@ def frame_decoder(
             "cannot be decoded; export it uncompressed or as JPEG 2000."
         ) from error
 
-    def as_source(frame: bytes) -> bytes:
-        if not syntax.is_encapsulated:
-            return frame
-        if syntax != RLELossless:
-            _check_coded_size(frame, (height, width))
-        return _encapsulate(frame)
+    plugin = _PLUGINS.get(syntax, "")
 
-    def decode(frame: bytes) -> Decoded:
-        source = as_source(frame)
-        samples, meta = decoder.as_array(source, index=0, raw=True, **options)
+    def unpack(frame: bytes) -> tuple[NDArray[Any], str]:
+        """Return the samples of a frame and their colour space."""
+        if syntax.is_encapsulated:
+            if syntax != RLELossless:
+                _check_coded_size(frame, (height, width), int(dataset.SamplesPerPixel))
+            frame = _encapsulate(frame)
+        samples, meta = decoder.as_array(
+            frame, index=0, raw=True, decoding_plugin=plugin, **options
+        )
         if samples.shape[:2] != (height, width):
             raise ValueError(f"a frame of {samples.shape[1]} x {samples.shape[0]} px")
-        return _finish(samples, str(meta["photometric_interpretation"]), dataset)
+        return samples, str(meta["photometric_interpretation"])
 
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         table = _palette(dataset)
         brightness = luma_of_rgb(table[None, :, :])[0]
 
-        def decode_palette(frame: bytes) -> Decoded:
-            source = as_source(frame)
-            indices, _ = decoder.as_array(source, index=0, raw=True, **options)
-            indices = np.minimum(indices, len(table) - 1)
+        def look_up(frame: bytes) -> Decoded:
+            indices = np.minimum(unpack(frame)[0], len(table) - 1)
             return brightness[indices], lambda: table[indices]
 
-        return decode_palette
-    return decode
+        return look_up
+    return lambda frame: _finish(*unpack(frame), dataset)
 
 
 def _plain(dataset: Dataset, syntax: UID) -> bool:
@@ -141,13 +155,18 @@ def _view(frame: bytes, shape: tuple[int, int], dataset: Dataset) -> Decoded:
     return _finish(samples, str(dataset.PhotometricInterpretation), dataset)
 
 
-def _check_coded_size(frame: bytes, shape: tuple[int, int]) -> None:
-    """Refuse a frame that would decode to another size, before anything is allocated for it."""
+def _check_coded_size(frame: bytes, shape: tuple[int, int], samples: int | None = None) -> None:
+    """Refuse a frame that would decode to another size, before anything is allocated for it.
+
+    Where ``samples`` is given, also one of another number of components.
+    """
     size = coded_size(frame)
-    if size is not None and size != shape:
+    if size is not None and size[:2] != shape:
         raise ValueError(
             f"a frame of {size[1]} x {size[0]} px, not the {shape[1]} x {shape[0]} stated"
         )
+    if size is not None and samples is not None and size[2] != samples:
+        raise ValueError(f"a frame of {size[2]} components, not the {samples} stated")
 
 
 def _encapsulate(frame: bytes) -> bytes:
@@ -199,21 +218,26 @@ def _is_start_of_frame(marker: int) -> bool:
     return marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
 
 
+_CODE_STREAM = b"\xff\x4f\xff\x51"
+"""SOC and SIZ, with which a JPEG 2000 code stream starts (T.800 A.4)."""
 _JP2_BOXES = 4096
 """Length within which the boxes of a JP2 file before its code stream end, bytes."""
 
 
-def coded_size(data: bytes) -> tuple[int, int] | None:
-    """(height, width) that a JPEG, JPEG-LS or JPEG 2000 image says it has, None if it does not."""
+def coded_size(data: bytes) -> tuple[int, int, int] | None:
+    """Return (height, width, components) that a JPEG, JPEG-LS or JPEG 2000 image says it has.
+
+    None if it does not say.
+    """
     # A JP2 file wraps the code stream in boxes, against PS3.5 A.4.4; some writers do.
-    start = data.find(b"\xff\x4f\xff\x51", 0, _JP2_BOXES) if data[4:6] == b"jP" else 0
-    if data[start : start + 4] == b"\xff\x4f\xff\x51" and len(data) >= start + 24:
+    start = data.find(_CODE_STREAM, 0, _JP2_BOXES) if data[4:6] == b"jP" else 0
+    if data[start : start + 4] == _CODE_STREAM and len(data) >= start + 42:
         right, bottom, left, top = struct.unpack(">4L", data[start + 8 : start + 24])
-        return bottom - top, right - left
+        return bottom - top, right - left, struct.unpack(">H", data[start + 40 : start + 42])[0]
     for marker, payload in _segments(data):
-        if _is_start_of_frame(marker) and len(payload) >= 5:
-            height, width = struct.unpack(">HH", payload[1:5])
-            return height, width
+        if _is_start_of_frame(marker) and len(payload) >= 6:
+            height, width, components = struct.unpack(">HHB", payload[1:6])
+            return height, width, components
     return None
 
 

@@ -56,10 +56,11 @@ def native_layout(start: int, available: int, frame_bytes: int, expected: int | 
     )
 
 
-def fragments(file: BinaryIO, start: int, size: int) -> Iterator[Extent]:
-    """Yield the extents of the whole fragments after the offset table, from ``start``.
+def fragments(file: BinaryIO, start: int, size: int, *, keep_cut: bool = False) -> Iterator[Extent]:
+    """Yield the extents of the fragments after the offset table, from ``start``.
 
-    Ends at the sequence delimiter, at the end of the file or where the structure breaks.
+    Ends at the sequence delimiter, at the end of the file or where the structure breaks. With
+    ``keep_cut``, what is left of a last fragment that was cut short is yielded too.
     """
     position, first = start, True
     while position + 8 <= size:
@@ -70,6 +71,8 @@ def fragments(file: BinaryIO, start: int, size: int) -> Iterator[Extent]:
         length = struct.unpack("<L", head[4:])[0]
         position += 8
         if position + length > size:
+            if keep_cut and not first and position < size:
+                yield position, size - position
             return
         if not first:
             yield position, length
