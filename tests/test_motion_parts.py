@@ -1,13 +1,12 @@
-"""The parts of the motion stage: tracking, cycles, gap edges, twitches."""
+"""The parts of the motion stage: tracking, cycles, gap edges."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motion_scenes import NO_MUSCLE, concluded, recorded
-from usguide.model import Measurement, NeedleTrack, Region, Status
-from usguide.motion import twitch as twitches
+from motion_scenes import NO_MUSCLE, recorded
+from usguide.model import Measurement, Region
 from usguide.motion.contraction import find_cycles, rest_is_high
 from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
@@ -211,68 +210,3 @@ def test_glances_stay_few_however_long_the_clip():
         glances.add(index, np.zeros((20, 30), np.uint8))
     assert GLANCES / 2 <= len(glances.frames) <= GLANCES
     assert glances.frames[-1][0] > 350
-
-
-# --- twitches ---------------------------------------------------------------------------------
-
-NEEDLING = {
-    "name": "needling",
-    "frames": 70,
-    "fps": 30,
-    "width_px": 480,
-    "height_px": 400,
-    "drift_mm": 0.5,
-}
-
-
-def needling(seed, twitches, followed=True):
-    options = {k: v for k, v in NEEDLING.items() if k != "name"}
-    scene = recorded(seed, "needling", twitches=twitches, twitch_mm=2.5, twitch_s=0.3, **options)
-    truth = scene.truth["needle"]
-
-    def points(key):
-        return np.array([[np.nan] * 2 if p is None else p for p in truth[key]], float)
-
-    depth = np.array([np.nan if d is None else d for d in truth["depth_mm"]], float)
-    needle = NeedleTrack(
-        Status.MEASURED if followed else Status.NONE_FOUND,
-        "given." if followed else "not looked for.",
-        tip_px=points("tip_px"),
-        tail_px=points("tail_px"),
-        insertion_depth_px=depth / scene.scene.spacing_mm[0],
-    )
-    result = concluded(
-        scene.frames, needle=needle, spacing=scene.scene.spacing_mm, fps=scene.scene.fps
-    )
-    return scene, result
-
-
-def test_a_twitch_is_found_while_the_needle_moves_and_none_without():
-    scene, result = needling(2, 1)
-    (truth,) = scene.truth["twitches"]
-    (twitch,) = result.twitches
-    assert twitch.start_s < truth["end_s"]
-    assert twitch.end_s > truth["start_s"]
-    away = np.subtract(twitch.centre_px, truth["centre_px"]) * scene.scene.spacing_mm[0]
-    assert np.hypot(*away) < 6
-    assert 0.3 < twitch.peak_mm <= abs(truth["peak_mm"]) * 1.2
-    assert twitch.peak_velocity_mm_s <= truth["peak_velocity_mm_s"] * 1.3
-    assert needling(2, 0)[1].twitches == ()
-
-
-def test_no_twitch_is_claimed_where_no_needle_is_followed():
-    assert needling(2, 1, followed=False)[1].twitches == ()
-
-
-def test_a_clip_looked_at_in_stretches_shows_the_same_twitch_once(monkeypatch):
-    (whole,) = needling(2, 1)[1].twitches
-    monkeypatch.setattr(twitches, "AT_ONCE", 50)
-    (parted,) = needling(2, 1)[1].twitches
-    assert parted.start_s == pytest.approx(whole.start_s, abs=0.1)
-    assert np.hypot(*np.subtract(parted.centre_px, whole.centre_px)) < 15
-
-
-def test_stretches_cover_the_clip_and_overlap(monkeypatch):
-    monkeypatch.setattr(twitches, "AT_ONCE", 100)
-    stretches = twitches._stretches(250, 30)
-    assert stretches == [slice(0, 83), slice(53, 166), slice(136, 250)]

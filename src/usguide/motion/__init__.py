@@ -93,7 +93,7 @@ class MotionStage:
         finding = examine(clip, motion, contraction, belly)
         return MotionResult(
             self._contraction_result(motion, contraction, finding, belly),
-            find_twitches(motion, contraction, needle, header),
+            find_twitches(clip, motion, contraction, needle),
         )
 
     def _contraction_result(

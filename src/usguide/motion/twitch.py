@@ -1,63 +1,86 @@
 """Local twitch responses: brief, local bursts of motion that nothing else explains.
 
-From every cell's displacement are taken what is slow (a running median), what the whole picture
-does (an affine motion: the probe), and what follows the needle (a regression on its depth: drag).
-What remains must rise and fall back within the time a twitch lasts, in one small place.
+Speckle tracking over the whole picture says where something brief and local happens that neither
+the probe nor the needle explains (:mod:`usguide.motion.bursts`). There the clip is looked at again,
+closely: what moves must rise and fall back within the time a twitch lasts, in one small place, and
+the tissue must look afterwards as it did before.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, label, maximum_filter, median_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 
-from usguide.model import Bools, Floats, Header, NeedleTrack, Status, Twitch
+from usguide.model import Bools, Floats, Frames, Header, NeedleTrack, Status, Twitch
+from usguide.motion.bursts import SLOW_S, Quick, Suspect, quick_motion, suspects
+from usguide.motion.close_up import CloseUp, Window, follow
 from usguide.motion.contraction import Contraction
-from usguide.motion.history import Motion
+from usguide.motion.drag import SETTLING_S, near_needle, settling
+from usguide.motion.history import Motion, bilinear
 
 SHORTEST_S, LONGEST_S = 0.1, 0.65
 """Duration of a twitch, 150 to 500 ms as reported, and a frame of 30 per second at either end
 and for the slower return of the tissue."""
 
-SLOW_S = 1.3
-"""Window of the running median that takes slow motion off: twice the longest twitch."""
-
 LARGEST_STEP_S = 0.09
 """Time between frames above which a burst of 150 ms may fall between two of them."""
 
-MIN_PEAK_MM = 0.35
-"""Least peak of what remains. A twitch of 1 mm over 3 by 1.5 mm is seen as about half of that
-through blocks of 2 by 2 mm."""
+MIN_PEAK_MM = 0.5
+"""Least peak: half of the 1 mm that must not be missed."""
 
-MIN_PEAK_SHARE = 0.009
+MIN_PEAK_SHARE = 0.013
 """The same without a scale, as a share of the region's width."""
 
-MIN_SIGNAL_TO_NOISE = 25.0
-"""Least peak, in robust SDs of the residual motion of the place itself. Tuned on 30 synthetic
-needlings of 3 s: their twitches stand 35 SDs and more out; what drag leaves, and noise in the
-shadow of bone, 12 where the needle is followed by the picture and 24 where it is known."""
+SUSPECT_SHARE = 0.5
+"""Motion that blocks of speckle must show to be looked into, as a share of the least peak."""
 
-LARGEST_SHARE = 0.2
-"""Share of the tracked picture beyond which a burst is not local."""
+PAD_S = (0.15, 0.25)
+"""How long before and after a suspected burst is looked at: what is slow at its ends, and the
+rest before and after it."""
 
-NEEDLE_MARGIN_MM = 3.0
-"""Distance from the shaft within which tissue is masked: half a block, the shaft, and
-the tissue that sticks to it most."""
+HALF_MM = (9.0, 6.0)
+"""How far around a suspected place is looked: twice the size of a twitch."""
 
-NEEDLE_MARGIN_SHARE = 0.075
-"""The same without a scale, as a share of the region's width."""
+HALF_SHARE = (0.23, 0.15)
+"""The same without a scale, as shares of the region's width."""
 
-STICTION = (0.05, 0.2)
-"""How far tissue sticks to the needle before it slips, as shares of the needle's stroke: 0.5 and
-2 mm of a 10 mm pass. With the depth itself they span what drag looks like."""
+MIN_LIKENESS = 0.75
+"""Least correlation of the tissue before and after. Unrelated patches of some 15 speckles correlate
+with 0.26 (one SD). Of 40 synthetic needlings, twitches gave 0.86 and more, noise 0.6 and less."""
 
-SETTLING_S = 0.5
-"""How long before and after the needle passes a place is masked: tissue gives way ahead of a tip
-and settles behind it for about as long as a twitch lasts, which no regression tells apart."""
+MAX_MISSED = 1.1
+"""Most that following the tissue from frame to frame may miss of where it is found in the end, as a
+share of the peak: mostly under 0.1, 1.0 where the quickest frames are too quick, more in noise."""
+
+MIN_LIKE = 0.4
+"""Share of the window that must be comparable at all."""
+
+ENDS_AT = 0.2
+"""Share of the peak at which a twitch starts and ends."""
+
+MAX_LEFT = 0.4
+"""Share of the peak that may be left at its end: a twitch returns, a shift stays."""
+
+MIN_SIGNAL_TO_NOISE = 10.0
+"""Least peak, in robust SDs of the place's quick motion over the clip."""
+
+RIM = 2
+"""Points beside those hidden by the needle, a millimetre, that no twitch may have its peak in: what
+the needle drags moves most nearest to it."""
+
+SMALLEST_MM2, SMALLEST_SHARE = 4.0, 0.003
+"""Least area that moves more than half of the peak, of 17 mm2 for a twitch of 3 by 1.3 mm (one SD):
+less is a mismatch. Without a scale, as a share of the squared width of the region."""
+
+LARGEST_PART = 0.6
+"""Share of the window's comparable tissue that may move more than half of the peak: a twitch is
+local."""
 
 SAME_S, SAME_SHARE = 0.2, 0.15
 """Bursts closer than this in time, and in space as a share of the width, are one twitch."""
@@ -66,45 +89,39 @@ MIN_OVER_SHAKING = 1.0
 """Least peak, as a multiple of the quick motion of the whole picture at the time: a shaking probe
 moves layers of tissue differently."""
 
-MIN_QUALITY = 0.25
-"""Tracking quality under which a cell does not count."""
-
-
 AT_ONCE = 1000
 """Entries looked at together, half a minute of a cine: what is needed for it grows with them."""
 
-MIN_KNOWN = 0.25
-"""Share of a clip in which a cell must be seen for its noise to be its own."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Burst:
-    """One connected burst in time and space, entries and cells."""
+class _Look:
+    """A suspect with all that is needed to judge it: entries count from the clip's first."""
 
-    peak: int
-    start: int
-    end: int
-    cell: tuple[int, int]
-    size: float
-    snr: float
+    first: int
+    last: int
+    window: Window
+    explained: Floats
+    """What probe and needle did, shape (entries, rows, columns, 2), in the measure of lengths."""
+    noise: float
+    shaking: float
 
 
 def find_twitches(
-    motion: Motion, contraction: Contraction, needle: NeedleTrack, header: Header
+    clip: Frames, motion: Motion, contraction: Contraction, needle: NeedleTrack
 ) -> tuple[Twitch, ...]:
-    """Find the twitches of a clip.
+    """Find the twitches of a clip; reads it again only where something is suspected.
 
     Parameters
     ----------
+    clip : Frames
+        The recording.
     motion : Motion
-        Displacement history.
+        Its displacement history.
     contraction : Contraction
         The clip's dominant movement: within it no twitch can be told from the contraction.
     needle : NeedleTrack
         Where the needle was. What a needle that is not followed drags along cannot be told from
         a twitch.
-    header : Header
-        Timing, scale and place of the region.
 
     Returns
     -------
@@ -112,6 +129,7 @@ def find_twitches(
         In order of time; none where the clip has no timing or too few frames a second, or where
         no needle is followed.
     """
+    header = clip.header
     time_s = header.timing.time_s
     n = len(motion.frames)
     if needle.status is not Status.MEASURED or time_s is None or n < 8:
@@ -120,35 +138,28 @@ def find_twitches(
     step_s = float(np.median(np.diff(times)))
     if not 0 < step_s <= LARGEST_STEP_S:
         return ()
-    spacing = header.calibration.spacing_mm
-    scale = np.array(spacing if spacing is not None else (1.0, 1.0), dtype=np.float64)
-    width = header.region.width
-    least = MIN_PEAK_MM if spacing is not None else MIN_PEAK_SHARE * width
-    margin = NEEDLE_MARGIN_MM if spacing is not None else NEEDLE_MARGIN_SHARE * width
-
-    settling = max(1, round(SETTLING_S / step_s))
-    busy = [
-        (times[start] - LONGEST_S, times[end] + LONGEST_S) for start, _, end in contraction.cycles
-    ]
-    settling = max(1, round(SETTLING_S / step_s))
-    found = []
+    looks = []
     for stretch in _stretches(n, round(2 * SLOW_S / step_s)):
-        part, part_times = motion.part(stretch), times[stretch]
-        near = _lasting(_near_needle(part, needle, header, scale, margin), settling)
-        trusted = (part.quality >= MIN_QUALITY) & ~near
-        residual, shaking = _residual(part, needle, trusted, step_s, scale)
-        size, noise = _strength(residual, trusted)
-        disturbed = part.lost.copy()
-        disturbed[1:] |= part.lost[:-1]
-        size[disturbed] = 0.0
-        for burst in _bursts(size, noise, trusted, least, part_times):
-            start_s, end_s = part_times[burst.start], part_times[burst.end]
-            if any(begun <= end_s and start_s <= over for begun, over in busy):
-                continue  # the muscle moves, or is still settling
-            if burst.size < MIN_OVER_SHAKING * shaking[burst.start : burst.end + 1].max():
-                continue
-            found.append(_described(burst, residual, part, header, part_times, spacing is not None))
-    return _merged(found, SAME_SHARE * width)
+        looks += _looks(stretch, motion, contraction, needle, header, times, step_s)
+    found = []
+    for look, seen in zip(looks, _close_ups(clip, motion, looks), strict=True):
+        settled = max(1, round(SETTLING_S / step_s))
+        span = slice(max(0, look.first - settled), look.last + 1 + settled)
+        near = near_needle(seen.points_px, motion.frames[span], needle, header)
+        hidden: Bools = np.asarray(near.any(axis=0), dtype=np.bool_)
+        twitch = _judged(look, seen, hidden, motion, header, times[look.first : look.last + 1])
+        if twitch is not None:
+            found.append(twitch)
+    return _merged(found, SAME_SHARE * header.region.width)
+
+
+def _measure(header: Header) -> tuple[Floats, float, float]:
+    """Size of a pixel, the least peak and the least area, in mm or in px without a scale."""
+    spacing = header.calibration.spacing_mm
+    if spacing is None:
+        width = header.region.width
+        return np.ones(2), MIN_PEAK_SHARE * width, SMALLEST_SHARE * width**2
+    return np.array(spacing, dtype=np.float64), MIN_PEAK_MM, SMALLEST_MM2
 
 
 def _stretches(entries: int, overlap: int) -> list[slice]:
@@ -158,6 +169,157 @@ def _stretches(entries: int, overlap: int) -> list[slice]:
     return [
         slice(max(0, int(first) - overlap), int(last)) for first, last in itertools.pairwise(ends)
     ]
+
+
+def _looks(
+    stretch: slice,
+    motion: Motion,
+    contraction: Contraction,
+    needle: NeedleTrack,
+    header: Header,
+    times: Floats,
+    step_s: float,
+) -> list[_Look]:
+    """Where and when to look closer in a stretch of the clip."""
+    scale, least, _ = _measure(header)
+    part, part_times = motion.part(stretch), times[stretch]
+    cells = np.stack(np.meshgrid(motion.x_px, motion.y_px), axis=-1)
+    near = settling(near_needle(cells, part.frames, needle, header), step_s)
+    quick = quick_motion(part, needle, near, step_s, scale)
+    looks = []
+    for suspect in suspects(quick, SUSPECT_SHARE * least, part_times):
+        look = _look(suspect, quick, part, part_times, header, stretch.start)
+        if look is None:
+            continue
+        span = times[look.first], times[look.last]
+        if any(
+            times[start] <= span[1] and span[0] <= times[end]
+            for start, _, end in contraction.cycles
+        ):
+            continue  # the muscle moves
+        looks.append(look)
+    return looks
+
+
+def _look(
+    suspect: Suspect,
+    quick: Quick,
+    motion: Motion,
+    times: Floats,
+    header: Header,
+    offset: int,
+) -> _Look | None:
+    """Frame a suspect in time and space; None at the ends of a clip, where half of it is cut."""
+    begun, over = times[suspect.start] - PAD_S[0], times[suspect.end] + PAD_S[1]
+    first = int(np.searchsorted(times, begun))
+    last = int(np.searchsorted(times, over, side="right")) - 1
+    if suspect.start - first < 1 or last - suspect.end < 1 or motion.lost[first : last + 1].any():
+        return None
+    region = header.region
+    spacing = header.calibration.spacing_mm
+    if spacing is None:
+        half = (HALF_SHARE[0] * region.width, HALF_SHARE[1] * region.width)
+    else:
+        half = (HALF_MM[0] / spacing[0], HALF_MM[1] / spacing[1])
+    span = slice(first, last + 1)
+    return _Look(
+        first + offset,
+        last + offset,
+        Window.around(
+            float(motion.x_px[suspect.column]),
+            float(motion.y_px[suspect.row]),
+            half,
+            region.width,
+            region.height,
+        ),
+        quick.explained[span].copy(),
+        float(quick.noise[suspect.row, suspect.column]),
+        float(quick.shaking[suspect.start : suspect.end + 1].max()),
+    )
+
+
+def _close_ups(clip: Frames, motion: Motion, looks: list[_Look]) -> Iterator[CloseUp]:
+    """Read the clip once more and follow the tissue of every look, in their order."""
+    cuts: list[list[NDArray[np.uint8]]] = [[] for _ in looks]
+    if looks:
+        entry_of = {int(frame): entry for entry, frame in enumerate(motion.frames)}
+        over = max(look.last for look in looks)
+        for index, frame in clip.frames():
+            entry = entry_of.get(index)
+            if entry is None:
+                continue
+            if entry > over:
+                break
+            for look, cut in zip(looks, cuts, strict=True):
+                if look.first <= entry <= look.last:
+                    cut.append(look.window.cut(frame))
+    for look, cut in zip(looks, cuts, strict=True):
+        yield follow(look.window, cut)
+
+
+def _judged(
+    look: _Look, seen: CloseUp, near: Bools, motion: Motion, header: Header, times: Floats
+) -> Twitch | None:
+    """Say whether what is seen from close by is a twitch."""
+    scale, least, smallest = _measure(header)
+    moved = seen.displacement_px * scale
+    points = seen.points_px.reshape(-1, 2)
+    shape = moved.shape[1:]
+    explained = np.stack(
+        [bilinear(each, motion.x_px, motion.y_px, points).reshape(shape) for each in look.explained]
+    )
+    moved = moved - (explained - explained[0])
+    left = moved[-1]
+    # What is slow goes on at one rate for this short while.
+    share = ((times - times[0]) / (times[-1] - times[0]))[:, None, None, None]
+    course = gaussian_filter(moved - share * left, (0.0, 0.7, 0.7, 0.0))
+    like = (seen.likeness >= MIN_LIKENESS) & ~near
+    if like.mean() < MIN_LIKE:
+        return None
+    missed = seen.missed_px * float(np.mean(scale))
+    size = np.linalg.norm(course, axis=-1) * like
+    peak, i, j = (int(k) for k in np.unravel_index(int(np.argmax(size)), size.shape))
+    top = float(size[peak, i, j])
+    if top < max(least, MIN_SIGNAL_TO_NOISE * look.noise, MIN_OVER_SHAKING * look.shaking):
+        return None
+    if float(np.linalg.norm(left[i, j])) > MAX_LEFT * top or missed[i, j] > MAX_MISSED * top:
+        return None
+    if (binary_dilation(near, iterations=RIM) & like)[i, j]:
+        return None
+    start, end = _extent(size[:, i, j], peak, ENDS_AT * top)
+    if start < 0 or end > len(times) - 1:
+        return None
+    if not SHORTEST_S <= times[end] - times[start] <= LONGEST_S:
+        return None
+    moving = size[peak] > 0.5 * top
+    if np.count_nonzero(moving) > LARGEST_PART * np.count_nonzero(like):
+        return None
+    between = seen.points_px[1, 1] - seen.points_px[0, 0]
+    if np.count_nonzero(moving) * float((between * scale).prod()) < smallest:
+        return None
+    weight = np.where(moving, size[peak], 0.0)
+    centre = np.average(seen.points_px.reshape(-1, 2), axis=0, weights=weight.ravel())
+    speed = np.linalg.norm(np.diff(course[start : end + 1, i, j], axis=0), axis=1)
+    speed /= np.diff(times[start : end + 1])
+    scaled = header.calibration.spacing_mm is not None
+    return Twitch(
+        start_s=float(times[start]),
+        end_s=float(times[end]),
+        peak_mm=top if scaled else None,
+        peak_velocity_mm_s=float(speed.max()) if scaled else None,
+        centre_px=(float(centre[0]) + header.region.x, float(centre[1]) + header.region.y),
+        confidence=float(1.0 - np.exp(-top / (1.5 * least))),
+    )
+
+
+def _extent(course: Floats, peak: int, level: float) -> tuple[int, int]:
+    """Entries around a peak at which the course has fallen to a level; -1 or n if it does not."""
+    start = end = peak
+    while start >= 0 and course[start] > level:
+        start -= 1
+    while end < len(course) and course[end] > level:
+        end += 1
+    return start, end
 
 
 def _merged(found: list[Twitch], near_px: float) -> tuple[Twitch, ...]:
@@ -172,222 +334,3 @@ def _merged(found: list[Twitch], near_px: float) -> tuple[Twitch, ...]:
         ):
             kept.append(twitch)
     return tuple(sorted(kept, key=lambda twitch: twitch.start_s))
-
-
-def _near_needle(
-    motion: Motion, needle: NeedleTrack, header: Header, scale: Floats, margin: float
-) -> Bools:
-    """Cells within ``margin`` of the shaft in each entry, (n, rows, columns)."""
-    shape = motion.quality.shape
-    if needle.tip_px is None:
-        return np.zeros(shape, dtype=np.bool_)
-    origin = header.region.origin_px
-    cells = np.stack(np.meshgrid(motion.x_px, motion.y_px), axis=-1) * scale
-    tips = (needle.tip_px[motion.frames] - origin) * scale
-    tails = tips.copy()
-    if needle.tail_px is not None:
-        known = (needle.tail_px[motion.frames] - origin) * scale
-        tails = np.where(np.isfinite(known), known, tips)
-    near = np.zeros(shape, dtype=np.bool_)
-    last: Bools | None = None
-    for k in range(shape[0]):
-        if np.isfinite(tips[k]).all():
-            along = tails[k] - tips[k]
-            length = max(float(along @ along), 1e-9)
-            share = np.clip(((cells - tips[k]) @ along) / length, 0.0, 1.0)
-            away = np.linalg.norm(cells - tips[k] - share[..., None] * along, axis=-1)
-            last = np.asarray(away <= margin)
-        if last is not None:
-            # A needle that is not seen for a while is still about where it was.
-            near[k] = last
-    return near
-
-
-def _lasting(near: Bools, entries: int) -> Bools:
-    """Also mask the places the needle will reach, or has left, within so many entries."""
-    shape = (2 * entries + 1, 1, 1)
-    return np.asarray(maximum_filter(near, size=shape, mode="nearest"), dtype=np.bool_)
-
-
-def _residual(
-    motion: Motion, needle: NeedleTrack, trusted: Bools, step_s: float, scale: Floats
-) -> tuple[Floats, Floats]:
-    """Take off what is slow, what the probe does and what the needle drags along.
-
-    Returns what remains, and how large the probe's part was in each entry, shape (n,).
-    """
-    n, rows, columns = motion.quality.shape
-    window = min(round(SLOW_S / step_s) | 1, (n // 2) * 2 - 1)
-    moved = motion.displacement_px * scale.astype(np.float32)
-    quick = moved - median_filter(moved, size=(window, 1, 1, 1), mode="nearest")
-    flat: Floats = quick.reshape(n, -1, 2).astype(np.float64)
-    weight = trusted.reshape(n, -1).astype(np.float64)
-    x, y = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
-    basis = np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1)
-    probe = _affine(flat, weight, basis)
-    shaking = np.median(np.linalg.norm(probe, axis=-1), axis=1)
-    flat = flat - probe
-    drive = _needle_drive(motion, needle, window)
-    if drive is not None:
-        flat = flat - _dragged(flat, weight, drive)
-    return flat.reshape(n, rows, columns, 2), shaking
-
-
-def _affine(values: Floats, weight: Floats, basis: Floats) -> Floats:
-    """Robust affine field of every entry, by reweighting thrice; shape of ``values``."""
-    robust = weight.copy()
-    fitted = np.zeros_like(values)
-    ridge = 1e-6 * np.eye(basis.shape[1])
-    for _ in range(3):
-        normal = np.einsum("nc,ci,cj->nij", robust, basis, basis) + ridge
-        right = np.einsum("nc,ci,ncd->nid", robust, basis, values)
-        fitted = np.einsum("ci,nid->ncd", basis, np.linalg.solve(normal, right))
-        away = np.linalg.norm(values - fitted, axis=-1)
-        typical = np.median(away, axis=1, keepdims=True) + 1e-3
-        robust = weight / (1.0 + (away / (2.0 * typical)) ** 2)
-    return fitted
-
-
-def _needle_drive(motion: Motion, needle: NeedleTrack, window: int) -> Floats | None:
-    """Return what the needle did, quick part only, now and a frame ago; shape (n, drives)."""
-    depth = needle.insertion_depth_px
-    if depth is None:
-        return None
-    depth = depth[motion.frames]
-    known = np.flatnonzero(np.isfinite(depth))
-    if len(known) < 5:
-        return None
-    full = np.interp(np.arange(len(depth)), known, depth[known])
-    stroke = float(np.ptp(full))
-    if stroke <= 0:
-        return None
-    courses = [full, *(_stuck(full, share * stroke) for share in STICTION)]
-    drives = []
-    for course in courses:
-        quick = course - median_filter(course, size=window, mode="nearest")
-        drives += [quick, np.concatenate([quick[:1], quick[:-1]])]
-    return np.stack(drives, axis=1)
-
-
-def _stuck(course: Floats, limit: float) -> Floats:
-    """Follow a course as tissue does that sticks to the needle until it slips.
-
-    The stop operator of dry friction: moves along by up to ``limit``, then lets go.
-    """
-    moved = np.zeros(len(course))
-    for k in range(1, len(course)):
-        moved[k] = np.clip(moved[k - 1] + course[k] - course[k - 1], -limit, limit)
-    return moved
-
-
-def _dragged(values: Floats, weight: Floats, drive: Floats) -> Floats:
-    """Part of every cell's motion that follows the needle's: robust regression over time."""
-    robust = weight.copy()
-    fitted = np.zeros_like(values)
-    drive = drive / np.maximum(drive.std(axis=0), 1e-9)
-    ridge = 1e-2 * len(drive) * np.eye(drive.shape[1])
-    for _ in range(3):
-        normal = np.einsum("nc,ni,nj->cij", robust, drive, drive) + ridge
-        right = np.einsum("nc,ni,ncd->cid", robust, drive, values)
-        fitted = np.einsum("ni,cid->ncd", drive, np.linalg.solve(normal, right))
-        away = np.linalg.norm(values - fitted, axis=-1)
-        typical = np.median(away, axis=0, keepdims=True) + 1e-3
-        robust = weight / (1.0 + (away / (2.0 * typical)) ** 2)
-    return fitted
-
-
-def _strength(residual: Floats, trusted: Bools) -> tuple[Floats, Floats]:
-    """Size of the residual motion, smoothed over neighbouring cells, and its noise per cell."""
-    weight = trusted.astype(np.float64)
-    blur = (0.0, 0.6, 0.8)
-    total = gaussian_filter(weight, blur)
-    smooth = (
-        np.stack(
-            [gaussian_filter(residual[..., axis] * weight, blur) for axis in range(2)], axis=-1
-        )
-        / np.maximum(total, 1e-9)[..., None]
-    )
-    size = np.linalg.norm(smooth, axis=-1)
-    known = total >= 0.3
-    size[~known] = 0.0
-    # The median of a 2-D Gaussian's radius is 1.18 SDs. Masked entries are no sign of calm, and
-    # a cell that is mostly masked says too little about its own noise: the others speak for it.
-    often = known.mean(axis=0) >= MIN_KNOWN
-    noise = np.full(often.shape, np.inf)
-    if often.any():
-        seen = np.where(known[:, often], size[:, often], np.nan)
-        noise[often] = np.nanmedian(seen, axis=0) / 1.18
-        noise[~often] = np.median(noise[often])
-    return size, np.maximum(noise, 1e-3)
-
-
-def _bursts(
-    size: Floats, noise: Floats, trusted: Bools, least: float, times: Floats
-) -> list[_Burst]:
-    """Find connected bursts that are strong, brief and local."""
-    n = len(size)
-    level = np.maximum(0.5 * least, 3.0 * noise)
-    labels, count = label(size > level)
-    found: list[_Burst] = []
-    for index in range(1, count + 1):
-        where = np.nonzero(labels == index)
-        best = int(np.argmax(size[where]))
-        peak, row, column = (int(axis[best]) for axis in where)
-        top = float(size[peak, row, column])
-        snr = top / float(noise[row, column])
-        if top < least or snr < MIN_SIGNAL_TO_NOISE:
-            continue
-        course = size[:, row, column]
-        start, end = _extent(course, peak, 0.3 * top)
-        if start <= 0 or end >= n - 1:
-            continue
-        if not SHORTEST_S <= times[end] - times[start] <= LONGEST_S:
-            continue
-        tracked = trusted[peak]
-        moving = (size[peak] > 0.4 * top) & tracked
-        if np.count_nonzero(moving) > LARGEST_SHARE * np.count_nonzero(tracked):
-            continue
-        found.append(_Burst(peak, start, end, (row, column), top, snr))
-    return found
-
-
-def _extent(course: Floats, peak: int, level: float) -> tuple[int, int]:
-    """First and last entry around a peak before the course falls to a level."""
-    start = end = peak
-    while start > 0 and course[start] > level:
-        start -= 1
-    while end < len(course) - 1 and course[end] > level:
-        end += 1
-    return start, end
-
-
-def _described(
-    burst: _Burst,
-    residual: Floats,
-    motion: Motion,
-    header: Header,
-    times: Floats,
-    scaled: bool,
-) -> Twitch:
-    """Put a burst in seconds, millimetres and source pixels."""
-    row, column = burst.cell
-    window = slice(burst.start, burst.end + 1)
-    course: NDArray[np.float64] = residual[window, row, column]
-    speed = np.linalg.norm(np.diff(course, axis=0), axis=1) / np.diff(times[window])
-    near_rows = slice(max(0, row - 1), row + 2)
-    near_columns = slice(max(0, column - 2), column + 3)
-    patch = np.linalg.norm(residual[burst.peak, near_rows, near_columns], axis=-1) ** 2
-    y, x = np.meshgrid(motion.y_px[near_rows], motion.x_px[near_columns], indexing="ij")
-    total = max(float(patch.sum()), 1e-12)
-    centre = (
-        float((x * patch).sum()) / total + header.region.x,
-        float((y * patch).sum()) / total + header.region.y,
-    )
-    return Twitch(
-        start_s=float(times[burst.start]),
-        end_s=float(times[burst.end]),
-        peak_mm=burst.size if scaled else None,
-        peak_velocity_mm_s=float(speed.max()) if scaled else None,
-        centre_px=centre,
-        confidence=float(1.0 - np.exp(-burst.snr / (2.0 * MIN_SIGNAL_TO_NOISE))),
-    )
