@@ -106,6 +106,19 @@ def test_a_scheduler_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatc
         connect(f"tcp://127.0.0.1:{_free_port()}")
 
 
+def test_a_scheduler_without_workers_is_said(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, workers = cluster
+    _until_both_are_there(address)
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    monkeypatch.setattr("usguide.batch.cluster._WORKERS_S", 2)
+    with pytest.raises(ConfigError, match="no worker joined"):
+        connect(address)
+
+
 def test_a_worker_of_another_version_is_refused(
     cluster: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

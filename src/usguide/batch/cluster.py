@@ -15,6 +15,9 @@ T = TypeVar("T")
 _CONNECT_S = 15
 """How long a scheduler may take to answer, seconds."""
 
+_WORKERS_S = 60
+"""How long its first worker may take to join it: a queue may start them one after another."""
+
 
 def connect(address: str) -> Executor:
     """Return an executor whose calls run on the workers of a Dask scheduler.
@@ -30,8 +33,8 @@ def connect(address: str) -> Executor:
     Raises
     ------
     ConfigError
-        If Dask is not installed, the scheduler does not answer, or a worker has another version of
-        this package or none.
+        If Dask is not installed, the scheduler does not answer or has no worker, or a worker has
+        another version of this package or none.
     """
     try:
         from distributed import Client
@@ -47,6 +50,14 @@ def connect(address: str) -> Executor:
         raise ConfigError(
             f"{address}: no Dask scheduler answers there ({str(error).splitlines()[0]}); check the "
             "address and that it runs."
+        ) from error
+    try:
+        client.wait_for_workers(1, timeout=_WORKERS_S)
+    except TimeoutError as error:
+        client.close()
+        raise ConfigError(
+            f"{address}: no worker joined this scheduler within {_WORKERS_S} s; start some with "
+            f"dask worker {address} --nthreads 1."
         ) from error
     versions = client.run(_package_version, on_error="return")
     for worker, version in versions.items():
