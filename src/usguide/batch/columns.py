@@ -6,16 +6,29 @@ raises the number. ``docs/batch.md`` lists the columns as they are here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from usguide.model import Analysis, Measurement, Options, Task, Thickness
+from usguide.model import (
+    Analysis,
+    ContractionResult,
+    FasciaResult,
+    Measurement,
+    MuscleResult,
+    NeedleTrack,
+    Options,
+    Task,
+)
 
 CLIPS_SCHEMA_NAME = "usguide/clips/1"
 
 Cell = str | float | int | None
+Row = Mapping[str, Cell]
+"""A clip's cells by the names of their columns."""
+
 Value = Callable[[Analysis], Cell]
+Stage = FasciaResult | MuscleResult | NeedleTrack | ContractionResult
 STATIONS_MM = (5, 10, 15, 20, 30)
 
 
@@ -83,6 +96,12 @@ def _measurement(
     yield _number(f"{name}_high", unit, "upper end of its 95 % interval", part("high"))
 
 
+def _status(stage: str, about: str, read: Callable[[Analysis], Stage]) -> Iterator[Column]:
+    """Yield whether a stage measured, and why not."""
+    yield _text(f"{stage}_status", about, lambda a: read(a).status.value)
+    yield _text(f"{stage}_reason", "and why not", lambda a: read(a).reason or None)
+
+
 def _station(distance_mm: int) -> Callable[[Analysis], Measurement | None]:
     def read(analysis: Analysis) -> Measurement | None:
         thickness = analysis.fascia.thickness_mm
@@ -92,12 +111,12 @@ def _station(distance_mm: int) -> Callable[[Analysis], Measurement | None]:
     return read
 
 
-def _insertion(thickness: Thickness | None) -> Measurement | None:
-    return None if thickness is None else thickness.insertion
+def _thickness(unit: str, place: str) -> Callable[[Analysis], Measurement | None]:
+    def read(analysis: Analysis) -> Measurement | None:
+        thickness = getattr(analysis.fascia, f"thickness_{unit}")
+        return None if thickness is None else getattr(thickness, place)
 
-
-def _maximum(thickness: Thickness | None) -> Measurement | None:
-    return None if thickness is None else thickness.maximum
+    return read
 
 
 def _largest(values: list[float | None]) -> float | None:
@@ -164,20 +183,16 @@ def _recording() -> Iterator[Column]:
 
 
 def _fascia() -> Iterator[Column]:
-    yield _text("fascia_status", "whether it was measured", lambda a: a.fascia.status.value)
-    yield _text("fascia_reason", "and why not", lambda a: a.fascia.reason or None)
+    yield from _status("fascia", "whether it was measured", lambda a: a.fascia)
     for unit in ("mm", "px"):
         yield from _measurement(
             f"fascia_insertion_{unit}",
             unit,
             "thickness at the insertion",
-            lambda a, unit=unit: _insertion(getattr(a.fascia, f"thickness_{unit}")),  # type: ignore[misc]
+            _thickness(unit, "insertion"),
         )
         yield from _measurement(
-            f"fascia_maximum_{unit}",
-            unit,
-            "largest thickness",
-            lambda a, unit=unit: _maximum(getattr(a.fascia, f"thickness_{unit}")),  # type: ignore[misc]
+            f"fascia_maximum_{unit}", unit, "largest thickness", _thickness(unit, "maximum")
         )
     for distance in STATIONS_MM:
         yield from _measurement(
@@ -213,8 +228,7 @@ def _fascia() -> Iterator[Column]:
 
 
 def _muscle() -> Iterator[Column]:
-    yield _text("muscle_status", "whether it was measured", lambda a: a.muscle.status.value)
-    yield _text("muscle_reason", "and why not", lambda a: a.muscle.reason or None)
+    yield from _status("muscle", "whether it was measured", lambda a: a.muscle)
     about = "thickness between the aponeuroses"
     yield from _measurement("muscle_thickness_mm", "mm", about, lambda a: a.muscle.thickness_mm)
     yield from _measurement("muscle_thickness_px", "px", about, lambda a: a.muscle.thickness_px)
@@ -224,8 +238,7 @@ def _muscle() -> Iterator[Column]:
 
 
 def _needle() -> Iterator[Column]:
-    yield _text("needle_status", "whether it was followed", lambda a: a.needle.status.value)
-    yield _text("needle_reason", "and why not", lambda a: a.needle.reason or None)
+    yield from _status("needle", "whether it was followed", lambda a: a.needle)
     yield _text("needle_plane", "in or out of the image", lambda a: _word(a.needle.plane))
     yield _count(
         "needle_frames_visible", "frames with a tip claimed", lambda a: a.needle.frames_visible
@@ -253,10 +266,7 @@ def _motion() -> Iterator[Column]:
         "largest peak of a twitch",
         lambda a: _largest([one.peak_mm for one in a.motion.twitches]),
     )
-    yield _text(
-        "contraction_status", "whether it was measured", lambda a: a.motion.contraction.status.value
-    )
-    yield _text("contraction_reason", "and why not", lambda a: a.motion.contraction.reason or None)
+    yield from _status("contraction", "whether it was measured", lambda a: a.motion.contraction)
     yield _count("contraction_cycles", "contractions", lambda a: len(a.motion.contraction.cycles))
     yield _number(
         "contraction_largest_mm",

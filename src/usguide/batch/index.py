@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -11,12 +11,10 @@ import numpy as np
 from markupsafe import Markup
 
 from usguide import __version__
-from usguide.batch.columns import Cell
+from usguide.batch.columns import Row
 from usguide.batch.longitudinal_output import FollowUp
 from usguide.output.charts import as_svg, new_page
 from usguide.output.pages import render_page
-
-Row = Mapping[str, Cell]
 
 _FEWEST = 3
 """Fewer values than this are read in the table, not drawn."""

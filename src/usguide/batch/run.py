@@ -22,7 +22,7 @@ from usguide.batch.tables import clip_rows, write_tables
 from usguide.batch.tally import Done, Identified, Listener, Tally
 from usguide.batch.task import GRACE_S, Ending, Job, Outcome, analyze_clip
 from usguide.batch.worker import load
-from usguide.errors import BatchError, ClipLostError, OutputError, UnreadableError
+from usguide.errors import BatchError, ClipLostError, UnreadableError
 
 Work = Callable[[Job], Outcome]
 
@@ -51,9 +51,10 @@ def run_batch(request: Request, listen: Listener, work: Work = analyze_clip) -> 
     ConfigError
         If a listing or the scheduler's address is wrong.
     OutputError
-        If the folder is in use or cannot be written to, or the disk is full.
+        If the folder is in use or cannot be written to.
     BatchError
-        If the workers cannot work. What was finished is kept, here and on Ctrl-C.
+        If the workers cannot work or the disk is full. What was finished is kept, here and on
+        Ctrl-C.
     """
     archive = find_recordings(request.sources, request.options, without=request.out)
     if not archive.entries and not archive.unreadable:
@@ -207,7 +208,7 @@ def _disk_full_said(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            f"{root} cannot be written: {error.strerror or error}; what was finished is kept: "
-            "make room and run the same command again."
+        raise BatchError(
+            f"{root} cannot be written any more: {error.strerror or error}; what was finished is "
+            "kept: make room and run the same command again."
         ) from error

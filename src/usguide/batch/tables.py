@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,13 +11,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from usguide.batch.archive import Unreadable
-from usguide.batch.columns import CLIPS_SCHEMA_NAME, COLUMNS, Cell, tasks_in_words
+from usguide.batch.columns import CLIPS_SCHEMA_NAME, COLUMNS, Cell, Row, tasks_in_words
 from usguide.batch.identity import Known
 from usguide.batch.store import Store, replacing
+from usguide.output.writing import REPORT
 
 FAILURE_COLUMNS = ("path", "key", "reason")
-
-Row = Mapping[str, Cell]
 
 _TYPES = {"text": pa.string(), "number": pa.float64(), "count": pa.int64()}
 
@@ -46,7 +45,7 @@ def clip_rows(store: Store, clips: Sequence[Known]) -> list[dict[str, Any]]:
         record = store.record(clip.key)
         if record is not None:
             row |= {name: value for name, value in record.items() if name in row}
-            report = store.clip_directory(clip.key) / "report.html"
+            report = store.clip_directory(clip.key) / REPORT
             row["report"] = report.relative_to(store.root).as_posix()
         elif (failure := store.failure(clip.key)) is not None:
             row |= {"outcome": "failed", "reason": failure["reason"]}
