@@ -41,6 +41,10 @@ CONTRACT: dict[str, Any] = {
                 "fibrillar_score",
                 "fat_pad_mm",
                 "discontinuity",
+                "biconvexity_mm",
+                "fluid",
+                "spur",
+                "not_measured",
                 "frames_used",
             )
         ),

@@ -89,6 +89,13 @@ class Side(StrEnum):
     RIGHT = "right"
 
 
+class Border(StrEnum):
+    """A border of a band: towards the probe, or away from it."""
+
+    SUPERFICIAL = "superficial"
+    DEEP = "deep"
+
+
 class FasciaCategory(StrEnum):
     """Reading of the maximal thickness against the 4 mm cut-off (PMC7425221)."""
 
@@ -416,6 +423,40 @@ class Discontinuity:
     confidence: float
 
 
+@dataclass(frozen=True, slots=True)
+class Spur:
+    """A bony line from the heel bone's front lower edge into the fascia."""
+
+    length_mm: Measurement
+    tip_px: Point
+    """Its end, source px, in ``reference_frame``."""
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class PerifascialFluid:
+    """A layer without echoes on one border of the fascia, with tissue beyond it."""
+
+    border: Border
+    distance_mm: float
+    """Of its middle from the insertion, along the band."""
+    extent_mm: float
+    """Along the band."""
+    thickness_mm: Measurement
+    """Where it is thickest."""
+    confidence: float
+    outline_px: tuple[Point, ...] = ()
+    """Closed polygon, source px, in ``reference_frame``."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotMeasured:
+    """One finding that could not be looked for although its stage measured, and why."""
+
+    what: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FasciaProfile:
     """Thickness along the band, from the insertion onwards; every array of shape (k,).
@@ -450,6 +491,12 @@ class FasciaResult:
     """Mean structure-tensor coherence inside the band, 0 to 1 (unit 1)."""
     fat_pad_mm: Measurement | None = None
     discontinuity: tuple[Discontinuity, ...] = ()
+    biconvexity_mm: Measurement | None = None
+    """How far the flatter border bulges outwards; positive where both do."""
+    fluid: tuple[PerifascialFluid, ...] = ()
+    spur: Spur | None = None
+    not_measured: tuple[NotMeasured, ...] = ()
+    """Which of these could not be looked for, and why: absent is not the same as not seen."""
     superficial_px: Floats | None = None
     """Shape (k, 2), (x, y) in source px, in ``reference_frame``."""
     deep_px: Floats | None = None

@@ -225,6 +225,30 @@ def _fascia() -> Iterator[Column]:
     yield _count(
         "fascia_discontinuities", "interruptions found", lambda a: len(a.fascia.discontinuity)
     )
+    yield from _measurement(
+        "fascia_biconvexity_mm",
+        "mm",
+        "bulge of the flatter border; positive where both bulge",
+        lambda a: a.fascia.biconvexity_mm,
+    )
+    yield _count("fascia_fluid_layers", "layers of fluid found", lambda a: len(a.fascia.fluid))
+    yield _number(
+        "fascia_fluid_mm",
+        "mm",
+        "thickness of the thickest",
+        lambda a: _largest([layer.thickness_mm.value for layer in a.fascia.fluid]),
+    )
+    yield from _measurement(
+        "fascia_spur_mm",
+        "mm",
+        "length of a heel spur",
+        lambda a: None if a.fascia.spur is None else a.fascia.spur.length_mm,
+    )
+    yield _text(
+        "fascia_not_measured",
+        "what of the fascia could not be looked for, and why",
+        lambda a: "; ".join(f"{n.what}: {n.reason}" for n in a.fascia.not_measured) or None,
+    )
 
 
 def _muscle() -> Iterator[Column]:

@@ -12,6 +12,9 @@ from usguide.fascia.appearance import Appearance
 from usguide.fascia.borders import BorderPair
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.detection import Heel, detect, followed_mm, turned
+from usguide.fascia.findings import UNSCALED
+from usguide.fascia.findings import findings as combined
+from usguide.fascia.fluid import Layer
 from usguide.fascia.thickness import (
     PROFILE_MM,
     FrameProfile,
@@ -30,7 +33,10 @@ from usguide.model import (
     Floats,
     Frame,
     Header,
+    PerifascialFluid,
+    Point,
     Side,
+    Spur,
     Status,
 )
 
@@ -135,6 +141,7 @@ class FasciaStage:
                     moved,
                     series.tracker.heel.scale.floor,
                     self._workspace.pixel_mm,
+                    reach,
                 )
             )
 
@@ -167,6 +174,21 @@ class FasciaStage:
 
     def _source(self, points: Floats, mirrored: bool) -> Floats:
         return self._workspace.to_source(points, mirrored=mirrored)
+
+    def _point(self, point: Floats, mirrored: bool) -> Point:
+        x, y = self._source(point, mirrored)
+        return float(x), float(y)
+
+    def _fluid(self, layer: Layer, pair: BorderPair, mirrored: bool) -> PerifascialFluid:
+        outline = self._source(layer.outline(pair, self._workspace.pixel_mm), mirrored)
+        return PerifascialFluid(
+            layer.border,
+            float(layer.distance_mm.mean()),
+            float(np.ptp(layer.distance_mm)),
+            layer.thickest,
+            layer.confidence,
+            tuple((float(x), float(y)) for x, y in outline),
+        )
 
     def _border_rows(
         self, pair: BorderPair, reach_mm: float, mirrored: bool
@@ -205,23 +227,31 @@ class FasciaStage:
             for offset in (pair.upper_px, pair.lower_px)
         )
         bone = np.stack([heel.bone.x, heel.bone.y], axis=1)
-        insertion = self._source(np.array(heel.bone.edge), mirrored)
         frame_px = np.full(header.frames, np.nan)
         for record in series.records:
             frame_px[record.index] = record.profile.thickness[0] * scale_px
-        fat = appearance.fat_pad(series.readings)
+        findings = combined(series.readings) if calibrated else UNSCALED
+        spur = findings.spur and Spur(
+            findings.spur[0],
+            self._point(np.add(heel.bone.edge, findings.spur[1]), mirrored),
+            findings.spur[2],
+        )
         return FasciaResult(
             Status.MEASURED,
             "" if calibrated else "the clip has no scale: lengths are in pixels",
-            insertion_px=(float(insertion[0]), float(insertion[1])),
+            insertion_px=self._point(np.array(heel.bone.edge), mirrored),
             side=Side.RIGHT if mirrored else Side.LEFT,
             thickness_mm=thickness_mm,
             thickness_px=thickness_px,
             category=category(thickness_mm.maximum) if thickness_mm else None,
             echogenicity=appearance.echogenicity(series.readings),
             fibrillar_score=appearance.fibrillar_score(series.readings),
-            fat_pad_mm=fat if calibrated else None,
-            discontinuity=appearance.discontinuities(series.readings) if calibrated else (),
+            fat_pad_mm=findings.fat_pad,
+            discontinuity=findings.discontinuity,
+            biconvexity_mm=findings.biconvexity,
+            fluid=tuple(self._fluid(layer, pair, mirrored) for layer in findings.fluid),
+            spur=spur,
+            not_measured=findings.not_measured,
             superficial_px=superficial,
             deep_px=deep,
             bone_px=self._source(bone, mirrored),

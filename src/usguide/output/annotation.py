@@ -63,6 +63,8 @@ def legend(analysis: Analysis) -> tuple[LegendEntry, ...]:
         entries.append(LegendEntry(FASCIA, "fascia"))
         if analysis.fascia.bone_px is not None:
             entries.append(LegendEntry(BONE, "bone"))
+        if analysis.fascia.fluid:
+            entries.append(LegendEntry(GAP, "fluid along the fascia"))
     if analysis.muscle.status is Status.MEASURED:
         entries.append(LegendEntry(MUSCLE, "muscle borders"))
     if analysis.needle.status is Status.MEASURED:
@@ -153,11 +155,27 @@ class Annotator:
             return
         if fascia.bone_px is not None:
             self._line(canvas, fascia.bone_px + drop, BONE, opacity=0.7)
+        for layer in fascia.fluid:
+            self._line(canvas, np.array(layer.outline_px) + drop, GAP)
+        if fascia.spur is not None:
+            self._spur(canvas, np.array(fascia.spur.tip_px) + drop)
         if fascia.insertion_px is not None:
             at = self.view.canvas_px(np.array(fascia.insertion_px) + drop)
             stroke = self.view.stroke
             drawing.ring(canvas, at, 4.0 * stroke, drawing.INK, width=stroke + 2)
             drawing.ring(canvas, at, 4.0 * stroke, FASCIA, width=stroke)
+
+    def _spur(self, canvas: Picture, tip_px: Floats) -> None:
+        at = self.view.canvas_px(tip_px)
+        drawing.ring(canvas, at, 3.0 * self.view.stroke, BONE, width=self.view.stroke)
+        drawing.words(
+            canvas,
+            "spur",
+            (at[0] + self.view.letter, at[1] + self.view.letter),
+            BONE,
+            size=self.view.letter,
+            plate=True,
+        )
 
     def _muscle(self, canvas: Picture, index: int) -> None:
         muscle = self.analysis.muscle

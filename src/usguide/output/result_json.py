@@ -134,6 +134,26 @@ def _fascia(fascia: FasciaResult) -> Json:
             }
             for gap in fascia.discontinuity
         ],
+        "biconvexity_mm": measurement_document(fascia.biconvexity_mm),
+        "fluid": [
+            {
+                "border": layer.border.value,
+                "distance_mm": _number(layer.distance_mm),
+                "extent_mm": _number(layer.extent_mm),
+                "thickness_mm": measurement_document(layer.thickness_mm),
+                "confidence": _number(layer.confidence),
+                "outline_px": [_point(point) for point in layer.outline_px],
+            }
+            for layer in fascia.fluid
+        ],
+        "spur": None
+        if fascia.spur is None
+        else {
+            "length_mm": measurement_document(fascia.spur.length_mm),
+            "tip_px": _point(fascia.spur.tip_px),
+            "confidence": _number(fascia.spur.confidence),
+        },
+        "not_measured": [{"what": one.what, "reason": one.reason} for one in fascia.not_measured],
         "borders_px": {
             "superficial": _polyline(fascia.superficial_px),
             "deep": _polyline(fascia.deep_px),

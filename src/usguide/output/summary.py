@@ -162,7 +162,35 @@ def _fascia(fascia: FasciaResult) -> Card:
                 f"confidence {100 * widest.confidence:.0f} %",
             )
         )
-    return Card(title, fascia.status, tuple(figures), _category(fascia), sentence(fascia.reason))
+    convex = fascia.biconvexity_mm
+    if convex is not None and convex.low > 0:
+        figures += _figure("bulge of both borders (biconvex)", convex)
+    for layer in fascia.fluid:
+        place = f"{number(layer.distance_mm, 'mm')} from the insertion, {layer.border.value} border"
+        figures += _figure("layer of fluid", layer.thickness_mm, detail=place)
+    if fascia.spur is not None:
+        sure = f"confidence {100 * fascia.spur.confidence:.0f} %"
+        figures += _figure("heel spur", fascia.spur.length_mm, detail=sure)
+    note = " ".join([sentence(fascia.reason), *_not_looked_for(fascia)]).strip()
+    return Card(title, fascia.status, tuple(figures), _category(fascia), note)
+
+
+_FINDINGS = {
+    "fat_pad_mm": "the fat pad",
+    "biconvexity_mm": "biconvexity",
+    "fluid": "fluid",
+    "spur": "a spur",
+}
+
+
+def _not_looked_for(fascia: FasciaResult) -> list[str]:
+    """Say what could not be looked for, except for want of a scale, which is said already."""
+    if fascia.thickness_mm is None:
+        return []
+    return [
+        sentence(f"{_FINDINGS.get(one.what, one.what)} was not looked for: {one.reason}")
+        for one in fascia.not_measured
+    ]
 
 
 def _category(fascia: FasciaResult) -> Verdict | None:

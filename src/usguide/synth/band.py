@@ -9,6 +9,8 @@ import numpy as np
 from usguide.model import Floats
 from usguide.synth.parameters import Value
 
+BICONVEXITY_MM = 25.0
+"""Length of band whose bulge is called biconvex: past the thickest part of any patient's."""
 STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
 
 
@@ -28,6 +30,20 @@ class Band:
     def midline_mm(self) -> Floats:
         """Shape (k, 2)."""
         return 0.5 * (self.superficial_mm + self.deep_mm)
+
+    def biconvexity_mm(self, reach_mm: float) -> float:
+        """Bulge of the flatter border, where both together bulge most, from its own chord.
+
+        Over the first ``BICONVEXITY_MM`` of the band, or ``reach_mm`` where that is less.
+        """
+        shown = self.distance_mm <= min(BICONVEXITY_MM, reach_mm) + 1e-9
+        out = []
+        for border, way in ((self.superficial_mm[shown], -1.0), (self.deep_mm[shown], 1.0)):
+            chord = border[-1] - border[0]
+            normal = np.array([-chord[1], chord[0]]) / np.hypot(*chord)
+            out.append(way * (border - border[0]) @ normal)
+        most = int(np.argmax(out[0] + out[1]))
+        return float(min(out[0][most], out[1][most]))
 
 
 def draw_band(values: dict[str, Value], insertion_x: float, reach_mm: float) -> Band:

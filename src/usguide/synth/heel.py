@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from usguide.errors import ConfigError
-from usguide.model import Floats
+from usguide.model import Bools, Floats
 from usguide.synth.band import STATIONS_MM, draw_band
-from usguide.synth.parameters import Number, Parameter, Switch, Value
+from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
 from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
 from usguide.synth.shadow import SHADOW_DB
@@ -41,6 +41,7 @@ PARAMETERS: dict[str, Parameter] = {
     "fluid_mm": Number(
         0.6, 2.0, "mm", "thickness of a perifascial fluid film; 0 for none", 0.0, 4.0, chance=0.15
     ),
+    "fluid_at": Choice(("deep", "superficial"), "border that the film lies on", drawn=("deep",)),
     "rupture_mm": Number(0.0, 0.0, "mm", "width of a gap in the fascia; 0 for none", 0.0, 15.0),
     "rupture_at_mm": Number(
         5.0, 11.0, "mm", "middle of the rupture, from the insertion", 2.0, 40.0
@@ -66,6 +67,11 @@ PARAMETERS: dict[str, Parameter] = {
     "spur_mm": Number(2.0, 6.0, "mm", "length of a heel spur; 0 for none", 0.0, 12.0, chance=0.2),
     "muscle_level_db": Number(-14.0, -8.0, "dB", "flexor muscle under the fascia", -30.0, 0.0),
 }
+
+FLUID_DB = -40.0
+"""Fluid has no echoes of its own: what is seen in it is noise and what its surroundings spill."""
+FLUID_MIDDLE_MM, FLUID_HALF_MM = 8.0, 7.0
+"""Where the film is thickest, in front of the insertion, and half its length, along x."""
 
 SKIN_MM = 1.6
 """Thickness of skin and gel line as drawn."""
@@ -159,6 +165,38 @@ class Heel:
         outside = np.abs(distance - float(self.values["rupture_at_mm"])) - width / 2.0
         return np.asarray(1.0 - smoothstep(outside / 0.3 + 0.5))
 
+    def _film_mm(self, x: Floats) -> Floats:
+        """Thickness of the fluid film at position x, along z."""
+        away = (x - self.insertion_x - FLUID_MIDDLE_MM) / FLUID_HALF_MM
+        return np.asarray(float(self.values["fluid_mm"]) * np.clip(1.0 - away**2, 0.0, None))
+
+    def _in_fluid(self, x: Floats, z: Floats) -> Bools:
+        """Whether points lie in the fluid film."""
+        if self.values["fluid_at"] == "deep":
+            above = z - np.interp(x, self._x, self._deep)
+        else:
+            above = np.interp(x, self._x, self._superficial) - z
+        return np.asarray((above > 0.0) & (above < self._film_mm(x)))
+
+    def _fluid_truth(self) -> Truth | None:
+        """Return where the film lies and how thick it is, normal to the band."""
+        thickest = float(self.values["fluid_mm"])
+        if thickest == 0.0:
+            return None
+        band = self.band
+        first, middle, last = np.interp(
+            self.insertion_x + FLUID_MIDDLE_MM + FLUID_HALF_MM * np.array([-1.0, 0.0, 1.0]),
+            band.midline_mm[:, 0],
+            band.distance_mm,
+        )
+        angle = float(self.values["tilt_deg"]) + float(self.values["bow_deg"]) * middle / 30.0
+        return {
+            "border": self.values["fluid_at"],
+            "distance_mm": round(float(middle), 2),
+            "extent_mm": round(float(last - first), 2),
+            "thickness_mm": round(thickest * float(np.cos(np.radians(angle))), 4),
+        }
+
     def _tissue(self, rng: np.random.Generator) -> Scatterers:
         v, sc, box = self.values, self._scanner, self._box
         disease = float(v["disease"])
@@ -168,7 +206,6 @@ class Heel:
         fascia_texture = mottle(rng, box, (5.0, 0.35), 1.5 + disease)
         fascia_db = float(v["fascia_level_db"]) - 7.0 * disease
         muscle_db = float(v["muscle_level_db"])
-        film = float(v["fluid_mm"])
         muscle_mm = rng.uniform(7.0, 12.0)
 
         def level(x: Floats, z: Floats) -> Floats:
@@ -187,12 +224,7 @@ class Heel:
             db = db + beyond * 3.0
             db = db * (1.0 - in_band) + in_band * (fascia_db + fascia_texture(x, z))
             db = db * (1.0 - torn) + torn * -17.0
-            if film > 0:
-                middle = self.insertion_x + 8.0
-                bottom = deep + film * np.clip(1.0 - ((x - middle) / 7.0) ** 2, 0.0, None)
-                fluid = (z > deep) & (z < bottom)
-                db = np.where(fluid, -24.0, db)
-            return np.asarray(db + coarse(x, z))
+            return np.where(self._in_fluid(x, z), FLUID_DB, db + coarse(x, z))
 
         parts = [speckle(sc, rng, box, level)]
         parts += self._skin(rng) + self._septa(rng) + self._fascia_fibres(rng)
@@ -214,6 +246,7 @@ class Heel:
         count = int(float(self.values["septa_per_mm2"]) * (x1 - x0) * deepest)
         centres = np.stack([rng.uniform(x0, x1, count), rng.uniform(1.0, deepest, count)], axis=1)
         centres = centres[centres[:, 1] < np.interp(centres[:, 0], self._x, self._superficial)]
+        centres = centres[~self._in_fluid(*centres.T)]
         angles = rng.normal(0.0, 8.0, len(centres))
         steep = rng.uniform(size=len(centres)) < 0.12
         angles[steep] = rng.uniform(-50.0, 50.0, int(steep.sum()))
@@ -271,6 +304,8 @@ class Heel:
         count = int(0.25 * (x1 - self.insertion_x) * (z1 - float(self._deep.min())))
         x = rng.uniform(self.insertion_x - 2.0, x1, count)
         z = np.interp(x, self._x, self._deep) + rng.uniform(0.4, 1.6 * muscle_mm, count)
+        dry = ~self._in_fluid(x, z)
+        x, z, count = x[dry], z[dry], int(dry.sum())
         made = streaks(
             self._scanner,
             rng,
@@ -397,6 +432,10 @@ class Heel:
             "bone_px": rounded(place.px(bone[step]), 2),
             "spur_px": rounded(place.px(self.spur_mm), 2) if len(self.spur_mm) else [],
             "fat_pad_mm": round(float(v["fat_pad_mm"]), 4),
+            "fat_pad_over_bone_mm": round(float(bone[:, 1].min()), 4),
+            "spur_mm": round(float(v["spur_mm"]), 4),
+            "biconvexity_mm": round(band.biconvexity_mm(reach), 4),
+            "fluid": self._fluid_truth(),
             "disease": float(v["disease"]),
             "discontinuity": []
             if width == 0.0

@@ -1,0 +1,49 @@
+"""One answer from several frames of a clip."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from usguide.model import Measurement
+
+Reading = TypeVar("Reading")
+
+INTERVAL = 1.96
+"""Half-width of a 95 % interval in standard deviations."""
+
+
+def agreed(readings: Sequence[Reading | str]) -> list[Reading] | str:
+    """Return what was read where most frames could be read, else the commonest reason why not."""
+    reasons = Counter(one for one in readings if isinstance(one, str))
+    if 2 * reasons.total() >= len(readings):
+        return reasons.most_common(1)[0][0] if reasons else "no frame was looked at"
+    return [one for one in readings if not isinstance(one, str)]
+
+
+def robust(
+    values: Sequence[float], own_sd: float, unit: str, least: float = 0.0, most: float = np.inf
+) -> Measurement | None:
+    """Return the median over frames; None where none is finite.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One per frame.
+    own_sd : float
+        Standard deviation of the error that all frames share.
+    unit : str
+        Of the values.
+    least, most : float
+        Ends of what is possible.
+    """
+    known = np.array([value for value in values if np.isfinite(value)])
+    if known.size == 0:
+        return None
+    middle = float(np.median(known))
+    between = 1.4826 * float(np.median(np.abs(known - middle)))
+    half = INTERVAL * float(np.hypot(own_sd, between))
+    return Measurement(middle, max(middle - half, least), min(middle + half, most), unit)
