@@ -151,7 +151,7 @@ class TestPistoning:
         for index, frame in clip.frames():
             stage.observe(index, frame)
         per_frame = sum(found.nbytes for found in stage._candidates) / len(frames)
-        assert per_frame < 2000
+        assert per_frame < 4000  # 20 candidates, up to two ends each, a hundredth of the frame
 
 
 class TestSilence:
@@ -313,7 +313,7 @@ class TestConfidence:
     def test_it_is_the_probability_that_the_odds_say_below_a_ceiling(self) -> None:
         odds = np.array([-30.0, EVEN, 4.0, 30.0])
         assert confidence(odds, np.array([-1, 0, 1, 2, 3])) == pytest.approx(
-            [0.0, 0.0, 0.5 * MOST_SURE, 0.842, MOST_SURE], abs=1e-3
+            [0.0, 0.0, 0.5 * MOST_SURE, 0.918, MOST_SURE], abs=1e-3
         )
 
     def test_what_is_claimed_is_more_likely_right_than_not(self, fading) -> None:

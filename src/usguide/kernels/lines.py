@@ -16,12 +16,15 @@ OUTSIDE = -1.0e4
 """Response of a pixel that is not tissue."""
 
 
-@kernel("void(float32[:,:,::1], float32[:,::1], float64, float32[:,::1])")
-def directional_ridge(hessian: Float32, gain: Float32, angle_rad: float, ridge: Float32) -> None:
+@kernel("void(float32[:,:,::1], float32[:,::1], float64, float64, float32[:,::1])")
+def directional_ridge(
+    hessian: Float32, gain: Float32, angle_rad: float, strength: float, ridge: Float32
+) -> None:
     """Write minus the second derivative across a direction, in units of its local deviation.
 
     For the direction ``u = (cos a, sin a)`` with normal ``n = (-sin a, cos a)`` this is
-    ``-(nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy) * gain``: positive on a bright line along ``u``.
+    ``-(nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy) * gain * strength``: positive on a bright line along
+    ``u``.
 
     Parameters
     ----------
@@ -32,14 +35,16 @@ def directional_ridge(hessian: Float32, gain: Float32, angle_rad: float, ridge: 
         result is ``OUTSIDE``.
     angle_rad : float
         Direction of the line, image axes (y down).
+    strength : float
+        Weight of this direction.
     ridge : ndarray of float32, shape (rows, columns)
         Output.
     """
     nx = -math.sin(angle_rad)
     ny = math.cos(angle_rad)
-    a = np.float32(-nx * nx)
-    b = np.float32(-2.0 * nx * ny)
-    c = np.float32(-ny * ny)
+    a = np.float32(-nx * nx * strength)
+    b = np.float32(-2.0 * nx * ny * strength)
+    c = np.float32(-ny * ny * strength)
     outside = np.float32(OUTSIDE)
     rows, columns = ridge.shape
     for y in range(rows):
@@ -61,13 +66,12 @@ def best_segments(
 
     Each sample is clipped to [low, high] and lowered by ``bias``, so that the sum grows on a
     bright line and shrinks off it, and no single bright spot makes a line (Kadane's algorithm,
-    all offsets side by side; the sum is per px of arc length). A segment never crosses pixels
-    that are ``OUTSIDE``.
+    all offsets side by side). A segment never crosses pixels that are ``OUTSIDE``.
 
     Parameters
     ----------
     ridge : ndarray of float32, shape (rows, columns)
-        Response for lines along this direction; the lines run down the rows, |slope| <= 1.
+        Response for lines along this direction; the lines run down the rows.
     slope : float
         Columns per row.
     bias, low, high : float
@@ -124,21 +128,19 @@ def best_segments(
             better = run_here[k] > best_here[k]
             first_here[k] = start_here[k] if better else first_here[k]
             best_here[k] = run_here[k] if better else best_here[k]
-    arc = np.float32(math.sqrt(1.0 + slope * slope))
-    for k in range(count):
-        best[k] *= arc
 
 
 @kernel(
-    "int64(float32[:,:,::1], float32[:,::1], float32[:,:,::1], float32[:,::1], float64[::1], "
-    "float64, float64, float64, float64, float64[:,::1])"
+    "int64(float32[:,:,::1], float32[:,::1], float32[:,:,::1], float32[:,::1], float64[:,::1], "
+    "float64, float64, float64, float64, float64, float64[:,::1])"
 )
 def segments_at_all_angles(
     hessian: Float32,
     gain: Float32,
     hessian_t: Float32,
     gain_t: Float32,
-    angles_rad: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    stride: float,
     bias: float,
     low: float,
     high: float,
@@ -149,16 +151,18 @@ def segments_at_all_angles(
 
     Parameters
     ----------
-    hessian, gain : ndarray of float32, shapes (3, rows, columns) and (rows, columns)
-        See :func:`directional_ridge`.
-    hessian_t, gain_t : ndarray of float32
-        The same, each image transposed: shallow lines run down the rows of these.
-    angles_rad : ndarray of float64
-        Directions, image axes, in (-pi/2, pi/2).
+    hessian, gain : ndarray of float32, shapes (3, rows / stride, columns) and the same without 3
+        See :func:`directional_ridge`; every ``stride``-th row of the image.
+    hessian_t, gain_t : ndarray of float32, shapes (3, columns / stride, rows) and so on
+        Every ``stride``-th row of each image transposed: shallow lines run down the rows of these.
+    directions : ndarray of float64, shape (n, 2)
+        Angle, image axes, in (-pi/2, pi/2), and strength of each.
+    stride : float
+        Rows of the image per row of the arrays.
     bias, low, high : float
         See :func:`best_segments`.
     least : float
-        Smallest sum that counts.
+        Smallest sum, per px of arc length, that counts.
     found : ndarray of float64, shape (most, 6)
         Output: sum, angle, x and y of the shallow end, x and y of the deep end.
 
@@ -170,24 +174,27 @@ def segments_at_all_angles(
     count = 0
     ridge = np.empty_like(gain)
     ridge_t = np.empty_like(gain_t)
-    for angle in angles_rad:
+    for direction in range(directions.shape[0]):
+        angle = directions[direction, 0]
         shallow = abs(angle) <= math.pi / 4
         if shallow:
-            slope = math.tan(angle)
-            directional_ridge(hessian_t, gain_t, angle, ridge_t)
+            slope = stride * math.tan(angle)
+            directional_ridge(hessian_t, gain_t, angle, directions[direction, 1], ridge_t)
             response = ridge_t
         else:
-            slope = 1.0 / math.tan(angle)
-            directional_ridge(hessian, gain, angle, ridge)
+            slope = stride / math.tan(angle)
+            directional_ridge(hessian, gain, angle, directions[direction, 1], ridge)
             response = ridge
         rows, columns = response.shape
         lead = math.ceil(max(0.0, slope * (rows - 1)))
         lines = columns + math.ceil(abs(slope) * (rows - 1))
         segments = np.empty((4, lines), np.float32)
         best_segments(response, slope, bias, low, high, segments)
+        arc = math.sqrt(stride * stride + slope * slope)
+        floor = least / arc
         for k in range(lines):
             score = segments[0, k]
-            if score < least:
+            if score < floor:
                 continue
             if k > 0 and segments[0, k - 1] > score:
                 continue
@@ -195,11 +202,12 @@ def segments_at_all_angles(
                 continue
             if count == found.shape[0]:
                 return count
-            first = segments[1, k]
-            last = segments[2, k]
-            start = k - lead + slope * first
-            end = k - lead + slope * last
-            found[count, 0] = score
+            # Along the rows of the array, and across them.
+            start = k - lead + slope * segments[1, k]
+            end = k - lead + slope * segments[2, k]
+            first = stride * segments[1, k]
+            last = stride * segments[2, k]
+            found[count, 0] = score * arc
             found[count, 1] = angle
             if not shallow:
                 found[count, 2] = start

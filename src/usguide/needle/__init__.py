@@ -16,7 +16,7 @@ from usguide.model import (
     NeedleTrack,
     Status,
 )
-from usguide.needle.candidates import CANDIDATE, Candidates, Float32, Workspace, search
+from usguide.needle.candidates import Candidates, Float32, Workspace, search
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, Pool, log_odds
 from usguide.needle.passes import distance_to_fascia, find_passes
@@ -73,14 +73,11 @@ class NeedleStage:
         glance = Glance.at(frame, self._workspace)
         slide = self._drift.follow(glance.small)
         self._remember(glance.small, slide)
-        found = [
-            examine(glance, segment, self._workspace)
-            for segment in search(glance.small, self._workspace)
-        ]
+        found = examine(glance, search(glance.small, self._workspace), self._workspace)
         self._frames.append(index)
         self._spots.append(find_spots(glance.small, self._workspace.tissue))
         self._slides.append(slide)
-        self._candidates.append(np.concatenate([np.zeros(0, CANDIDATE), *found]))
+        self._candidates.append(found)
 
     def _remember(self, small: Float32, slide: Floats) -> None:
         """Add a frame to the running mean and deviation of the picture, its slide taken out."""
@@ -126,7 +123,7 @@ class NeedleStage:
         pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
         mean = self._sum / count
         deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0)).astype(np.float32)
-        return pool, log_odds(pool, deviation, count)
+        return pool, log_odds(pool, mean.astype(np.float32), deviation, count)
 
     def _numbers(self) -> Floats:
         """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""
@@ -159,12 +156,7 @@ class NeedleStage:
         tip[rows] = shaft.tip + origin
         tail[rows] = shaft.tail + origin
         angle[rows] = undirected_deg(shaft.along)
-        into = np.array(
-            [
-                self._workspace.way_in(point, along)[0] * self._workspace.scale
-                for point, along in zip(shaft.tip, shaft.along, strict=True)
-            ]
-        )
+        into = self._workspace.way_in(shaft.tip, shaft.along)[0] * self._workspace.scale
         depth[rows] = into
         depth_mm = None
         if calibration.spacing_mm is not None:

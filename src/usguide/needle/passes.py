@@ -11,8 +11,8 @@ LEAST_PASS_MM = 1.5
 """Shortest advance that counts as a pass: dry needling moves 4 mm and more."""
 LEAST_PASS_FRACTION = 0.03
 """The same as a fraction of the region's diagonal, where no scale is known."""
-SHARE_OF_RANGE = 0.25
-"""A pass is also at least this much of the whole range of depths."""
+SHARE_OF_USUAL = 0.35
+"""A pass is also at least this much of the clip's median pass; the way in does not count."""
 STARTED = 0.1
 """A pass has started, and has ended, where this share of its advance is done, or left."""
 
@@ -53,6 +53,16 @@ def turning_points(depth: Floats, hysteresis: float) -> list[int]:
     return turns if rising is None or len(turns) > 1 else []
 
 
+def usual_stroke(known: Floats, turns: list[int], least: float) -> float:
+    """Median of the lesser of advance and retreat over the passes between turning points, or 0."""
+    levels = known[turns]
+    strokes = [
+        min(high - low, high - after)
+        for low, high, after in zip(levels[0::2], levels[1::2], levels[2::2], strict=False)
+    ]
+    return float(np.median([s for s in strokes if s >= least] or [0.0]))
+
+
 def find_passes(
     depth_px: Floats,
     depth_mm: Floats | None,
@@ -81,7 +91,8 @@ def find_passes(
         return ()
     least = LEAST_PASS_FRACTION * diagonal_px if depth_mm is None else LEAST_PASS_MM
     known = depth[seen]
-    least = max(least, SHARE_OF_RANGE * float(np.quantile(known, 0.98) - np.quantile(known, 0.02)))
+    turns = turning_points(known, least)
+    least = max(least, SHARE_OF_USUAL * usual_stroke(known, turns, least))
     turns = turning_points(known, least)
     when = timing.time_s
     passes = []

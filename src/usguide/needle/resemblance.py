@@ -19,16 +19,13 @@ REMOTE = 60.0
 picture between their entries. A needle may be angled anew within a clip, but not so far."""
 
 WEIGHTS = {
-    "bias": -4.30,
-    "score": 0.60,
-    "unlike": -1.40,
-    "dimmer": -3.00,
-    "step": 0.36,
-    "cut": 0.00,
-    "fade": -1.01,
-    "break": 0.00,
-    "onward": -0.22,
-    "echo": 8.36,
+    "bias": -3.36,
+    "score": 0.79,
+    "unlike": -0.65,
+    "dimmer": -0.47,
+    "step": 0.59,
+    "cut": 1.26,
+    "echo": 1.85,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
 fitted on."""
@@ -97,7 +94,7 @@ def resemblance(
         "score": odds.full,
         "unlike": unlike,
         "dimmer": dimmer,
-        **{name: looks[name] for name in ("step", "cut", "fade", "break", "onward", "echo")},
+        **{name: looks[name] for name in ("step", "cut", "echo")},
     }
 
 

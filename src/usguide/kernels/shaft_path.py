@@ -1,0 +1,182 @@
+"""The likeliest sequence of directed lines through time, with times at which there is none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.kernels import kernel
+
+# Entries of ``costs``.
+ALONG, ALONG_MOST, ACROSS, ACROSS_MOST, TURN, TURN_MOST, LOSE, START = range(8)
+
+
+@kernel("float64(float64[::1], float64[::1], float64, float64[::1])")
+def move_cost(
+    earlier: NDArray[np.float64],
+    later: NDArray[np.float64],
+    gap: float,
+    costs: NDArray[np.float64],
+) -> float:
+    """Cost of a shaft going from one place to another, log odds.
+
+    Sum of three heavy-tailed terms, ``log(1 + (move / scale)^2)``, whose scales grow with the
+    square root of the gap: the shaft turns, shifts sideways, and slides along itself.
+
+    Parameters
+    ----------
+    earlier, later : ndarray of float64, shape (4,)
+        Tip x and y, px, and the unit vector towards the tip.
+    gap : float
+        Time between them, at least 1.
+    costs : ndarray of float64, shape (8,)
+        ``ALONG``, ``ACROSS`` (px) and ``TURN`` (degrees) are scales, each with the most it grows
+        to.
+    """
+    root = math.sqrt(gap)
+    dx = later[0] - earlier[0]
+    dy = later[1] - earlier[1]
+    cosine = min(max(earlier[2] * later[2] + earlier[3] * later[3], -1.0), 1.0)
+    forward_a = dx * earlier[2] + dy * earlier[3]
+    forward_b = dx * later[2] + dy * later[3]
+    # The shallower tip lies on both shafts; the deeper one only on its own line's extension.
+    line = later if forward_a > 0 else earlier
+    across = dx * line[3] - dy * line[2]
+    across /= min(costs[ACROSS] * root, costs[ACROSS_MOST])
+    turn = math.degrees(math.acos(cosine)) / min(costs[TURN] * root, costs[TURN_MOST])
+    slide = 0.5 * (forward_a + forward_b) / min(costs[ALONG] * root, costs[ALONG_MOST])
+    return math.log((1.0 + turn * turn) * (1.0 + across * across) * (1.0 + slide * slide))
+
+
+@kernel(
+    "void(int64[::1], float64[:,::1], float64[::1], float64[::1], int64, float64[::1], "
+    "float64[::1], int64[::1])"
+)
+def best_values(
+    bounds: NDArray[np.int64],
+    lines: NDArray[np.float64],
+    odds: NDArray[np.float64],
+    numbers: NDArray[np.float64],
+    memory: int,
+    costs: NDArray[np.float64],
+    value: NDArray[np.float64],
+    previous: NDArray[np.int64],
+) -> None:
+    """Find, for every line, the best total of a sequence that ends in it.
+
+    Parameters
+    ----------
+    bounds : ndarray of int64, shape (times + 1,)
+        Lines ``bounds[t]`` to ``bounds[t + 1]`` belong to time ``t``.
+    lines : ndarray of float64, shape (n, 4)
+        See :func:`move_cost`.
+    odds : ndarray of float64, shape (n,)
+        Log odds of each against 'none'.
+    numbers : ndarray of float64, shape (times,)
+        When.
+    memory : int
+        Times over which a line that was lost is still expected near where it was.
+    costs : ndarray of float64, shape (8,)
+        See :func:`move_cost`; ``LOSE`` is the cost of none following one, and again of one
+        following none, ``START`` of one that appears anywhere.
+    value : ndarray of float64, shape (n,)
+        Output: the totals.
+    previous : ndarray of int64, shape (n,)
+        Output: the line before, -1 where there is none.
+    """
+    times = len(numbers)
+    settled = -np.inf  # the best sequence that ended before the memory reaches
+    settled_at = -1
+    lose = costs[LOSE]
+    for t in range(times):
+        first = max(0, t - memory)
+        if first > 0:
+            for old in range(bounds[first - 1], bounds[first]):
+                if value[old] > settled:
+                    settled = value[old]
+                    settled_at = old
+        for here in range(bounds[t], bounds[t + 1]):
+            best = -costs[START]
+            source = -1
+            if settled - lose > 0:
+                best += settled - lose
+                source = settled_at
+            for s in range(t - 1, first - 1, -1):
+                gap = max(numbers[t] - numbers[s], 1.0)
+                lost = 2.0 * lose if t - s > 1 else 0.0
+                for old in range(bounds[s], bounds[s + 1]):
+                    via = value[old] - lost
+                    if via <= best:  # no move pays
+                        continue
+                    via -= move_cost(lines[old], lines[here], gap, costs)
+                    if via > best:
+                        best = via
+                        source = old
+            value[here] = best + odds[here]
+            previous[here] = source
+
+
+@kernel(
+    "void(float64[:,::1], float64[:,::1], int64[::1], float64[::1], int64[:,::1], "
+    "float64[::1], float64[::1])"
+)
+def moved_along(
+    lines: NDArray[np.float64],
+    slide: NDArray[np.float64],
+    times: NDArray[np.int64],
+    quality: NDArray[np.float64],
+    references: NDArray[np.int64],
+    limits: NDArray[np.float64],
+    total: NDArray[np.float64],
+) -> None:
+    """Sum, over some times, how good the best line is that has moved along each line.
+
+    A line may offer two ends at any time: it has moved only where none is at the old place.
+
+    Parameters
+    ----------
+    lines : ndarray of float64, shape (n, 4)
+        See :func:`move_cost`, the picture's slide taken out.
+    slide : ndarray of float64, shape (n, 2)
+        That slide, px: what stays in the picture has not moved either.
+    times : ndarray of int64, shape (n,)
+        When each is.
+    quality : ndarray of float64, shape (n,)
+        How good each is.
+    references : ndarray of int64, shape (m, 2)
+        First line, and one past the last, of each time that is looked at; none is empty.
+    limits : ndarray of float64, shape (4,)
+        Least cosine between lines taken for one, their largest distance, the largest distance of
+        a tip that has not moved, and the least of one that has.
+    total : ndarray of float64, shape (n,)
+        Output.
+    """
+    parallel, offset, same, moved = limits
+    for i in range(len(times)):
+        total[i] = 0.0
+        x, y, ux, uy = lines[i]
+        for r in range(references.shape[0]):
+            first = references[r, 0]
+            if times[first] == times[i]:
+                continue
+            best = 0.0
+            for j in range(first, references[r, 1]):
+                if ux * lines[j, 2] + uy * lines[j, 3] <= parallel:
+                    continue
+                dx = lines[j, 0] - x
+                dy = lines[j, 1] - y
+                if abs(dy * ux - dx * uy) >= offset:
+                    continue
+                forward = dx * ux + dy * uy
+                shown = (
+                    forward + (slide[j, 0] - slide[i, 0]) * ux + (slide[j, 1] - slide[i, 1]) * uy
+                )
+                least = min(abs(forward), abs(shown))
+                if least < same:
+                    best = 0.0
+                    break
+                if least > moved:
+                    best = max(best, quality[j])
+            total[i] += best
