@@ -79,6 +79,13 @@ def test_several_clips_of_a_visit_count_as_their_mean_and_copies_once() -> None:
     assert found[0]["baseline_high"] == pytest.approx(4.7)
 
 
+def test_beyond_the_detectable_change_is_not_yet_changed() -> None:
+    unsure = {"fascia_insertion_mm_low": 1.5, "fascia_insertion_mm_high": 6.5}
+    rows = [row("a", "1", 5.0), row("a", "2", 3.4) | unsure]
+    group = group_summary(follow(rows))[-1]
+    assert (group.beyond_mdc, group.increased, group.decreased) == (1, 0, 0)
+
+
 def test_a_baseline_that_failed_stays_the_baseline() -> None:
     failed = row("a", "1", None, outcome="failed", reason="the file is empty.")
     found = insertion([failed, row("a", "2", 4.0), row("a", "3", 3.0)])
@@ -118,8 +125,9 @@ def test_a_group_counts_each_subject_once_and_gives_students_interval() -> None:
     assert (second.change_ci_low, second.change_ci_high) == pytest.approx((low, high))
     assert second.compared == 16
     verdicts = [r["verdict"] for r in insertion(rows)]
-    beyond = second.increased + second.decreased
-    assert beyond == verdicts.count("changed") > second.increased > 0
+    assert second.increased + second.decreased == verdicts.count("changed") > second.increased > 0
+    beyond = sum(abs(r["change_value"]) >= r["mdc_high"] for r in insertion(rows))
+    assert second.beyond_mdc == beyond
     assert second.share_beyond_mdc == pytest.approx(beyond / 16)
 
 
@@ -137,7 +145,7 @@ def test_the_tables_and_the_page_say_it_and_go_when_nobody_is_followed(tmp_path:
     assert groups[2]["sd"] is None
     page = write_index(rows, [], follow_up(courses))
     assert "2 subjects, 2 sides followed" in page
-    assert "1 of 1 (0 up, 1 down)" in page
+    assert "0 up, 1 down" in page
     assert "Over sessions" not in write_index(rows, [])
     write_longitudinal(store, ())
     assert list(tmp_path.iterdir()) == []

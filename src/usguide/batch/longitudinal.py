@@ -103,7 +103,10 @@ class Group:
     change_ci_high: float | None
     compared: int
     """Sides with a change that could be judged."""
+    beyond_mdc: int
+    """Of these, by at least the minimal detectable change."""
     increased: int
+    """Of those, with an interval that leaves out zero as well: changed."""
     decreased: int
     share_beyond_mdc: float | None
 
@@ -237,7 +240,7 @@ def group_summary(courses: Sequence[Course]) -> list[Group]:
 def _group(quantity: Quantity, label: str, courses: Sequence[Course]) -> Group:
     values: dict[str, list[float]] = {}
     changes: dict[str, list[float]] = {}
-    verdicts = []
+    judged = []
     for course in courses:
         for visit in course.visits:
             found = visit.readings[quantity.name].measured
@@ -246,8 +249,13 @@ def _group(quantity: Quantity, label: str, courses: Sequence[Course]) -> Group:
         for visit, change in course.changes(quantity):
             if visit.label == label and change.change is not None:
                 changes.setdefault(course.subject, []).append(change.change.value)
-                verdicts.append((change.verdict, change.change.value))
-    beyond = [value for verdict, value in verdicts if verdict is Verdict.CHANGED]
+                judged.append(change)
+    shown = [one.change.value for one in judged if one.change and one.verdict is Verdict.CHANGED]
+    beyond = sum(
+        abs(one.change.value) >= one.detectable.high
+        for one in judged
+        if one.change is not None and one.detectable is not None
+    )
     return Group(
         quantity.name,
         quantity.unit,
@@ -256,10 +264,11 @@ def _group(quantity: Quantity, label: str, courses: Sequence[Course]) -> Group:
         *_over_subjects(values),
         len(changes),
         *_over_subjects(changes),
-        len(verdicts),
-        sum(value > 0 for value in beyond),
-        sum(value < 0 for value in beyond),
-        len(beyond) / len(verdicts) if verdicts else None,
+        len(judged),
+        beyond,
+        sum(value > 0 for value in shown),
+        sum(value < 0 for value in shown),
+        beyond / len(judged) if judged else None,
     )
 
 

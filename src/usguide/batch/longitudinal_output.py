@@ -21,7 +21,16 @@ CHANGES, GROUPS = "changes", "groups"
 CHANGES_SCHEMA_NAME, GROUPS_SCHEMA_NAME = "usguide/changes/1", "usguide/groups/1"
 
 _TEXT = ("subject", "side", "quantity", "unit", "baseline", "time", "label", "verdict", "reason")
-_COUNTS = ("clips_baseline", "clips", "n", "n_change", "compared", "increased", "decreased")
+_COUNTS = (
+    "clips_baseline",
+    "clips",
+    "n",
+    "n_change",
+    "compared",
+    "beyond_mdc",
+    "increased",
+    "decreased",
+)
 _CHANGE_COLUMNS = (
     "subject", "side", "quantity", "unit", "baseline", "time", "clips_baseline", "clips",
     "baseline_value", "baseline_low", "baseline_high", "value", "low", "high",
@@ -112,10 +121,8 @@ def _group_line(group: Group) -> dict[str, str]:
         "n_change": str(group.n_change or ""),
         "change": words(group.mean_change, "+"),
         "change_interval": interval(group.change_ci_low, group.change_ci_high),
-        "beyond": ""
-        if group.share_beyond_mdc is None
-        else f"{group.increased + group.decreased} of {group.compared} "
-        f"({group.increased} up, {group.decreased} down)",
+        "beyond": f"{group.beyond_mdc} of {group.compared}" if group.compared else "",
+        "changed": f"{group.increased} up, {group.decreased} down" if group.compared else "",
     }
 
 
