@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from ingest_files import region_item, write_dicom
 from usguide import open_clip
 from usguide.ingest.numerals import CHARACTERS, find_labels
 from usguide.ingest.ruler import read_ruler
-from usguide.ingest.ticks import find_combs
+from usguide.ingest.ruler_numbers import labels_beside, read_numbers
+from usguide.ingest.ticks import find_combs, stand_out
 from usguide.model import CalibrationSource, Fan, Region
 
 CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
@@ -32,6 +34,10 @@ def screen(
     unit_mm: float = 10.0,
     side: str = "right",
     dots: bool = False,
+    crosses: bool = False,
+    decimals: int | None = None,
+    printed: str = "",
+    light: bool = False,
     font: str = "DejaVuSerif.ttf",
     size: int = 14,
     hidden: tuple[int, ...] = (),
@@ -56,7 +62,8 @@ def screen(
         value = k * pitch_mm
         major = number_mm is not None and abs(value / number_mm - round(value / number_mm)) < 1e-9
         length, radius = (10, 3) if major else (5, 1)
-        text = f"{value / unit_mm:g}{suffix}" if major else ""
+        number = f"{value / unit_mm:g}" if decimals is None else f"{value / unit_mm:.{decimals}f}"
+        text = f"{number}{suffix}" if major else ""
         if side == "below":
             x, y = round(region.x + at), region.y + region.height + 8
             ends, place, anchor = [(x, y), (x, y + length)], (x, y + 16), "ma"
@@ -66,14 +73,24 @@ def screen(
             y = round(region.y + at)
             ends = [(x, y), (x + sign * length, y)]
             place, anchor = (x + sign * 15, y), "lm" if sign > 0 else "rm"
-        if dots:
+        if crosses:
+            pen.line([x - radius - 2, y, x + radius + 2, y], fill=230)
+            pen.line([x, y - radius - 2, x, y + radius + 2], fill=230)
+        elif dots:
             pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=230)
         else:
             pen.line(ends, fill=230)
         pen.text(place, text, fill=230, font=letters, anchor=anchor)
     if stray:
         pen.text((region.x + region.width + 90, 180), stray, fill=200, font=letters)
-    coded = cv2.imencode(".jpg", np.array(image), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    if printed:
+        pen.text((4, 300), printed, fill=220, font=ImageFont.truetype(FONTS / "DejaVuSans.ttf", 13))
+    shown = np.array(image)
+    if light:
+        beside = np.ones(shown.shape, dtype=bool)
+        beside[region.slices] = False
+        shown[beside] = 235 - shown[beside] // 2
+    coded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)[None]
 
 
@@ -130,6 +147,68 @@ def test_without_numbers_there_is_no_scale() -> None:
     assert ruler.calibration is None
     assert "cannot be read" in ruler.reason
     assert len(ruler.marks) == 8
+
+
+@pytest.mark.parametrize("unit_mm", [10.0, 1.0])
+def test_decimals_are_read(unit_mm: float) -> None:
+    shown = screen(number_mm=5.0, unit_mm=unit_mm, decimals=1, font="DejaVuSans.ttf")
+    assert scale(shown) == pytest.approx(0.1, rel=0.01)
+
+
+def test_crosses_and_marks_on_a_light_screen_are_read() -> None:
+    assert scale(screen(crosses=True)) == pytest.approx(0.1, rel=0.01)
+    assert scale(screen(light=True)) == pytest.approx(0.1, rel=0.01)
+
+
+@pytest.mark.parametrize("printed", ["Depth 4.0 cm", "D: 40 mm", "De 40 mm", "D 4.0cm"])
+@pytest.mark.parametrize("pitch_mm", [2.0, 5.0, 10.0])
+def test_a_printed_depth_tells_what_a_mark_stands_for(printed: str, pitch_mm: float) -> None:
+    shown = screen(pitch_mm=pitch_mm, number_mm=None, printed=printed)
+    calibration = read_ruler(shown, REGION).calibration
+    assert calibration is not None
+    assert calibration.mm_per_px_y == pytest.approx(0.1, rel=0.01)
+    assert "40 mm printed" in calibration.detail
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "D 4.02 cm", "Dist 4.0 cm", "DR 40 dB", "Gn 40 %", "Depth 5.6 cm", "D 4.0 MHz"]
+)
+def test_what_is_no_depth_of_the_picture_tells_nothing(printed: str) -> None:
+    ruler = read_ruler(screen(number_mm=None, printed=printed), REGION)
+    assert ruler.calibration is None
+    assert "0.1000 mm per pixel if they stand for 5 mm" in ruler.reason
+
+
+def test_a_number_alone_is_a_depth_only_if_longer_marks_agree() -> None:
+    assert scale(screen(number_mm=None, printed="4.0cm")) is None
+    longer = screen(number_mm=10.0, font="DejaVuSans.ttf", size=2, printed="4.0cm")
+    assert scale(longer) == pytest.approx(0.1, rel=0.01)
+
+
+def test_a_zoomed_picture_is_not_as_deep_as_printed() -> None:
+    # Half of 40 mm shown: marks every 2.5 mm, every fourth longer, would be 5 and 20 mm.
+    zoomed = screen(mm_per_px=0.05, pitch_mm=2.5, size=2, printed="Depth 4.0 cm")
+    assert scale(zoomed) is None
+
+
+def test_a_printed_depth_tells_centimetres_from_millimetres() -> None:
+    marks = {"mm_per_px": 0.0395, "pitch_mm": 1.0, "number_mm": 5.0, "unit_mm": 1.0}
+    assert scale(screen(**marks)) is None
+    for printed in ("Depth 1.6 cm", "Depth 15.8 mm", "D 16 mm"):
+        assert scale(screen(**marks, printed=printed)) == pytest.approx(0.0395, rel=0.01)
+
+
+def test_numbers_are_as_far_apart_as_their_marks() -> None:
+    # The comb of a picture's edge beside numbers of another step.
+    shown = screen(pitch_mm=10.0)
+    comb = find_combs(shown[0], (120, 50, 420, 400))[0]
+    other = dataclasses.replace(comb, step_px=comb.step_px * 1.1)
+    read = [
+        read_numbers(labels, each, REGION.y) is not None
+        for each in (comb, other)
+        for labels in labels_beside(each, stand_out(shown[0]), False)
+    ]
+    assert read == [False, True, False, False]
 
 
 def test_text_elsewhere_is_no_number_of_the_ruler() -> None:

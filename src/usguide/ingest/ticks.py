@@ -20,6 +20,8 @@ _MAX_LENGTH = 0.04
 _ALIGNED_PX = 1.6
 """Marks of one ruler end, start or are centred within this distance of one line."""
 _MIN_MARKS = 3
+LONG = 5
+"""Marks from which on an unnumbered comb is certainly a ruler, and one number may be enough."""
 _MAX_COMBS = 8
 _MIN_STEP_PX = 6.0
 _OFF_PX = 1.2
@@ -161,9 +163,9 @@ def _marks(shown: NDArray[np.uint8], contrast: int) -> tuple[NDArray[np.int64], 
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     # Ticks and dots are filled, characters are not; a dot of 3 x 3 px is a plus sign.
     solid = stats[:, cv2.CC_STAT_AREA] >= np.where(w * h <= 9, 0.5, 0.7) * w * h
-    fits = (w >= 2) & (w <= longest) & (h <= thickest) & (h <= w + 3) & solid
+    fits = (w >= 2) & (w <= longest) & (h <= thickest) & (h <= w + 3)
     fits[0] = False
-    chosen = np.flatnonzero(fits)
+    chosen = [k for k in np.flatnonzero(fits) if solid[k] or _is_cross(bright, stats[k])]
     centres = []
     for label in chosen:
         x, y, w, h = stats[label, :4]
@@ -171,6 +173,17 @@ def _marks(shown: NDArray[np.uint8], contrast: int) -> tuple[NDArray[np.int64], 
         weights = shown[y : y + h, x : x + w].sum(axis=1, dtype=np.float64)
         centres.append(float(y + (weights * np.arange(h)).sum() / weights.sum()))
     return stats[chosen, :4], np.array(centres, dtype=np.float64)
+
+
+def _is_cross(bright: NDArray[np.uint8], stats: NDArray[np.int64]) -> bool:
+    """Whether a mark is a plus sign: its middle row and column are full, its corners empty."""
+    x, y, w, h = stats[:4]
+    if abs(w - h) > 2 or min(w, h) < 5:
+        return False
+    mark = bright[y : y + h, x : x + w]
+    row, column = mark[(h - 1) // 2 : h // 2 + 1], mark[:, (w - 1) // 2 : w // 2 + 1]
+    corners = mark[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return bool(row.any(axis=0).all() and column.any(axis=1).all() and not corners.any())
 
 
 def _comb(boxes: NDArray[np.int64], y: Floats) -> tuple[float, Comb] | None:
