@@ -35,7 +35,7 @@ LENGTH_MAX_MM = 20.0
 TENSOR_GRADIENT_MM = 0.15
 TENSOR_WINDOW_MM = 0.6
 
-BICONVEXITY_SD_MM = 0.3
+BICONVEXITY_SD_MM = 0.4
 """Standard deviation of its error. Tuned on synthetic heels (seeds 5000-5047)."""
 
 # Interruptions: tuned on synthetic heels (seeds 300-331).

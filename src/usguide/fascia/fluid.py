@@ -34,7 +34,7 @@ SMOOTHING_MM = (0.12, 0.8)
 """Standard deviations across and along the band: speckle is coarser along it."""
 LENGTH_MIN_MM = 3.0
 THICKNESS_MIN_MM = 0.4
-THICKNESS_SD_MM = 0.3
+THICKNESS_SD_MM = 0.4
 """Standard deviation of its error."""
 CONTRAST_MIN = 20.0
 """Grey levels that the tissue must be above no echo: about 5 dB of a 60 dB display."""

@@ -198,4 +198,4 @@ def judge(change: Measurement, detectable: DetectableChange) -> tuple[Verdict, s
 
 
 def _printed(unit: str) -> str:
-    return "" if unit == "1" else f" {unit}"
+    return {"1": "", "grey level": " grey levels"}.get(unit, f" {unit}")
