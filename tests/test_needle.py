@@ -337,3 +337,31 @@ class TestCrossSection:
         assert np.nanmedian(np.abs(track.tip_px[:, 1] - 90)) < 2
         assert np.isnan(track.shaft_angle_deg).all()
         assert np.isnan(track.tail_px).all()
+
+    def test_a_spot_that_moves_through_bright_tissue_and_bone_is_followed(self) -> None:
+        rng = np.random.default_rng(2)
+        image = tissue(4)
+        x = 160 + 60 * np.sin(np.linspace(0, 4, 40))
+        hidden = slice(18, 24)
+        yy, xx = np.mgrid[:HEIGHT, :WIDTH]
+        frames = []
+        for k, place in enumerate(x):
+            level = 0.0 if hidden.start <= k < hidden.stop else 130.0
+            spot = level * np.exp(-0.5 * (((xx - place) / 3) ** 2 + ((yy - 90) / 3) ** 2))
+            noise = rng.normal(0, 3, image.shape)
+            frames.append(np.clip(image + spot + noise, 0, 255).astype(np.uint8))
+        track = run(np.stack(frames), spacing_mm=(0.1, 0.1), fps=30.0)
+        assert track.plane is NeedlePlane.OUT
+        shown = np.ones(40, np.bool_)
+        shown[hidden] = False
+        assert track.tip_visible[shown].mean() > 0.9
+        assert not track.tip_visible[hidden].any()
+        assert np.nanmedian(np.abs(track.tip_px[shown, 0] - x[shown])) < 2
+
+    def test_a_spot_that_stays_is_none(self) -> None:
+        rng = np.random.default_rng(2)
+        image = tissue(4)
+        image[86:95, 156:165] += 130
+        frames = np.stack([image + rng.normal(0, 3, image.shape) for _ in range(30)])
+        track = run(np.clip(frames, 0, 255).astype(np.uint8), fps=30.0)
+        assert track.status is Status.NONE_FOUND

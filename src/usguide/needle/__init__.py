@@ -21,7 +21,7 @@ from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, Pool, log_odds
 from usguide.needle.passes import distance_to_fascia, find_passes
 from usguide.needle.shaft import Glance, examine
-from usguide.needle.spots import SpotPath, find_spots, follow_spot
+from usguide.needle.spots import SpotPath, find_spots, follow_moving_spot, follow_spot
 from usguide.needle.track import SURE_ALONE, Path, likeliest, smooth_path, smoothed
 
 SMALLEST_SIDE_PX = 24
@@ -75,7 +75,9 @@ class NeedleStage:
         self._remember(glance.small, slide)
         found = examine(glance, search(glance.small, self._workspace), self._workspace)
         self._frames.append(index)
-        self._spots.append(find_spots(glance.small, self._workspace.tissue))
+        self._spots.append(
+            find_spots(glance.small, self._workspace.tissue, self._workspace.edge_distance)
+        )
         self._slides.append(slide)
         self._candidates.append(found)
 
@@ -110,20 +112,29 @@ class NeedleStage:
         spot = follow_spot(self._spots, self._numbers())
         if spot is not None:
             return self._describe_spot(spot, fascia)
-        if not any(len(candidates) for candidates in self._candidates):
+        mean = np.asarray(self._sum / count, np.float32)
+        odds = None
+        if any(len(candidates) for candidates in self._candidates):
+            pool, odds = self._evidence(mean)
+            path = likeliest(pool, odds, self._numbers())
+            if path is not None:
+                return self._describe(pool, path, fascia)
+        spot = follow_moving_spot(
+            self._spots, self._numbers(), mean, np.array(self._slides), self._workspace.tissue
+        )
+        if spot is not None:
+            return self._describe_spot(spot, fascia)
+        if odds is None:
             return none_found("no frame shows a straight bright line that ends inside the picture")
-        pool, odds = self._evidence()
-        path = likeliest(pool, odds, self._numbers())
-        if path is not None:
-            return self._describe(pool, path, fascia)
         return none_found(why_not(odds, count))
 
-    def _evidence(self) -> tuple[Pool, Odds]:
+    def _evidence(self, mean: Float32) -> tuple[Pool, Odds]:
         count = len(self._frames)
         pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
-        mean = self._sum / count
-        deviation = np.sqrt(np.maximum(self._squares / count - mean * mean, 0)).astype(np.float32)
-        return pool, log_odds(pool, mean.astype(np.float32), deviation, count)
+        deviation = np.sqrt(np.maximum(self._squares / count - (self._sum / count) ** 2, 0)).astype(
+            np.float32
+        )
+        return pool, log_odds(pool, mean, deviation, count)
 
     def _numbers(self) -> Floats:
         """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""

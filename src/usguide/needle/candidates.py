@@ -82,7 +82,8 @@ class Workspace:
         mask = cv2.resize(tissue.astype(np.float32), self.size, interpolation=cv2.INTER_AREA)
         self.tissue: Bools = mask > 0.5
         padded = np.pad(self.tissue.astype(np.uint8), 1)
-        self.edge_distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+        self.edge_distance: Float32 = np.asarray(distance, np.float32)
         inner = self.inside(self.tissue)
         self.levels = [inner]
         for _ in range(LEVELS - 1):

@@ -1,4 +1,4 @@
-"""A needle that crosses the image plane: one bright spot that outshines everything else."""
+"""A needle that crosses the image plane: one bright spot, which outshines or outruns the rest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from usguide.model import Bools, Floats
 from usguide.needle.candidates import Float32
 
-SPOTS = 3
-"""Spots kept per frame."""
+SPOTS = 40
+"""Spots kept per frame: before the clip's mean picture is known, bone and fibres outshine many a
+needle's cross-section."""
 SPOT_SIGMA_PX = 1.5
 """Gaussian that a spot's core fills, working px. Its surroundings are taken at three times it, and
 its place at twice it: the core's own glitter moves from frame to frame."""
-APART_PX = 12
-"""Distance between two spots (working px): side lobes of a cross-section reach that far."""
+NEIGHBOURS_PX = 6
+"""Of spots closer than this (working px) the brightest is kept, and none so close to the edge."""
+LOCAL_PX = 51
+"""Side of the square over which a spot's surroundings are said to be how bright, working px."""
+APART_PX = 12.0
+"""Distance beyond which two spots are two things: a cross-section's side lobes reach that far."""
 OUTSHINES = 11.5
 """Height of the spot over the root mean square of the whole picture's detail. The out-of-plane
 needle had 13.7 and more, the brightest spots of tissue, bone and aponeuroses 9.5 and less; tuned
@@ -25,16 +30,44 @@ on needle_outofplane_horizontal, muscle_isokinetic030, thickness_range_of_motion
 needle_block and a synthetic heel."""
 UNRIVALLED = 1.2
 """Median ratio of its height to the second spot's; the same clips."""
+OUTRUNS = 1.5
+"""Median ratio of what is new in the moving spot to what is new in the next one: cross-sections had
+1.7 and more, tissue at rest and contracting, and tips of needles in the plane, 1.4 and less. Tuned
+on needle_out_of_plane 31003-31027, needles, heels and muscles of the same seeds and on
+muscle_isokinetic030, muscle_calf_ge_0, needle_convex_01, 07 and needle_block."""
+LEAST_NEW = 1.0
+"""Least median of what is new in it, in local deviations."""
+STEADY_STEP_PX = 10.0
+"""A longer step between two frames is a hop to something else (working px)."""
+STEADY = 0.4
+"""Least share of the frames in one stretch without a hop."""
 STEP_PX = 3.0
 """Scale of a spot's move in one frame, working px."""
 MOVED_PX = 2.0
 """A spot that never moves further than this is not claimed: it may be a fixed reflector."""
 
-SPOT = np.dtype([("x", np.float32), ("y", np.float32), ("height", np.float32)])
+SPOT = np.dtype(
+    [
+        ("x", np.float32),
+        ("y", np.float32),
+        ("height", np.float32),  # over its surroundings, against the whole picture
+        ("detail", np.float32),  # the same in grey levels
+        ("peak_x", np.float32),  # the brightest working px of its core
+        ("peak_y", np.float32),
+        ("around", np.float32),  # root mean square of the detail near it, grey levels
+    ]
+)
 
 
-def find_spots(small: Float32, tissue: Bools) -> NDArray[np.void]:
-    """Find the brightest compact spots of a reduced frame, brightest first.
+def detail_of(small: Float32, tissue: Bools) -> Float32:
+    """How much brighter each working px is than its surroundings, 0 where there is no tissue."""
+    core = cv2.GaussianBlur(small, (0, 0), SPOT_SIGMA_PX)
+    surroundings = cv2.GaussianBlur(small, (0, 0), 3 * SPOT_SIGMA_PX)
+    return np.asarray(np.where(tissue, core - surroundings, 0), np.float32)
+
+
+def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray[np.void]:
+    """Find the compact spots of a reduced frame that stand out most, the brightest first.
 
     Parameters
     ----------
@@ -42,6 +75,8 @@ def find_spots(small: Float32, tissue: Bools) -> NDArray[np.void]:
         Grey levels at the working size.
     tissue : ndarray of bool, shape (rows, columns)
         Where there are echoes.
+    edge_distance : ndarray of float32, shape (rows, columns)
+        Distance to where there are none, px.
 
     Returns
     -------
@@ -49,29 +84,31 @@ def find_spots(small: Float32, tissue: Bools) -> NDArray[np.void]:
         Working px; ``height`` over the surroundings, in units of the root mean square of that
         difference over the whole picture.
     """
-    core = cv2.GaussianBlur(small, (0, 0), SPOT_SIGMA_PX)
+    detail = detail_of(small, tissue)
+    overall = float(np.sqrt(np.mean(detail[tissue] ** 2))) if tissue.any() else 0.0
+    if overall <= 0:
+        return np.zeros(0, SPOT)
+    share = cv2.blur(tissue.astype(np.float32), (LOCAL_PX, LOCAL_PX))
+    near = cv2.blur(np.minimum(detail * detail, 25 * overall**2), (LOCAL_PX, LOCAL_PX))
+    around = np.sqrt(0.8 * near / np.maximum(share, 1e-3) + 0.2 * overall**2)
+    side = 2 * NEIGHBOURS_PX + 1
+    peaks = (detail >= cv2.dilate(detail, np.ones((side, side), np.uint8))) & (detail > 0)
+    y, x = np.nonzero(peaks & (edge_distance > NEIGHBOURS_PX + 0.5))
+    most = np.argsort(-detail[y, x] / around[y, x], kind="stable")[:SPOTS]
+    x, y = x[most], y[most]
+    found = np.zeros(len(x), SPOT)
+    found["peak_x"], found["peak_y"] = x, y
+    found["detail"], found["around"] = detail[y, x], around[y, x]
+    found["height"] = found["detail"] / overall
+    # A soft maximum, below a pixel.
+    near_by = np.arange(-NEIGHBOURS_PX, NEIGHBOURS_PX + 1)
     whole = cv2.GaussianBlur(small, (0, 0), 2 * SPOT_SIGMA_PX)
-    around = cv2.GaussianBlur(small, (0, 0), 3 * SPOT_SIGMA_PX)
-    detail = np.where(tissue, core - around, 0).astype(np.float32)
-    rms = float(np.sqrt(np.mean(detail[tissue] ** 2))) if tissue.any() else 0.0
-    found = np.zeros(SPOTS, SPOT)
-    if rms <= 0:
-        return found[:0]
-    left = detail.copy()
-    rows, columns = detail.shape
-    for k in range(SPOTS):
-        y, x = np.unravel_index(int(np.argmax(left)), left.shape)
-        height = float(left[y, x])
-        if height <= 0:
-            return found[:k]
-        near = np.s_[max(0, y - 6) : min(rows, y + 7), max(0, x - 6) : min(columns, x + 7)]
-        weight = whole[near].astype(np.float64) ** 8  # a soft maximum, below a pixel
-        weight /= max(float(weight.max()), 1e-9)
-        dy, dx = np.mgrid[near]
-        total = max(float(weight.sum()), 1e-9)
-        found[k] = (weight * dx).sum() / total, (weight * dy).sum() / total, height / rms
-        cv2.circle(left, (int(x), int(y)), APART_PX, 0, -1)
-    return found
+    weight = whole[y[:, None, None] + near_by[:, None], x[:, None, None] + near_by]
+    weight = (weight / np.maximum(weight.max(axis=(1, 2), keepdims=True), 1e-6)) ** 8
+    weight /= np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1e-6)
+    found["x"] = x + weight.sum(axis=1) @ near_by
+    found["y"] = y + weight.sum(axis=2) @ near_by
+    return found[np.argsort(-found["height"], kind="stable")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +127,12 @@ class SpotPath:
     confidence: Floats
 
 
+def next_best(spots: NDArray[np.void], chosen: int, values: Floats) -> float:
+    """Largest value of the spots that are apart from the chosen one, at least 1e-6."""
+    away = np.hypot(spots["x"] - spots["x"][chosen], spots["y"] - spots["y"][chosen]) > APART_PX
+    return float(values[away].max(initial=1e-6))
+
+
 def follow_spot(frames: list[NDArray[np.void]], numbers: Floats) -> SpotPath | None:
     """Follow the one spot that outshines a clip, or return None where there is none.
 
@@ -103,37 +146,100 @@ def follow_spot(frames: list[NDArray[np.void]], numbers: Floats) -> SpotPath | N
     filled = [spots for spots in frames if len(spots)]
     if len(filled) < 3 or len(filled) < 0.5 * len(frames):
         return None
+    heights = [spots["height"].astype(np.float64) for spots in frames]
     best = np.array([spots["height"][0] for spots in filled])
-    second = np.array([spots["height"][1] if len(spots) > 1 else 1e-6 for spots in filled])
+    second = np.array([next_best(s, 0, s["height"].astype(np.float64)) for s in filled])
     if np.median(best) < OUTSHINES or np.median(best / second) < UNRIVALLED:
         return None
-    chosen = cheapest(frames, numbers)
-    position = np.full((len(frames), 2), np.nan)
-    height = np.zeros(len(frames))
-    for k, index in enumerate(chosen):
-        if index >= 0:
-            spot = frames[k][index]
-            position[k] = spot["x"], spot["y"]
-            height[k] = spot["height"]
+    position, height = along_path(frames, heights, cheapest(frames, heights, numbers))
     seen = height > 0.5 * OUTSHINES
-    if np.count_nonzero(seen) < 3:
-        return None
-    ends = np.quantile(position[seen], [0.05, 0.95], axis=0)
-    if np.linalg.norm(ends[1] - ends[0]) < MOVED_PX:
+    if np.count_nonzero(seen) < 3 or wandered(position[seen]) < MOVED_PX:
         return None
     position[~seen] = np.nan
     return SpotPath(position, np.where(seen, height / (height + 0.15 * OUTSHINES), 0.0))
 
 
-def cheapest(frames: list[NDArray[np.void]], numbers: Floats) -> list[int]:
-    """Choose one spot per frame: bright, and close to where it was; -1 where there are none."""
+def follow_moving_spot(
+    frames: list[NDArray[np.void]], numbers: Floats, mean: Float32, slides: Floats, tissue: Bools
+) -> SpotPath | None:
+    """Follow the one spot that is new wherever it goes, or return None where there is none.
+
+    What tissue and bone show is in the clip's mean picture, too; a needle's cross-section that
+    moves through them is not, and nothing else is as new as it is.
+
+    Parameters
+    ----------
+    frames : list of structured arrays of ``SPOT``
+        Spots of every observed frame.
+    numbers : ndarray, shape (frames,)
+        When each was taken, in frames.
+    mean : ndarray of float32
+        Mean picture of the clip at the working size, its slide taken out.
+    slides : ndarray of float64, shape (frames, 2)
+        That slide, working px.
+    tissue : ndarray of bool
+        Where there are echoes.
+    """
+    if min((len(spots) for spots in frames), default=0) < 2 or len(frames) < 6:
+        return None
+    usual = detail_of(mean, tissue)
+    rows, columns = usual.shape
+    new = []
+    for spots, slide in zip(frames, slides, strict=True):
+        x = np.clip(np.rint(spots["peak_x"] - slide[0]), 0, columns - 1).astype(np.intp)
+        y = np.clip(np.rint(spots["peak_y"] - slide[1]), 0, rows - 1).astype(np.intp)
+        left = np.maximum(spots["detail"] - np.maximum(usual[y, x], 0), 0) / spots["around"]
+        new.append(left.astype(np.float64))
+    chosen = cheapest(frames, new, numbers)
+    position, novelty = along_path(frames, new, chosen)
+    rivals = np.array(
+        [next_best(spots, k, v) for spots, k, v in zip(frames, chosen, new, strict=True)]
+    )
+    ratio = novelty / np.maximum(rivals, 0.1)
+    if np.median(ratio) < OUTRUNS or np.median(novelty) < LEAST_NEW:
+        return None
+    seen = (novelty > 0.4 * np.median(novelty)) & (ratio > 1.0)
+    frame = np.flatnonzero(seen)
+    steps = np.linalg.norm(np.diff(position[frame], axis=0), axis=1)
+    hops = np.flatnonzero(steps > STEADY_STEP_PX * np.sqrt(np.diff(frame)))
+    steady = frame[max(np.split(np.arange(len(frame)), hops + 1), key=len)]
+    if len(steady) < STEADY * len(frames):
+        return None
+    here, in_tissue = position[steady], (position - slides)[steady]
+    if min(wandered(here), wandered(in_tissue)) < MOVED_PX:
+        return None
+    position[~seen] = np.nan
+    return SpotPath(position, np.where(seen, ratio / (ratio + 0.4), 0.0))
+
+
+def wandered(position: Floats) -> float:
+    """Range of a path, 5th to 95th percentile, px."""
+    ends = np.quantile(position, [0.05, 0.95], axis=0)
+    return float(np.linalg.norm(ends[1] - ends[0]))
+
+
+def along_path(
+    frames: list[NDArray[np.void]], values: list[Floats], chosen: list[int]
+) -> tuple[Floats, Floats]:
+    """Positions (frames, 2), NaN where there is no spot, and values of the chosen spots."""
+    position = np.full((len(frames), 2), np.nan)
+    value = np.zeros(len(frames))
+    for k, index in enumerate(chosen):
+        if index >= 0:
+            position[k] = frames[k]["x"][index], frames[k]["y"][index]
+            value[k] = values[k][index]
+    return position, value
+
+
+def cheapest(frames: list[NDArray[np.void]], values: list[Floats], numbers: Floats) -> list[int]:
+    """Choose one spot per frame: of high value, and close to where it was; -1 where none is."""
     links: list[NDArray[np.intp]] = []
     kept: list[int] = []
     total = np.zeros(0)
     for k, spots in enumerate(frames):
         if not len(spots):
             continue
-        gain = 2 * np.log(np.maximum(spots["height"].astype(np.float64), 1e-3))
+        gain = 2 * np.log(np.maximum(values[k], 0.05))
         if kept:
             before = frames[kept[-1]]
             gap = max(1.0, float(numbers[k] - numbers[kept[-1]]))
