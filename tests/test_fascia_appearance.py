@@ -62,6 +62,24 @@ def test_a_spur_is_found_with_its_length_and_its_tip(seed):
     assert 0 < spur.confidence <= 1
 
 
+def test_echogenicity_follows_the_tissue_and_not_the_gain():
+    usual, dark, bright, amplified = (
+        measured(heel(8109, **fixed)).echogenicity
+        for fixed in ({}, {"fascia_level_db": -8}, {"fascia_level_db": 7}, {"gain_db": 7})
+    )
+    assert dark.high < usual.low
+    assert usual.high < bright.low
+    assert amplified.value == pytest.approx(usual.value, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_fat_pads_interval_holds_its_truth(seed):
+    scene = heel(seed)
+    fat, truth = measured(scene).fat_pad_mm, scene.truth["fascia"]["fat_pad_over_bone_mm"]
+    assert fat.low <= truth <= fat.high
+    assert fat.value == pytest.approx(truth, abs=0.4)
+
+
 def test_a_mirrored_spur_is_as_long_and_lies_on_the_other_side():
     scene = heel(SEEDS[0], spur_mm=4.5)
     as_is, turned = measured(scene).spur, measured(scene, mirrored=True).spur
