@@ -1,6 +1,6 @@
 """Open thousands of damaged recordings, each in a child of its own, and count what happens.
 
-    python -m benchmarks.fuzz [--files 2500] [--seed 1] [--keep FOLDER] [--json]
+    python -m benchmarks.fuzz [--files 2000] [--seed 1] [--keep FOLDER] [--json]
 
 A child has 1 GB of memory and 10 s of processor time. It may open a recording or refuse it in one
 sentence; a crash, a hang, running out of memory, any other exception and a refusal that is not one
@@ -38,7 +38,7 @@ MEMORY_BYTES = 1 << 30
 PROCESSOR_S = 10
 WALL_S = 120
 """A child that waits for something takes no processor time; on a busy machine all are slow."""
-FILES = 2500
+FILES = 2000
 FAILURES = ("crash", "hang", "memory", "traceback", "words")
 
 

@@ -27,7 +27,7 @@ from pydicom.uid import (
 )
 
 from usguide.errors import UnreadableError
-from usguide.ingest.luma import luma_of_rgb, rgb_of_ybr, to_8_bit
+from usguide.ingest.luma import luma_of_rgb, rgb_of_grey, rgb_of_ybr, to_8_bit
 from usguide.model import Frame
 
 _JPEG_8_BIT = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 52, 53, 54, 55, 56))
@@ -187,15 +187,16 @@ def _decode_jpeg(frame: bytes, shape: tuple[int, int], photometric: str) -> Deco
         if _looks_like_rgb(components):
             return luma_of_rgb(components), lambda: components
     data = np.frombuffer(frame, dtype=np.uint8)
-    luma = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-    if luma is None:
+    grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    if grey is None:
         raise ValueError("a damaged JPEG frame")
+    luma = np.asarray(grey, dtype=np.uint8)
 
     def colours() -> NDArray[np.uint8]:
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        return np.asarray(picture, dtype=np.uint8)
+        return rgb_of_grey(luma) if picture is None else np.asarray(picture, dtype=np.uint8)
 
-    return np.asarray(luma, dtype=np.uint8), colours
+    return luma, colours
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -219,7 +219,7 @@ def _inflated(path: Path) -> bytes | None:
         whole.write(meta.replace(deflated, plain, 1))
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         while piece := file.read(1 << 16):
-            while piece:
+            while piece and not inflater.eof:
                 try:
                     whole.write(inflater.decompress(piece, 1 << 20))
                 except zlib.error:

@@ -136,7 +136,9 @@ def _colours(path: Path) -> NDArray[np.uint8]:
 
 def _deep(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Reduce more than 8 bits to 8, at the depth the values need (8, 10, 12, 14 or 16 bits)."""
-    values = np.clip(np.nan_to_num(samples.astype(np.float64)), 0, 65535).astype(np.uint16)
+    if samples.dtype.kind == "f":
+        samples = np.nan_to_num(samples)
+    values = np.clip(samples, 0, 65535).astype(np.uint16)
     needed = int(values.max(initial=0)).bit_length()
     return to_8_bit(values, next(bits for bits in (8, 10, 12, 14, 16) if needed <= bits))
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from usguide.errors import UnreadableError
 from usguide.model import Floats, Frame, SourceKind, TimingSource
 
-MAX_FRAME_PX = 34_000_000
-"""Largest frame decoded, px: an 8K screen, and what fits into 1 GB with every decoder at hand; a
-header that promises more is refused before anything is allocated."""
+MAX_FRAME_PX = 25_000_000
+"""Largest frame decoded, px: three 4K screens, or a telephone's photograph of one, and what fits
+into 1 GB with every decoder at hand; a header that promises more is refused before anything is
+allocated."""
 _PSEUDONYM_LENGTH = 12
 """Hexadecimal digits: 48 bits, a chance of one in 5 million of two alike among 10,000 studies."""
 

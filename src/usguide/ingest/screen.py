@@ -37,6 +37,9 @@ _STEP = 2.0
 """How much larger than its neighbours the step along a side is where it marks the edge."""
 _TEXT_WIDTH = 0.5
 """Share of the picture's width from which on what adjoins it is surely no block of text."""
+_ROUND_SIDE_PX = 640
+"""Shorter side, px, up to twice of which a round window is moved over the frame as it is; larger
+frames are looked at in so many parts of their size."""
 _SPARSE_LEVEL = 0.25
 """As ``_EDGE_LEVEL``, where the picture may be dark: only up to a clear edge."""
 _MIN_RECTANGULAR = 0.8
@@ -158,7 +161,9 @@ def _solid(alive: Bools) -> Bools | None:
     if count < 2:
         return None
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    core = np.isin(labels, [largest, *_parts_of(np.asarray(stats, dtype=np.int32), largest)])
+    chosen = np.zeros(count, dtype=np.bool_)
+    chosen[[largest, *_parts_of(np.asarray(stats, dtype=np.int32), largest)]] = True
+    core = chosen.take(np.asarray(labels, dtype=np.int32))
     # Opening has rounded the corners: give back what is dense right around the core.
     near = cv2.dilate(core.astype(np.uint8), np.ones((block, block), np.uint8))
     solid: Bools = (near > 0) & (dense > 0)
@@ -167,14 +172,27 @@ def _solid(alive: Bools) -> Bools | None:
 
 def _outline(alive: Bools, solid: Bools) -> Bools:
     """Add to a solid area what hangs together with it sparsely: the dark corners of a fan."""
-    size = round(1.5 * _odd(alive, _BLOCK_SHARE)) | 1
+    whole = alive.shape
+    # The time a round window takes grows with the fourth power of the frame's side.
+    shrink = max(1, min(whole) // _ROUND_SIDE_PX)
+    small = (max(1, whole[1] // shrink), max(1, whole[0] // shrink))
+    size = round(1.5 * _odd(np.empty(small, np.bool_), _BLOCK_SHARE)) | 1
     round_window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    sparse = _dense(alive, _SPARSE_DENSITY).astype(np.uint8)
+    sparse = _resized(_dense(alive, _SPARSE_DENSITY), small)
     opened = cv2.morphologyEx(sparse, cv2.MORPH_OPEN, round_window, borderValue=0)
-    _, labels = cv2.connectedComponents(opened, connectivity=4)
-    touched = np.unique(np.asarray(labels)[solid])
-    outline: Bools = np.isin(labels, touched[touched > 0])
-    return outline
+    count, labels = cv2.connectedComponents(opened, connectivity=4)
+    touched = np.zeros(count, dtype=np.bool_)
+    touched[np.asarray(labels)[_resized(solid, small) > 0]] = True
+    touched[0] = False
+    outline = touched.take(np.asarray(labels, dtype=np.int32))
+    return np.asarray(_resized(outline, (whole[1], whole[0])) > 0, dtype=np.bool_)
+
+
+def _resized(flags: Bools, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return flags, 0 or 1, at another (width, height)."""
+    return np.asarray(
+        cv2.resize(flags.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8
+    )
 
 
 def _parts_of(stats: NDArray[np.integer], largest: int) -> list[int]:
