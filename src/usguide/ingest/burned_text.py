@@ -195,9 +195,13 @@ def _strokes(word: Bools) -> float:
 def _rows(letters: list[tuple[Box, float]]) -> list[list[tuple[Box, float]]]:
     """Group letters, in order of x, that stand on one line side by side."""
     rows: list[list[tuple[Box, float]]] = []
+    # Of thousands of specks in a large frame, only rows that end near this letter can go on.
+    reach = _MAX_GAP * max((h for (_, _, _, h), _ in letters), default=0)
+    near: list[list[tuple[Box, float]]] = []
     for letter in letters:
         x, y, _, h = letter[0]
-        for row in rows:
+        near = [row for row in near if x - (row[-1][0][0] + row[-1][0][2]) <= reach]
+        for row in near:
             lx, ly, lw, lh = row[-1][0]
             size = max(h, lh)
             on_line = abs((ly + lh) - (y + h)) <= max(1.5, 0.15 * size)
@@ -206,4 +210,5 @@ def _rows(letters: list[tuple[Box, float]]) -> list[list[tuple[Box, float]]]:
                 break
         else:
             rows.append([letter])
+            near.append(rows[-1])
     return rows
