@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
@@ -62,6 +63,12 @@ def test_numbered_images_are_the_frames_of_one_clip(tmp_path: Path) -> None:
     (entry,) = find_recordings([tmp_path], DEFAULT).entries
     assert entry.path == tmp_path / "frames"
     assert [file.name for file in entry.files] == ["f1.png", "f9.png", "f10.png"]
+
+
+def test_numbered_images_of_different_sizes_are_clips_of_their_own(tmp_path: Path) -> None:
+    for number, width in enumerate((40, 40, 50)):
+        Image.new("L", (width, 40)).save(tmp_path / f"f{number}.png")
+    assert names(tmp_path) == ["f0.png", "f1.png", "f2.png"]
 
 
 def test_images_of_their_own_names_are_clips_of_their_own(tmp_path: Path) -> None:

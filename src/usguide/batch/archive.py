@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
+
 from usguide.batch.listing import read_listing
 from usguide.errors import UnreadableError
 from usguide.ingest.dicom_folder import listed_recordings
@@ -216,9 +218,18 @@ class _Search:
 
 
 def _are_frames(images: Sequence[Path]) -> bool:
-    """Whether images are numbered frames of one recording: names that differ in one number."""
+    """Whether images are frames of one recording: of one size, their names differ in one number."""
     patterns = {re.sub(r"\d+(?=\D*$)", "#", image.name) for image in images}
-    return len(images) > 1 and len(patterns) == 1
+    return len(images) > 1 and len(patterns) == 1 and len({_size(image) for image in images}) == 1
+
+
+def _size(image: Path) -> tuple[int, int] | None:
+    """Return an image's size from its header, None where that cannot be read."""
+    try:
+        with Image.open(image) as opened:
+            return opened.size
+    except OSError:
+        return None
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

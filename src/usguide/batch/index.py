@@ -93,13 +93,17 @@ def _reasons(rows: Sequence[Row]) -> list[tuple[str, str, int]]:
     found: Counter[tuple[str, str]] = Counter()
     for row in rows:
         if row["outcome"] == "failed":
-            # Most reasons start with their clip's name, which would keep them all apart.
-            reason, name = str(row["reason"]), PurePath(str(row["path"])).name
-            found["the clip", reason.rpartition(f"{name}: ")[2]] += 1
+            found["the clip", _why(row)] += 1
         for stage in _STAGES:
             if row[f"{stage}_status"] in ("none_found", "not_measured"):
                 found[stage, str(row[f"{stage}_reason"])] += 1
     return [(stage, reason, count) for (stage, reason), count in found.most_common(40)]
+
+
+def _why(row: Row) -> str:
+    """Return the reason without its clip's name, which would keep all reasons apart."""
+    name = PurePath(str(row["duplicate_of"] or row["path"])).name
+    return str(row["reason"] or "").rpartition(f"{name}: ")[2]
 
 
 def _line(row: Row) -> dict[str, object]:
@@ -111,7 +115,7 @@ def _line(row: Row) -> dict[str, object]:
             str(row[name]) for name in ("subject", "session", "time_point") if row[name]
         ),
         "outcome": str(row["outcome"] or "to do").replace("_", " "),
-        "reason": row["reason"] or "",
+        "reason": _why(row),
         "is_copy": row["duplicate_of"] is not None,
         "figures": [row[name] for name, _ in _SHOWN],
     }
