@@ -37,5 +37,12 @@ bench: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m benchmarks.fuzz
 
+# Half an hour on two idle cores; CLIPS=../shared/clips adds real recordings.
+CLIPS ?=
+bench-archive: $(STAMP)
+	$(BIN)/python -m benchmarks.archive make bench/archive
+	$(BIN)/python -m benchmarks.archive same bench/archive $(if $(CLIPS),--and $(CLIPS))
+	for part in speed memory growth kill; do $(BIN)/python -m benchmarks.archive $$part || exit 1; done
+
 clean:
 	rm -rf $(VENV) demo bench

@@ -14,9 +14,9 @@ PICTURES = ROOT / "docs" / "pictures"
 
 _HEAD = """# Benchmarks
 
-Made by `make bench`; nothing on this page is written by hand. Intervals are 95 %: Wilson's for
-rates of clips, a bootstrap over clips for everything else. What counts as right is stated beside
-each table. Synthetic scenes have exact truth and draw every parameter from clinical ranges
+Made by `make bench` and `make bench-archive`; nothing on this page is written by hand. Intervals are
+95 %: Wilson's for rates of clips, a bootstrap over clips for everything else. What counts as right is
+stated beside each table. Synthetic scenes have exact truth and draw every parameter from clinical ranges
 (`docs/truth.md`); real recordings are few, and their truth is people's or a sensor's.
 """
 
@@ -28,8 +28,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def machine() -> str:
-    """Say where and from what the figures come, in one line."""
+def machine(used: str = "one used") -> str:
+    """Say where and from what the figures come, in one line; ``used`` of its cores."""
     commit = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
         capture_output=True,
@@ -53,7 +53,7 @@ def machine() -> str:
         processor = names[0] if names else processor
     return (
         f"Commit {commit or 'unknown'}{' with uncommitted changes' if changed else ''}; "
-        f"{processor}, {os.cpu_count()} cores (one used); {platform.system()}, "
+        f"{processor}, {os.cpu_count()} cores ({used}); {platform.system()}, "
         f"Python {platform.python_version()}."
     )
 
