@@ -14,10 +14,11 @@ PICTURES = ROOT / "docs" / "pictures"
 
 _HEAD = """# Benchmarks
 
-Made by `make bench` and `make bench-archive`; nothing on this page is written by hand. Intervals are
-95 %: Wilson's for rates of clips, a bootstrap over clips for everything else. What counts as right is
-stated beside each table. Synthetic scenes have exact truth and draw every parameter from clinical ranges
-(`docs/truth.md`); real recordings are few, and their truth is people's or a sensor's.
+Made by `make bench` and `make bench-archive`; nothing on this page is written by hand. Intervals
+are 95 %: Wilson's for rates of clips, a bootstrap over clips for everything else. What counts as
+right is stated beside each table. Synthetic scenes have exact truth and draw every parameter from
+clinical ranges (`docs/truth.md`); real recordings are few, and their truth is people's or a
+sensor's.
 """
 
 

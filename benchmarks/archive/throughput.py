@@ -24,7 +24,8 @@ ROUNDS = 3
 
 def where() -> str:
     """Say on what machine, and how busy it was."""
-    return f"{page.machine("as many used as workers")} Load over the last minute: {os.getloadavg()[0]:.1f}."
+    machine = page.machine("as many used as workers")
+    return f"{machine} Load over the last minute: {os.getloadavg()[0]:.1f}."
 
 
 def same(sources: Sequence[Path], scratch: Path) -> str:
