@@ -213,6 +213,7 @@ def measured(source: Clip, scale: int = 1) -> Analysis:
             tail_px=tail,
             tip_visible=seen,
             tip_confidence=per_frame(1 - 0.8 * phase),
+            tip_ellipse_px=np.where(seen[:, None], [4.0, 2.0], np.nan),
             shaft_angle_deg=per_frame(np.full(count, 31.0)),
             insertion_depth_px=depth * 5,
             insertion_depth_mm=depth,

@@ -107,6 +107,19 @@ class TestPistoning:
             assert found.depth_mm == pytest.approx(8.0, abs=0.8)
             assert found.start_s < found.deepest_s < found.end_s
 
+    def test_the_ellipse_holds_the_tip_and_is_longer_along_the_shaft(self, pistons) -> None:
+        depths, _, track = pistons
+        truth = np.stack([tip_at(depth) for depth in depths])
+        radians = np.radians(track.shaft_angle_deg)
+        dx, dy = (track.tip_px - truth).T
+        along = (dx * np.cos(radians) + dy * np.sin(radians)) / track.tip_ellipse_px[:, 0]
+        across = (dy * np.cos(radians) - dx * np.sin(radians)) / track.tip_ellipse_px[:, 1]
+        seen = track.tip_visible
+        assert np.mean(np.hypot(along, across)[seen] < 1) >= 0.9
+        assert (track.tip_ellipse_px[seen, 0] > track.tip_ellipse_px[seen, 1]).all()
+        assert track.tip_ellipse_px[seen].max() < 30  # 3 mm
+        assert np.isnan(track.tip_ellipse_px[~seen]).all()
+
     def test_depth_runs_from_where_the_line_enters(self, pistons) -> None:
         depths, _, track = pistons
         assert np.nanmedian(np.abs(track.insertion_depth_px - depths)) < 5

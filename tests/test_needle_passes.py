@@ -128,11 +128,17 @@ def test_the_smoother_follows_a_ramp_and_quiets_noise() -> None:
     times = np.cumsum(rng.uniform(0.5, 2.0, 80))
     truth = 3 + 0.7 * times
     noisy = truth + rng.normal(0, 0.5, 80)
-    out = smoothed(noisy, times, np.full(80, 0.5), 0.01)
+    out, deviation = smoothed(noisy, times, np.full(80, 0.5), 0.01)
     assert np.std(out - truth) < 0.5 * np.std(noisy - truth)
-    np.testing.assert_allclose(smoothed(truth, times, np.full(80, 0.5), 0.1), truth, atol=2e-3)
+    assert (deviation < 0.5).all()
+    assert np.mean(np.abs(out - truth) < 1.96 * deviation) > 0.85
+    exact, _ = smoothed(truth, times, np.full(80, 0.5), 0.1)
+    np.testing.assert_allclose(exact, truth, atol=2e-3)
 
 
 def test_the_smoother_leaves_two_values_alone() -> None:
     pair = np.array([1.0, 5.0])
-    assert smoothed(pair, np.array([0.0, 1.0]), np.ones(2), 0.1) is pair
+    noise = np.ones(2)
+    out, deviation = smoothed(pair, np.array([0.0, 1.0]), noise, 0.1)
+    assert out is pair
+    assert deviation is noise

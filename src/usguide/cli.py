@@ -135,6 +135,13 @@ def analyze(
     fps: Annotated[
         str | None, typer.Option(metavar="N", help="Frames per second, instead of the file's.")
     ] = None,
+    hints: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help='Needle tips you know: [{"frame": 3, "tip_px": [x, y]}]; null if not visible.',
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE.toml", help="These options from a file; the line wins."),
@@ -151,6 +158,7 @@ def analyze(
         "spacing": spacing,
         "region": region,
         "fps": fps,
+        "hints": hints,
         "overlay": overlay,
     }
     asked = _settle(given, config)
@@ -325,7 +333,7 @@ def _setting(word: str) -> tuple[str, str]:
 
 # --- options ----------------------------------------------------------------------------------
 
-_KEYS = ("output", "task", "spacing", "region", "fps", "overlay")
+_KEYS = ("output", "task", "spacing", "region", "fps", "hints", "overlay")
 
 
 def _settle(given: dict[str, Any], config: Path | None) -> dict[str, Any]:

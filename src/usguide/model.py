@@ -569,6 +569,9 @@ class NeedleTrack:
     tip_visible: Bools | None = None
     tip_confidence: Floats | None = None
     """Shape (frames,), 0 to 1: estimated probability that the tip is within 3 mm."""
+    tip_ellipse_px: Floats | None = None
+    """Shape (frames, 2): half axes of the 95 % ellipse about the tip, along the shaft and across
+    it; out of plane a circle. NaN where the tip is not visible."""
     shaft_angle_deg: Floats | None = None
     insertion_depth_px: Floats | None = None
     """Shape (frames,): distance along the shaft from where its line enters the image."""
@@ -671,6 +674,16 @@ class MotionResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """What a person knows of the needle in one frame."""
+
+    frame: int
+    """Number of the source frame, from 0."""
+    tip_px: tuple[float, float] | None
+    """The tip, (x, y) in source px; None where it is not visible."""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What the user asked for; defaults are what ``usguide analyze PATH`` does."""
 
@@ -682,6 +695,8 @@ class Options:
     of one of the several that a DICOM file states, from 1."""
     fps: float | None = None
     """Frames per second, instead of the file's timing."""
+    hints: tuple[Hint, ...] = ()
+    """What a person knows of the needle, which its path honours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

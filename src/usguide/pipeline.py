@@ -95,7 +95,7 @@ def analyze(
     Raises
     ------
     ConfigError
-        If no task is asked for.
+        If no task is asked for, or a hint about the needle fits no frame of the clip.
     """
     options = Options() if options is None else options
     asked = options.tasks
@@ -109,7 +109,9 @@ def analyze(
 
     fascia = stages.fascia(header) if asked & {Task.FASCIA, Task.NEEDLE} else None
     muscle = stages.muscle(header) if asked & {Task.MUSCLE, Task.CONTRACTION} else None
-    needle = stages.needle(header) if asked & {Task.NEEDLE, Task.CONTRACTION} else None
+    needle = (
+        stages.needle(header, options.hints) if asked & {Task.NEEDLE, Task.CONTRACTION} else None
+    )
     motion = stages.motion(header) if Task.CONTRACTION in asked else None
 
     observers: dict[str, _Observer | None] = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from usguide.errors import ConfigError
-from usguide.model import Options, Task
+from usguide.model import Hint, Options, Task
 
 
 def read_options(asked: Mapping[str, Any]) -> Options:
@@ -16,12 +19,12 @@ def read_options(asked: Mapping[str, Any]) -> Options:
     ----------
     asked : mapping
         ``task`` (a name or a list of them), ``spacing``, ``region`` and ``fps``, as text or as
-        numbers; what is missing or None keeps its default.
+        numbers, and ``hints``, a JSON file; what is missing or None keeps its default.
 
     Raises
     ------
     ConfigError
-        If one of them is no task or not the numbers it should be.
+        If one of them is no task or not the numbers it should be, or the file is no list of hints.
     """
     spacing = _numbers("spacing", asked.get("spacing"), (1, 2), "MM or X,Y")
     region = _numbers("region", asked.get("region"), (1, 4), "X,Y,W,H in whole pixels, or N")
@@ -31,7 +34,42 @@ def read_options(asked: Mapping[str, Any]) -> Options:
         spacing_mm=None if spacing is None else (spacing[0], spacing[-1]),
         region=None if region is None else _region(region),
         fps=None if fps is None else fps[0],
+        hints=() if asked.get("hints") is None else read_hints(Path(asked["hints"])),
     )
+
+
+def read_hints(path: Path) -> tuple[Hint, ...]:
+    """Read what a person knows of the needle: ``[{"frame": 3, "tip_px": [x, y]}, ...]``.
+
+    ``"tip_px": null`` says that the tip is not visible in that frame.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is no such list.
+    """
+    form = '[{"frame": 3, "tip_px": [x, y]}, {"frame": 9, "tip_px": null}]'
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path}: the hints cannot be read ({error}); give {form}.") from None
+    if not isinstance(rows, list):
+        raise ConfigError(f"{path}: the hints are no list; give {form}.")
+    hints = []
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or set(row) != {"frame", "tip_px"}:
+            raise ConfigError(f"{path}: hint {number} has not frame and tip_px; give {form}.")
+        frame, tip = row["frame"], row["tip_px"]
+        if type(frame) is not int:
+            raise ConfigError(f"{path}: hint {number}: frame {frame!r} is no whole number.")
+        if tip is not None and not (
+            isinstance(tip, list)
+            and len(tip) == 2
+            and all(type(value) in (int, float) and math.isfinite(value) for value in tip)
+        ):
+            raise ConfigError(f"{path}: hint {number}: tip_px {tip!r} is not [x, y] or null.")
+        hints.append(Hint(frame, None if tip is None else (float(tip[0]), float(tip[1]))))
+    return tuple(hints)
 
 
 def _tasks(names: object) -> frozenset[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from usguide.model import (
     Floats,
     Frame,
     Header,
+    Hint,
     NeedlePlane,
     NeedleTrack,
     Status,
@@ -19,10 +22,11 @@ from usguide.model import (
 from usguide.needle.candidates import Candidates, Float32, Workspace, search
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, Pool, log_odds
+from usguide.needle.hints import KNOWN, by_frame, heeded, known
 from usguide.needle.passes import distance_to_fascia, find_passes
 from usguide.needle.shaft import Glance, examine
 from usguide.needle.spots import SpotPath, find_spots, follow_moving_spot, follow_spot
-from usguide.needle.track import SURE_ALONE, Path, likeliest, smooth_path, smoothed
+from usguide.needle.track import SURE_ALONE, Path, half_axes, likeliest, smooth_path, smoothed
 
 SMALLEST_SIDE_PX = 24
 """A region with a shorter side has no room for a shaft and its flanks."""
@@ -43,10 +47,18 @@ class NeedleStage:
     ----------
     header : Header
         The clip.
+    hints : sequence of Hint
+        What a person knows of the tip in some frames, which the path honours.
+
+    Raises
+    ------
+    ConfigError
+        If a hint is of no frame of the clip, lies outside the picture, or contradicts another.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, hints: Sequence[Hint] = ()) -> None:
         self._header = header
+        self._hints = by_frame(hints, header)
         self._usable = min(header.region.width, header.region.height) >= SMALLEST_SIDE_PX
         self._workspace = Workspace(header.tissue)
         self._drift = Drift(self._workspace.tissue)
@@ -107,20 +119,28 @@ class NeedleStage:
         count = len(self._frames)
         if count == 0:
             return none_found("no frame could be looked at")
+        tips = {
+            k: self._hints[frame] for k, frame in enumerate(self._frames) if frame in self._hints
+        }
+        spots = [s[:0] if tips.get(k, ()) is None else s for k, s in enumerate(self._spots)]
+        shaft = any(tip is not None for tip in tips.values())
         # A spot that outshines the whole picture comes first: its wings make lines, while a
         # shaft in view has many spots as bright as its tip.
-        spot = follow_spot(self._spots, self._numbers())
+        spot = None if shaft else follow_spot(spots, self._numbers())
         if spot is not None:
             return self._describe_spot(spot, fascia)
         mean = np.asarray(self._sum / count, np.float32)
+        candidates = heeded(self._candidates, tips, self._workspace)
         odds = None
-        if any(len(candidates) for candidates in self._candidates):
-            pool, odds = self._evidence(mean)
-            path = likeliest(pool, odds, self._numbers())
+        if any(len(found) for found in candidates):
+            pool, odds = self._evidence(candidates, mean)
+            shown = known(pool.frame, tips)
+            odds = Odds(np.where(shown, KNOWN, odds.appearance), np.where(shown, KNOWN, odds.full))
+            path = likeliest(pool, odds, self._numbers(), shown)
             if path is not None:
                 return self._describe(pool, path, fascia)
         spot = follow_moving_spot(
-            self._spots, self._numbers(), mean, np.array(self._slides), self._workspace.tissue
+            spots, self._numbers(), mean, np.array(self._slides), self._workspace.tissue
         )
         if spot is not None:
             return self._describe_spot(spot, fascia)
@@ -128,9 +148,9 @@ class NeedleStage:
             return none_found("no frame shows a straight bright line that ends inside the picture")
         return none_found(why_not(odds, count))
 
-    def _evidence(self, mean: Float32) -> tuple[Pool, Odds]:
+    def _evidence(self, candidates: list[Candidates], mean: Float32) -> tuple[Pool, Odds]:
         count = len(self._frames)
-        pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
+        pool = Pool.of(candidates, np.array(self._slides), self._workspace)
         deviation = np.sqrt(np.maximum(self._squares / count - (self._sum / count) ** 2, 0)).astype(
             np.float32
         )
@@ -164,8 +184,13 @@ class NeedleStage:
         tip = np.full((header.frames, 2), np.nan)
         tail, angle = tip.copy(), np.full(header.frames, np.nan)
         depth = angle.copy()
+        ellipse = tip.copy()
         tip[rows] = shaft.tip + origin
         tail[rows] = shaft.tail + origin
+        ellipse[rows] = half_axes(shaft.deviation, self._workspace.scale)
+        hinted = {k: known for k, known in self._hints.items() if known is not None}
+        for frame, known_tip in hinted.items():
+            tip[frame] = known_tip + origin
         angle[rows] = undirected_deg(shaft.along)
         into = self._workspace.way_in(shaft.tip, shaft.along)[0] * self._workspace.scale
         depth[rows] = into
@@ -183,6 +208,8 @@ class NeedleStage:
             float(np.hypot(header.region.width, header.region.height)),
         )
         share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
+        if hinted:
+            share += f", in {len(hinted)} of them shown by hand"
         return NeedleTrack(
             Status.MEASURED,
             f"an in-plane needle, {share}"
@@ -193,6 +220,7 @@ class NeedleStage:
             tail_px=tail,
             tip_visible=visible,
             tip_confidence=confidence,
+            tip_ellipse_px=ellipse,
             shaft_angle_deg=angle,
             insertion_depth_px=depth,
             insertion_depth_mm=depth_mm,
@@ -207,11 +235,15 @@ class NeedleStage:
         rows = np.array(self._frames)[seen]
         numbers = self._numbers()[seen]
         noise = np.full(len(seen), SPOT_NOISE_PX)
-        position = np.column_stack(
-            [smoothed(path.position[seen, axis], numbers, noise, SPOT_WANDER_PX) for axis in (0, 1)]
-        )
+        smooth = [
+            smoothed(path.position[seen, axis], numbers, noise, SPOT_WANDER_PX) for axis in (0, 1)
+        ]
+        position = np.column_stack([value for value, _ in smooth])
+        deviation = np.column_stack([spread for _, spread in smooth])
         tip = np.full((header.frames, 2), np.nan)
+        ellipse = tip.copy()
         tip[rows] = self._workspace.to_region(position) + header.region.origin_px
+        ellipse[rows] = half_axes(deviation, self._workspace.scale)
         unknown = np.full(header.frames, np.nan)
         confidence = np.zeros(header.frames)
         confidence[np.array(self._frames)] = path.confidence
@@ -225,6 +257,7 @@ class NeedleStage:
             tail_px=np.full_like(tip, np.nan),
             tip_visible=np.isfinite(tip[:, 0]),
             tip_confidence=confidence,
+            tip_ellipse_px=ellipse,
             shaft_angle_deg=unknown,
             insertion_depth_px=unknown,
             insertion_depth_mm=None if header.calibration.spacing_mm is None else unknown,

@@ -118,7 +118,7 @@ def sure_alone(pool: Pool, odds: Odds, index: int) -> bool:
     return bool(ahead > SURE_ALONE and np.all(rivals < ahead - UNRIVALLED))
 
 
-def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
+def likeliest(pool: Pool, odds: Odds, numbers: Floats, shown: Bools | None = None) -> Path | None:
     """Return the path that is most a needle, or None where none is.
 
     Parameters
@@ -129,8 +129,11 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         Their log odds.
     numbers : ndarray, shape (frames,)
         When every observed frame was taken, in frames.
+    shown : ndarray of bool, shape (n,), optional
+        Candidates that a person has shown to be the needle: there is one, whether it moves or not.
     """
     generous = odds.full + GENEROSITY
+    given = shown is not None and bool(shown.any())
     looks = appearance(pool)
     best: NDArray[np.int64] | None = None
     best_score = 0.0
@@ -151,6 +154,9 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
         )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
+        if given:
+            best, best_moved = chosen, True
+            break
         if (moved or alone) and score > best_score:
             best, best_score, best_moved = chosen, score, moved
         for index in seen:
@@ -161,6 +167,8 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats) -> Path | None:
     if best_moved:
         # Knowing the needle, claim what resembles it, and nothing that does not.
         again = resembling_odds(pool, odds, best, numbers)
+        if shown is not None:
+            again = np.where(shown, odds.full, again)
         best, _ = best_path(pool, again, numbers)
     else:
         again = odds.appearance
@@ -186,7 +194,7 @@ def confidence(odds: Floats, chosen: NDArray[np.int64]) -> Floats:
     return out
 
 
-def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> Floats:
+def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> tuple[Floats, Floats]:
     """Rauch-Tung-Striebel smoothing of a value whose rate wanders.
 
     Parameters
@@ -198,12 +206,13 @@ def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> Flo
 
     Returns
     -------
-    ndarray, shape (n,)
-        Smoothed values.
+    smooth, deviation : ndarray, shape (n,)
+        Smoothed values, and their standard deviations; what was measured where there are fewer
+        than 3.
     """
     count = len(values)
     if count < 3:
-        return values
+        return values, noise
     state = np.array([values[0], 0.0])
     spread = np.diag([noise[0] ** 2, (10 * noise[0] + 10 * wander) ** 2])  # rate unknown
     predicted, predicted_spread, filtered, filtered_spread, steps = [], [], [], [], []
@@ -221,13 +230,14 @@ def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> Flo
         spread = spread - np.outer(gain, spread[0])
         filtered.append(state)
         filtered_spread.append(spread)
-    out = np.empty(count)
-    out[-1] = state[0]
+    out, deviation = np.empty(count), np.empty(count)
+    out[-1], deviation[-1] = state[0], np.sqrt(spread[0, 0])
     for k in range(count - 2, -1, -1):
         back = filtered_spread[k] @ steps[k + 1].T @ np.linalg.pinv(predicted_spread[k + 1])
         state = filtered[k] + back @ (state - predicted[k + 1])
-        out[k] = state[0]
-    return out
+        spread = filtered_spread[k] + back @ (spread - predicted_spread[k + 1]) @ back.T
+        out[k], deviation[k] = state[0], np.sqrt(max(spread[0, 0], 0.0))
+    return out, deviation
 
 
 DENSE_GAP = 4.0
@@ -251,6 +261,30 @@ class Shaft:
     tip: Floats
     tail: Floats
     along: Floats
+    deviation: Floats
+    """Standard deviation of the smoothed tip along its shaft and across it, shape (n, 2)."""
+
+
+COVERING = 2.448
+"""Half axes of the ellipse that holds 95 % of a normal spread, in its deviations: the root of the
+chi-squared quantile of two degrees of freedom, 5.991."""
+EXTRA_PX = (3.0, 1.0)
+"""Deviation of what smoothing cannot see, along the shaft and across it, working px: the beam's
+width at the tip, and now and then a wrong end. Chosen on the clips that the weights of the evidence
+were fitted on, so that the ellipse holds the true tip in about 95 % of the frames."""
+
+
+def half_axes(deviation: Floats, scale: float) -> Floats:
+    """Half axes (n, 2) of the 95 % ellipse of smoothed tips, region px, along and across.
+
+    Parameters
+    ----------
+    deviation : ndarray, shape (n, 2)
+        Of the smoother, region px.
+    scale : float
+        Region px per working px.
+    """
+    return np.asarray(COVERING * np.hypot(deviation, np.array(EXTRA_PX) * scale))
 
 
 def smooth_path(
@@ -275,22 +309,23 @@ def smooth_path(
     angle = np.unwrap(np.arctan2(tip[:, 1] - tail[:, 1], tip[:, 0] - tail[:, 0]))
     pieces = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(numbers) > DENSE_GAP) + 1)
     new_tip, new_angle = tip.copy(), angle.copy()
+    deviation = np.tile([TIP_NOISE_PX * scale, SIDE_NOISE_PX * scale], (len(frames), 1))
     for piece in pieces:
         if len(piece) < 3:
             continue
         t = numbers[piece]
         turn_noise = np.arctan2(2 * SIDE_NOISE_PX * scale, length[piece])
-        new_angle[piece] = smoothed(angle[piece], t, turn_noise, np.radians(TURN_WANDER_DEG))
+        new_angle[piece], _ = smoothed(angle[piece], t, turn_noise, np.radians(TURN_WANDER_DEG))
         middle = float(np.median(angle[piece]))
         along = np.array([np.cos(middle), np.sin(middle)])
         across = np.array([-along[1], along[0]])
-        forward = smoothed(
+        forward, deviation[piece, 0] = smoothed(
             tip[piece] @ along,
             t,
             np.full(len(piece), TIP_NOISE_PX * scale),
             SLIDE_WANDER_PX * scale,
         )
-        side = smoothed(
+        side, deviation[piece, 1] = smoothed(
             tip[piece] @ across,
             t,
             np.full(len(piece), SIDE_NOISE_PX * scale),
@@ -298,4 +333,5 @@ def smooth_path(
         )
         new_tip[piece] = forward[:, None] * along + side[:, None] * across
     direction = np.column_stack([np.cos(new_angle), np.sin(new_angle)])
-    return Shaft(frames, new_tip, new_tip - length[:, None] * direction, direction)
+    tail = new_tip - length[:, None] * direction
+    return Shaft(frames, new_tip, tail, direction, deviation)

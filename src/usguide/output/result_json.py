@@ -202,6 +202,7 @@ def _needle(needle: NeedleTrack) -> Json:
         "reason": needle.reason,
         "plane": None if needle.plane is None else needle.plane.value,
         "frames_visible": needle.frames_visible,
+        "tip_95_px": _tip_95(needle),
         "passes": [
             {
                 "start_frame": one.start_frame,
@@ -218,6 +219,14 @@ def _needle(needle: NeedleTrack) -> Json:
         ],
         "closest_to_fascia_mm": _number(needle.closest_to_fascia_mm),
     }
+
+
+def _tip_95(needle: NeedleTrack) -> list[float | None] | None:
+    """Half axes of the tip's 95 % ellipse, along the shaft and across, median over the frames."""
+    if needle.tip_ellipse_px is None or not needle.frames_visible:
+        return None
+    along, across = np.nanmedian(needle.tip_ellipse_px, axis=0)
+    return [_number(along), _number(across)]
 
 
 def _twitch(twitch: Twitch) -> Json:

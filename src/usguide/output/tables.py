@@ -23,6 +23,8 @@ FRAME_COLUMNS = (
     "tip_y_mm",
     "tip_visible",
     "tip_confidence",
+    "tip_along_95_px",
+    "tip_across_95_px",
     "tail_x_px",
     "tail_y_px",
     "shaft_angle_deg",
@@ -112,6 +114,7 @@ def _measured_columns(analysis: Analysis) -> dict[str, Column]:
 
     tip = points if needle.tip_px is None else needle.tip_px
     tail = points if needle.tail_px is None else needle.tail_px
+    ellipse = points if needle.tip_ellipse_px is None else needle.tip_ellipse_px
     tip_mm = _millimetres(tip, calibration)
     return {
         "tip_x_px": tip[:, 0],
@@ -122,6 +125,8 @@ def _measured_columns(analysis: Analysis) -> dict[str, Column]:
         if needle.tip_visible is None
         else [int(visible) for visible in needle.tip_visible],
         "tip_confidence": known(needle.tip_confidence),
+        "tip_along_95_px": ellipse[:, 0],
+        "tip_across_95_px": ellipse[:, 1],
         "tail_x_px": tail[:, 0],
         "tail_y_px": tail[:, 1],
         "shaft_angle_deg": known(needle.shaft_angle_deg),
