@@ -109,7 +109,7 @@ class TextSearch:
     def _look(self, frame: Frame) -> None:
         """Search what has stood still long enough."""
         steady = (self._still_for >= self._needed - 1) & self._shown
-        self._text |= _rows_of_letters(frame, steady, _MIN_LETTERS)
+        self._text |= rows_of_letters(frame, steady, _MIN_LETTERS)
         hiding = steady & (frame >= _HIDING_LEVEL) & ~self._text
         share = int(np.count_nonzero(hiding)) / max(1, int(np.count_nonzero(self._shown)))
         self._still_share = max(self._still_share, share)
@@ -119,7 +119,7 @@ class TextSearch:
         doubt = ""
         if self._frames < self._needed:
             if self._reference is not None:
-                self._text |= _rows_of_letters(self._reference, self._shown, _MIN_LETTERS_OF_STILL)
+                self._text |= rows_of_letters(self._reference, self._shown, _MIN_LETTERS_OF_STILL)
             doubt = (
                 "There are too few different frames to tell what stands still, so text over the "
                 "echoes may have been missed."
@@ -132,7 +132,7 @@ class TextSearch:
         return BurnedText(self._text, doubt)
 
 
-def _rows_of_letters(frame: Frame, where: Bools, letters: int) -> Bools:
+def rows_of_letters(frame: Frame, where: Bools, letters: int) -> Bools:
     """Boxes around rows of at least so many letters in a part of a frame, (height, width)."""
     mask = np.zeros(frame.shape, dtype=np.bool_)
     for level in _LEVELS:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.clip import Clip
+from usguide.ingest.graphics import drawn_in_grey
 from usguide.ingest.recording import Recording, ScaledBox, pseudonym
 from usguide.ingest.repeats import GRID, find_repeats
 from usguide.ingest.ruler import Ruler, read_ruler
@@ -20,6 +21,7 @@ from usguide.ingest.screen import find_region, tissue_mask
 from usguide.ingest.sources import read_source
 from usguide.ingest.survey import Survey, survey
 from usguide.model import (
+    Bools,
     Calibration,
     CalibrationSource,
     Floats,
@@ -194,7 +196,7 @@ def _header(
         width=recording.width,
         height=recording.height,
         region=region,
-        tissue=tissue_mask(seen.colours, region) & ~ruler.mask(region),
+        tissue=_tissue(seen, region) & ~ruler.mask(region),
         calibration=calibration,
         timing=timing,
         source_names=recording.source_names,
@@ -203,6 +205,14 @@ def _header(
         frame_numbers=seen.positions,
         warnings=tuple(notes),
     )
+
+
+def _tissue(seen: Survey, region: Region) -> Bools:
+    """Where the region shows echoes: inside the fan, and under no graphics of any sample."""
+    tissue = tissue_mask(None, region) & ~drawn_in_grey(seen.samples, region)
+    for colours in seen.colours:
+        tissue &= tissue_mask(colours(), region)
+    return tissue
 
 
 def _scale(

@@ -140,49 +140,54 @@ def marks_by_depth(
     """Find what the marks of whole rulers stand for, if the picture is as deep as printed.
 
     Without a word that names it, a number is only believed to be the depth if the longer marks
-    then stand for what longer marks do; and so is any depth for a ruler along x, whose ends do
-    not show whether the picture is zoomed.
+    then stand for what longer marks do.
     """
     named = [depth for depth in depths if depth.named]
-    whole = [(comb, False) for comb in down if _whole(comb, region)]
-    whole += [(comb, True) for comb in across if len(comb.places) >= LONG]
+    left, right = [float(region.x)], [float(region.x + region.width)]
+    whole = [comb for comb in down if _whole(comb, *_ends(region), region.height)]
+    whole += [comb for comb in across if _whole(comb, left, right, region.width)]
     told = []
-    for comb, sideways in whole:
+    for comb in whole:
         for depth in named or depths:
             for mark_mm in _MARKS_MM:
                 if not fits_depth(depth, picture_depth_px(region) / comb.step_px * mark_mm, region):
                     continue
                 longer = _longer_marks(comb)
                 usual = longer is not None and longer * mark_mm in _LONGER_MM[mark_mm]
-                if usual or (longer is None and depth.named and not sideways):
+                if usual or (longer is None and depth.named):
                     told.append(Told(comb, mark_mm, depth))
     return told
 
 
-def _whole(comb: Comb, region: Region) -> bool:
-    """Whether a comb goes from the picture's top to its bottom, with hardly a mark missing."""
+def _ends(region: Region) -> tuple[list[float], list[float]]:
+    """Where a picture, and the fan in it, begin and end along y."""
+    tops, bottoms = [float(region.y)], [float(region.y + region.height)]
+    if region.fan is not None:
+        apex = region.fan.apex_px[1]
+        tops.append(apex + region.fan.radius_min_px)
+        bottoms.append(apex + region.fan.radius_max_px)
+    return tops, bottoms
+
+
+def _whole(comb: Comb, begins: list[float], ends: list[float], length: float) -> bool:
+    """Whether a comb goes from one end of the picture to the other, with hardly a mark missing."""
     places = int(comb.places[-1]) + 1
     if len(comb.places) < max(_MIN_MARKS, (1 - _MAX_MISSING) * places):
         return False
-    if len(comb.places) < LONG and (
-        len(comb.places) < places or np.ptp(comb.boxes[:, 2:], axis=0).max() > 2
-    ):
-        return False  # few things in a row are a ruler only if they are all alike
-    near = max(_END_PX, _END * region.height)
-    tops, bottoms = [float(region.y)], [float(region.y + region.height)]
-    if region.fan is not None:
-        tops.append(region.fan.apex_px[1] + region.fan.radius_min_px)
-        bottoms.append(region.fan.apex_px[1] + region.fan.radius_max_px)
+    # Few things in a row are a ruler only if none is missing and they are all alike.
+    alike = np.ptp(comb.boxes[:, 2:], axis=0).max() <= _ALIKE_PX
+    if len(comb.places) < LONG and (len(comb.places) < places or not alike):
+        return False
+    near = max(_END_PX, _END * length)
     last = comb.origin_px + comb.span_px
     cut = max(int(len(comb.places) >= LONG), int(_MAX_CUT * len(comb.places)))
     starts = any(
-        abs(comb.origin_px - first * comb.step_px - top) <= near
-        for top in tops
+        abs(comb.origin_px - first * comb.step_px - begin) <= near
+        for begin in begins
         for first in range(cut + 1)
     )
-    return starts and any(
-        -near <= bottom - last <= max(1, cut) * comb.step_px + near for bottom in bottoms
-    )
+    rest = max(1, cut) * comb.step_px + near
+    return starts and any(-near <= end - last <= rest for end in ends)
 
 
 def _longer_marks(comb: Comb) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,15 +31,16 @@ class Survey:
         Most changed block of every cell of the grid, against the previous frame.
     samples : ndarray of uint8, shape (k, height, width)
         Luma of a few frames spread over the recording.
-    colours : ndarray of uint8, shape (height, width, 3), or None
-        The first frame in RGB; None for grey recordings.
+    colours : tuple of callable
+        Called without arguments, each gives one of the samples in RGB, uint8 of shape
+        (height, width, 3); empty for grey recordings.
     """
 
     positions: NDArray[np.int64]
     times_s: Floats
     changes: NDArray[np.float32]
     samples: NDArray[np.uint8]
-    colours: NDArray[np.uint8] | None
+    colours: tuple[Callable[[], NDArray[np.uint8]], ...]
 
 
 def survey(recording: Recording, progress: Progress | None = None) -> Survey:
@@ -52,26 +54,23 @@ def survey(recording: Recording, progress: Progress | None = None) -> Survey:
     positions: list[int] = []
     times_s: list[float] = []
     changes: list[NDArray[np.float32]] = []
-    kept: list[tuple[int, Frame]] = []
+    kept: list[tuple[int, Picture]] = []
     stride = 1
-    first: Picture | None = None
     previous: Frame | None = None
     still = np.zeros((GRID, GRID), dtype=np.float32)
     for index, picture in enumerate(recording.pictures()):
-        if first is None:
-            first = picture
         positions.append(picture.position)
         times_s.append(np.nan if picture.time_s is None else picture.time_s)
         changes.append(still if previous is None else block_change(picture.luma, previous))
         previous = picture.luma
         if index % stride == 0:
-            kept.append((index, picture.luma))
+            kept.append((index, picture))
             if len(kept) > SAMPLES:
                 stride *= 2
-                kept = [(i, luma) for i, luma in kept if i % stride == 0]
+                kept = [(i, sample) for i, sample in kept if i % stride == 0]
         if progress is not None:
             progress("read", index + 1, max(recording.expected, index + 1))
-    if first is None:
+    if not kept:
         raise UnreadableError(
             f"{recording.path}: holds no frame that can be decoded; it is empty, cut short or "
             "damaged."
@@ -80,6 +79,6 @@ def survey(recording: Recording, progress: Progress | None = None) -> Survey:
         positions=np.array(positions, dtype=np.int64),
         times_s=np.array(times_s, dtype=np.float64),
         changes=np.stack(changes),
-        samples=np.stack([luma for _, luma in kept]),
-        colours=None if first.colours is None else first.colours(),
+        samples=np.stack([sample.luma for _, sample in kept]),
+        colours=tuple(sample.colours for _, sample in kept if sample.colours is not None),
     )
