@@ -118,17 +118,22 @@ def test_an_archive_without_recordings_is_refused(tmp_path: Path, out: Path) -> 
     assert not out.exists()
 
 
-def test_ctrl_c_says_how_to_go_on_and_loses_only_what_is_in_flight(
-    tmp_path: Path, out: Path
+@pytest.mark.parametrize(
+    ("stop", "code", "words"),
+    [(signal.SIGINT, 130, "To go on: usguide batch"), (signal.SIGTERM, 143, "")],
+)
+def test_a_run_that_is_stopped_loses_only_what_is_in_flight(
+    tmp_path: Path, out: Path, stop: signal.Signals, code: int, words: str
 ) -> None:
     source = archive(tmp_path / "in", *(f"slow{n:02}" for n in range(20)))
     process = start(tmp_path, source, out)
     until_some_are_done(process, 4)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, stop)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "To go on: usguide batch" in err
+    assert process.returncode == code, err
+    assert words in err
     assert json.loads((out / "run.json").read_text())["counts"]["to_do"] > 0
+    assert failures(out) == {}
     tally, told = go(Request([str(source)], out, workers=2))
     assert tally.measured == 20
     assert len(told) <= 16

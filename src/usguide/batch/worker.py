@@ -30,8 +30,10 @@ def prepare(cache: str) -> None:
     """
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     os.environ["NUMBA_CACHE_DIR"] = cache
-    # Ctrl-C reaches the whole group; what becomes of the workers is the parent's to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a queue's end of time reach the whole group; what becomes of the workers is the
+    # parent's to say, or the clips in flight would be recorded as failed.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
