@@ -378,3 +378,23 @@ class TestCrossSection:
         frames = np.stack([image + rng.normal(0, 3, image.shape) for _ in range(30)])
         track = run(np.clip(frames, 0, 255).astype(np.uint8), fps=30.0)
         assert track.status is Status.NONE_FOUND
+
+
+@pytest.mark.parametrize("degrees", [10.0, 25.0, 40.0, 55.0, 70.0])
+def test_needles_at_every_angle_are_followed(degrees: float) -> None:
+    rng = np.random.default_rng(int(degrees))
+    image = tissue(31)
+    entry = np.array([0.0, 60.0]) if degrees < 30 else np.array([60.0, 0.0])
+    depths = pistoning(36, cycles=2, low=80.0, high=150.0)
+    frames = [
+        draw(image + rng.normal(0, 3, image.shape), depth, degrees, level=70.0, entry=entry)
+        for depth in depths
+    ]
+    track = run(np.stack(frames), spacing_mm=(0.1, 0.1), fps=30.0)
+    assert track.status is Status.MEASURED
+    along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    error = np.linalg.norm(track.tip_px - (entry + depths[:, None] * along), axis=1)
+    assert np.mean(error < 30) >= 0.9  # within 3 mm
+    assert np.nanmedian(error) < 3
+    assert np.nanmax(np.abs(track.shaft_angle_deg - degrees)) < 2
+    assert len(track.passes) == 2

@@ -13,7 +13,13 @@ from usguide.model import (
     Timing,
     TimingSource,
 )
-from usguide.needle.passes import distance_to_fascia, find_passes, turning_points
+from usguide.needle.passes import (
+    distance_to_fascia,
+    find_passes,
+    repeated,
+    time_inside,
+    turning_points,
+)
 from usguide.needle.track import smoothed
 
 MM = Calibration(0.1, 0.2, CalibrationSource.USER, 1.0, "given")
@@ -81,6 +87,17 @@ def test_time_inside_the_fascia_is_summed_over_the_pass() -> None:
     inside = np.zeros(40, np.bool_)
     inside[18:23] = True
     assert passes_of(waves(40, 1), inside)[0].in_fascia_s == pytest.approx(5 / 25)
+
+
+def test_time_in_the_fascia_counts_repeated_frames_as_what_they_repeat() -> None:
+    inside = np.zeros(12, np.bool_)
+    inside[[4, 6]] = True
+    repeats = np.where(np.arange(12) % 2 == 1, np.arange(12) - 1, -1)
+    clock = Timing(np.arange(12) / 10, TimingSource.USER, repeats)
+    assert time_inside(repeated(inside, clock), clock) == pytest.approx((0.4, 0.4))
+    assert time_inside(np.zeros(12, np.bool_), clock) == (None, 0.0)
+    assert time_inside(None, clock) == (None, None)
+    assert time_inside(inside, Timing(None, TimingSource.NONE, repeats)) == (None, None)
 
 
 def test_turning_points_alternate_from_a_low() -> None:

@@ -580,6 +580,10 @@ class NeedleTrack:
     """Shape (frames,): distance to the nearest fascia border, negative inside the band."""
     passes: tuple[NeedlePass, ...] = ()
     closest_to_fascia_mm: float | None = None
+    first_in_fascia_s: float | None = None
+    """When the tip was first seen inside the fascia."""
+    in_fascia_s: float | None = None
+    """For how long it was seen there, in all."""
 
     @property
     def frames_visible(self) -> int:
@@ -642,6 +646,18 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class MotionMap:
+    """How far the tissue moved from rest to the peak of the largest contraction, and where."""
+
+    frame: int
+    """Source frame of the peak."""
+    points_px: Floats
+    """Shape (rows, columns, 2), (x, y) in source px at the peak."""
+    moved_px: Floats
+    """Shape (rows, columns, 2), without the probe's own slip; NaN where it was not tracked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ContractionResult:
     """What the muscle did; every array has one entry per source frame."""
 
@@ -663,6 +679,7 @@ class ContractionResult:
     """Shape (frames,): gap width with its 95 % interval."""
     gap_low_mm: Floats | None = None
     gap_high_mm: Floats | None = None
+    peak: MotionMap | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

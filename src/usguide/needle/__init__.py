@@ -23,7 +23,7 @@ from usguide.needle.candidates import Candidates, Float32, Workspace, search
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, Pool, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
-from usguide.needle.passes import distance_to_fascia, find_passes
+from usguide.needle.passes import distance_to_fascia, find_passes, repeated, time_inside
 from usguide.needle.shaft import Glance, examine
 from usguide.needle.spots import SpotPath, find_spots, follow_moving_spot, follow_spot
 from usguide.needle.track import SURE_ALONE, Path, half_axes, likeliest, smooth_path, smoothed
@@ -199,11 +199,13 @@ class NeedleStage:
             depth_mm = np.full(header.frames, np.nan)
             depth_mm[rows] = into * calibration.length_mm(shaft.along)
         relation = distance_to_fascia(tip, fascia, calibration)
+        inside = None if relation is None else repeated(relation[1], header.timing)
+        first_inside_s, inside_s = time_inside(inside, header.timing)
         visible = np.isfinite(tip[:, 0])
         passes = find_passes(
             depth,
             depth_mm,
-            None if relation is None else relation[1],
+            inside,
             header.timing,
             float(np.hypot(header.region.width, header.region.height)),
         )
@@ -227,6 +229,8 @@ class NeedleStage:
             tip_to_fascia_mm=None if relation is None else relation[0],
             passes=passes,
             closest_to_fascia_mm=closest(relation),
+            first_in_fascia_s=first_inside_s,
+            in_fascia_s=inside_s,
         )
 
     def _describe_spot(self, path: SpotPath, fascia: FasciaResult) -> NeedleTrack:

@@ -75,7 +75,7 @@ def find_passes(
     Parameters
     ----------
     depth_px : ndarray, shape (frames,)
-        Depth along the shaft, NaN where the tip is not seen; short gaps are bridged.
+        Depth along the shaft, NaN where the tip is not seen; turns that are not seen do not count.
     depth_mm : ndarray, shape (frames,), or None
         The same in mm.
     inside : ndarray of bool, shape (frames,), or None
@@ -123,6 +123,33 @@ def find_passes(
             )
         )
     return tuple(passes)
+
+
+def time_inside(inside: Bools | None, timing: Timing) -> tuple[float | None, float | None]:
+    """When the tip was first inside the fascia, and for how long in all, seconds.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (frames,), or None
+        Frames in which it is; None where the fascia is not known.
+    timing : Timing
+        When each frame was shown.
+
+    Returns
+    -------
+    first_s, total_s : float or None
+        None where there is no clock or no fascia; ``first_s`` also where it never was inside.
+    """
+    if inside is None or timing.time_s is None:
+        return None, None
+    frames = np.flatnonzero(inside)
+    first = float(timing.time_s[frames[0]]) if len(frames) else None
+    return first, float(frame_durations(timing.time_s)[frames].sum())
+
+
+def repeated(inside: Bools, timing: Timing) -> Bools:
+    """Let frames that repeat another one say what that one says."""
+    return inside[np.where(timing.duplicate_of >= 0, timing.duplicate_of, np.arange(len(inside)))]
 
 
 def frame_durations(time_s: Floats) -> Floats:
