@@ -174,6 +174,19 @@ def test_at_rest_the_cadence_tells_new_frames_from_repeats() -> None:
     np.testing.assert_array_equal(np.flatnonzero(duplicate_of < 0), np.arange(0, 210, 3))
 
 
+def test_an_encoders_corrections_of_fast_repeats_are_no_new_frames() -> None:
+    change = np.stack([np.full(40, 12.0), np.full(40, 4.5), np.full(40, 3.5)], axis=1).ravel()
+    duplicate_of = find_repeats(change.astype(np.float32))
+    # Nothing new follows the last repeats, by which they could be told.
+    np.testing.assert_array_equal(np.flatnonzero(duplicate_of[:118] < 0), np.arange(0, 118, 3))
+
+
+@pytest.mark.parametrize("period", [3.5, 5.0, 7.3])
+def test_a_needle_that_turns_back_is_not_taken_for_repeats(period: float) -> None:
+    change = 3.5 + 20.0 * np.abs(np.cos(np.pi * np.arange(120) / period))
+    assert (find_repeats(change.astype(np.float32)) < 0).all()
+
+
 def test_a_frozen_clip_keeps_its_first_frame() -> None:
     duplicate_of = find_repeats(np.zeros(10, dtype=np.float32))
     assert duplicate_of.tolist() == [-1] + [0] * 9

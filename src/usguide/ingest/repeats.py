@@ -35,6 +35,10 @@ REACH = 6
 10 frames/s scan repeats each frame five times."""
 CADENCE = 10
 """Moving frames in a row from which the recorder's cadence is known."""
+STEADY = 0.1
+"""Largest share of neighbours among the new frames of a recorder that is at least twice as fast as
+the scanner; while a needle turns back, its frames change little too, but the others follow each
+other."""
 COMMON = 0.2
 """Fraction of the frames that must look like lossy repeats before any is taken for one."""
 
@@ -81,7 +85,9 @@ def find_repeats(changes: NDArray[np.float32]) -> NDArray[np.int64]:
         change = changes.astype(np.float64)
         change[0] = change[1:].max()
         repeats = change <= IDENTICAL
-        lossy = _quieter_than_neighbours(change) & (change <= CODEC_FLOOR)
+        lossy = _quieter_than_neighbours(change)
+        if not _never_neighbours(change, lossy | repeats):
+            lossy &= change <= CODEC_FLOOR
         if np.count_nonzero(lossy | repeats) >= COMMON * count:
             repeats |= lossy
             repeats |= _out_of_cadence(change, repeats)
@@ -106,6 +112,14 @@ def _out_of_cadence(change: Floats, repeats: NDArray[np.bool_]) -> NDArray[np.bo
     largest_near = maximum_filter1d(change, 2 * least - 1, mode="nearest")
     early: NDArray[np.bool_] = (change <= CODEC_FLOOR) & (change < largest_near)
     return early
+
+
+def _never_neighbours(change: Floats, repeats: NDArray[np.bool_]) -> bool:
+    """Whether new frames hardly ever follow each other while something moves."""
+    new = np.flatnonzero(~repeats)
+    moving = change[new] > CODEC_FLOOR
+    distances = np.diff(new)[moving[1:] & moving[:-1]]
+    return len(distances) >= CADENCE and float(np.mean(distances == 1)) <= STEADY
 
 
 def _quieter_than_neighbours(change: Floats) -> NDArray[np.bool_]:
