@@ -241,12 +241,14 @@ def _row_edges(
 class Width:
     """Width of a gap in one frame, normal to its edges, columns, with its standard error.
 
-    ``edges``, shape (k, 2), are the left and right edge in each of the gap's rows; ``blur`` is
-    how much the beam was found to narrow the gap at either edge, 0 where the gap is closed.
+    ``rows``, shape (k,), is the width in each of the gap's rows; ``edges``, shape (k, 2), are the
+    left and right edge there; ``blur`` is how much the beam was found to narrow the gap at either
+    edge, 0 where the gap is closed.
     """
 
     value: float
     error: float
+    rows: Floats
     edges: Floats
     blur: float
 
@@ -300,7 +302,7 @@ def measure_width(
     dip = np.clip(dark - profiles[:, inside].mean(axis=0), 0.0, None).sum()
     if dip < dark - floor:
         closed = np.repeat(centres[:, None], 2, axis=1)
-        return Width(0.0, 0.5, closed, 0.0)
+        return Width(0.0, 0.5, np.zeros(len(closed)), closed, 0.0)
     edges = np.array([darkest_interval(row[inside], dark) for row in profiles]) + inside.start
     smooth = np.stack([along_rows(gap.rows, edges[:, side]) for side in (0, 1)], axis=1)
     # No edge is sharper than the beam; one that looks softer borders on dark tissue.
@@ -311,11 +313,11 @@ def measure_width(
         line = centres + smooth.mean(axis=1)
         slope = float(np.polyfit(gap.rows.astype(np.float64), line, 1)[0]) / row_px
     lean = float(1.0 / np.hypot(1.0, slope))
-    value = float(widths.mean()) + 2.0 * blur
+    opened = (widths + 2.0 * blur) * lean
     # Neighbouring rows share speckle: about every other one counts.
     error = float(np.hypot(widths.std() / np.sqrt(max(1.0, 0.5 * len(widths))), 0.5))
     place = centres[:, None] - reach + smooth + np.array([-blur, blur])
-    return Width(max(value, 0.0) * lean, error * lean, place, blur)
+    return Width(max(float(opened.mean()), 0.0), error * lean, opened, place, blur)
 
 
 def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: float) -> float:
