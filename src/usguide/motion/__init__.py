@@ -13,6 +13,7 @@ from usguide.model import (
     Frame,
     Frames,
     Header,
+    MotionMap,
     MotionResult,
     MuscleResult,
     NeedleTrack,
@@ -24,6 +25,7 @@ from usguide.motion.contraction import Contraction, analyse, described, without_
 from usguide.motion.displacement import Tracker
 from usguide.motion.fluid import Glances, find_collections
 from usguide.motion.history import History, Motion
+from usguide.motion.parting import MIN_TRUST
 from usguide.motion.separation import Finding, examine
 from usguide.motion.strip import Belly, belly_of
 from usguide.motion.twitch import find_twitches
@@ -142,7 +144,22 @@ class MotionStage:
             gap_mm=gap,
             gap_low_mm=low,
             gap_high_mm=high,
+            peak=_peak_map(motion, contraction, header),
         )
+
+
+def _peak_map(motion: Motion, contraction: Contraction, header: Header) -> MotionMap | None:
+    """Tissue motion from rest to the peak of the largest contraction; None without one."""
+    if not contraction.cycles:
+        return None
+    cycle = max(contraction.cycles, key=lambda each: contraction.activation[each[1]])
+    rest, peak = contraction.rest_before(cycle), cycle[1]
+    moved = (motion.displacement_px[peak] - motion.displacement_px[rest]).astype(np.float64)
+    moved -= contraction.slip_px[peak] - contraction.slip_px[rest]
+    tracked = np.minimum(motion.quality[peak], motion.quality[rest]) >= MIN_TRUST
+    moved[~tracked] = np.nan
+    cells = np.stack(np.meshgrid(motion.x_px, motion.y_px), axis=-1)
+    return MotionMap(int(motion.frames[peak]), cells + header.region.origin_px, moved)
 
 
 def _zones(motion: Motion, belly: Belly) -> tuple[Bools, Bools]:

@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import t as student
 
 from usguide.model import Analysis, Bools, FasciaProfile, Floats, Header, Status, Thickness
 
@@ -33,6 +34,12 @@ _MARGINS = (0.7, 0.15, 0.5, 0.32)
 _MOST_DOTS = 80
 # More marks than this become one picture: ten minutes of them as shapes would be megabytes.
 _MOST_SHAPES = 1500
+
+# Fewer say nothing about their own spread.
+_FEWEST_FRAMES = 5.0
+
+# Share of the largest contraction that must be seen for a slope to mean anything.
+_LEAST_SPAN = 0.3
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -104,6 +111,7 @@ def needle_depth(analysis: Analysis) -> Markup | None:
         label="tip (darker: surer)",
         rasterized=np.count_nonzero(known) > _MOST_SHAPES,
     )  # fmt: skip
+    _twitches(axes, analysis)
     deepest = [one.deepest_frame for one in needle.passes]
     if deepest:
         axes.plot(
@@ -165,12 +173,36 @@ def gap_against_contraction(analysis: Analysis) -> Markup | None:
         label="one frame",
         rasterized=many,
     )
+    _trend(axes, activation[known], gap[known])
     axes.set_ylim(bottom=0)
     axes.set_xlim(-3, 103)
     axes.set_xlabel("contraction (% of the largest in the clip)")
     axes.set_ylabel("gap (mm)")
     _key_above(axes)
     return as_svg(figure, "gap")
+
+
+def _trend(axes: Axes, activation: Floats, gap: Floats) -> None:
+    """Draw the straight line through a gap against contraction, and say its slope.
+
+    The interval is Student's, for as many independent frames as the residuals' first
+    autocorrelation leaves (Bartlett): neighbouring frames show the same speckle.
+    """
+    n = len(gap)
+    if n < _FEWEST_FRAMES or np.ptp(activation) < _LEAST_SPAN:
+        return
+    slope, start = np.polyfit(activation, gap, 1)
+    residual = gap - start - slope * activation
+    power = float(residual @ residual)
+    along = float(residual[1:] @ residual[:-1]) / power if power > 0 else 0.0
+    independent = max(_FEWEST_FRAMES, n * (1 - along) / (1 + along)) if along > 0 else float(n)
+    spread = np.sqrt(power / n * independent / (independent - 2) / independent)
+    margin = float(student.ppf(0.975, independent - 2)) * float(spread / activation.std())
+    ends = np.array([activation.min(), activation.max()])
+    axes.plot(
+        100 * ends, start + slope * ends, color=_INK, linewidth=1.2, linestyle=(0, (5, 3)),
+        label=f"gains {slope:.1f} mm ({slope - margin:.1f} to {slope + margin:.1f})",
+    )  # fmt: skip
 
 
 def contraction(analysis: Analysis) -> Markup | None:
@@ -193,16 +225,60 @@ def contraction(analysis: Analysis) -> Markup | None:
             x[peaks], moved[peaks], "^", color=_GREEN, markersize=8, linestyle="none",
             label="peak of a cycle",
         )  # fmt: skip
-    if header.timing.time_s is not None:
-        for number, twitch in enumerate(analysis.motion.twitches):
-            axes.axvspan(
-                twitch.start_s, twitch.end_s, color=_ORANGE, alpha=0.3, linewidth=0,
-                label=None if number else "twitch",
-            )  # fmt: skip
+    _twitches(axes, analysis)
     axes.set_xlabel(label)
     axes.set_ylabel(f"displacement ({unit})")
     _key_above(axes)
     return as_svg(figure, "contraction")
+
+
+def motion_at_peak(analysis: Analysis) -> Markup | None:
+    """Where the tissue moved between rest and the peak of the largest contraction, as arrows."""
+    peak, header = analysis.motion.contraction.peak, analysis.header
+    if peak is None or not np.isfinite(peak.moved_px).any():
+        return None
+    spacing = header.calibration.spacing_mm
+    scale, unit = (np.ones(2), "px") if spacing is None else (np.array(spacing), "mm")
+    places = (peak.points_px - header.region.origin_px) * scale
+    moved = peak.moved_px * scale
+    known = np.isfinite(moved).all(axis=-1)
+    x, y = places[known].T
+    right, down = moved[known].T
+    width, height = header.region.width * scale[0], header.region.height * scale[1]
+    figure, axes = new_page(height=min(4.5, 5.2 * height / width + 0.6))
+    arrows = axes.quiver(
+        x, y, right, down, np.hypot(right, down), cmap="cividis_r", angles="xy",
+        scale_units="xy", scale=_arrow_scale(right, down, width), width=0.004,
+    )  # fmt: skip
+    separation = analysis.motion.contraction.separation
+    if separation.location_px is not None:
+        where = (np.array(separation.location_px) - header.region.origin_px) * scale
+        axes.plot(*where, "o", markersize=14, markerfacecolor="none", markeredgecolor=_PURPLE,
+                  markeredgewidth=2, label="gap", linestyle="none")  # fmt: skip
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_aspect("equal")
+    axes.set_xlabel(f"along the image ({unit})")
+    axes.set_ylabel(f"depth ({unit})")
+    figure.colorbar(arrows, ax=axes, label=f"movement ({unit})", shrink=0.8)
+    _key_above(axes)
+    return as_svg(figure, "motion_at_peak")
+
+
+def _arrow_scale(right: Floats, down: Floats, width: float) -> float:
+    """Return the factor that makes the longest arrow a twelfth of the picture at most."""
+    return max(float(np.hypot(right, down).max()) / (width / 12), 1.0)
+
+
+def _twitches(axes: Axes, analysis: Analysis) -> None:
+    """Shade the twitches of a chart over time."""
+    if analysis.header.timing.time_s is None:
+        return
+    for number, twitch in enumerate(analysis.motion.twitches):
+        axes.axvspan(
+            twitch.start_s, twitch.end_s, color=_PURPLE, alpha=0.3, linewidth=0,
+            label=None if number else "twitch",
+        )  # fmt: skip
 
 
 def muscle_thickness(analysis: Analysis) -> Markup | None:

@@ -109,7 +109,7 @@ def _charts(analysis: Analysis) -> list[Chart]:
         (
             "Needle depth",
             charts.needle_depth(analysis),
-            "How far the tip had come along the shaft; shaded: in-and-out passes.",
+            "How far the tip had come along the shaft; shaded: in-and-out passes, and twitches.",
         ),
         (
             "Needle and fascia",
@@ -119,12 +119,19 @@ def _charts(analysis: Analysis) -> list[Chart]:
         (
             "Gap against contraction",
             charts.gap_against_contraction(analysis),
-            "A gap that widens as the muscle contracts speaks for a tear; one that stays does not.",
+            "A gap that widens as the muscle contracts speaks for a tear; one that stays does not. "
+            "Dashed: what the gap gains, with its 95 % interval.",
         ),
         (
             "Movement of the muscle",
             charts.contraction(analysis),
             "From rest, along its length; shaded: contraction cycles and twitches.",
+        ),
+        (
+            "Movement at the peak",
+            charts.motion_at_peak(analysis),
+            "From rest to the peak of the largest contraction, the probe's own slip taken off. "
+            "Ends that part show arrows that point away from one another.",
         ),
         (
             "Muscle thickness",
