@@ -78,18 +78,21 @@ def killed(scratch: Path, times: int, clips: int = 600) -> str:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        try:
-            process.wait(draw.uniform(0.5, 6.0))
-        except subprocess.TimeoutExpired:
-            # Half of the time the workers go at the same moment, as in a power cut.
-            if kills % 2:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-            process.wait()
-            kills += 1
-        else:
+        # At any moment of the run: when so many more are finished, and a little later.
+        finished = _finished(out)
+        aim = finished + draw.randint(0, 2 * clips // times)
+        while process.poll() is None and _finished(out) < aim:
+            time.sleep(0.05)
+        time.sleep(draw.uniform(0, 0.3))
+        if process.poll() is not None:
             break
+        # Half of the time the workers go at the same moment, as in a power cut.
+        if kills % 2:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        kills += 1
     _stubbed(source, out)
     keys = pq.read_table(out / "clips.parquet").filter(pads.field("outcome") == "measured")["key"]
     frames = pads.dataset(out / "frames", partitioning="hive").to_table(columns=["clip"])
@@ -107,6 +110,10 @@ def killed(scratch: Path, times: int, clips: int = 600) -> str:
         ["half-written files left that are not hidden", str(sum(name[0] != "." for name in left))],
     ]
     return "\n".join([where(), "", page.table(["killed and run again to the end", ""], rows)])
+
+
+def _finished(out: Path) -> int:
+    return sum(1 for _ in out.glob("clips/*/*/record.json"))
 
 
 def _template(scratch: Path) -> Path:
