@@ -33,6 +33,7 @@ SHARE ?= 1
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.accuracy --share $(SHARE)
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.ingest
 
 fuzz: $(STAMP)
 	$(BIN)/python -m benchmarks.fuzz

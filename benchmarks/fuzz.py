@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 
 from benchmarks import page
+from benchmarks.memory import peak_mb
 from benchmarks.mutations import mutate
 from benchmarks.specimens import bombs, specimens
 from usguide.errors import IngestError
@@ -112,14 +113,9 @@ def _in_child(path: Path, pipe: int) -> None:
         outcome, words = "memory", traceback.format_exc()
     except BaseException:  # noqa: BLE001  whatever it is, the parent has to hear of it
         outcome, words = "traceback", traceback.format_exc()
-    said = json.dumps([outcome, _peak_mb(), words[-4000:]])
+    said = json.dumps([outcome, peak_mb(), words[-4000:]])
     os.write(pipe, said.encode())
     os._exit(0)
-
-
-def _peak_mb() -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def run(files: int, seed: int, keep: Path | None) -> list[Fate]:

@@ -13,7 +13,6 @@ import argparse
 import cProfile
 import json
 import pstats
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import page, peers, pictures
+from benchmarks.memory import peak_mb
 from usguide import analyze, open_clip, pipeline
 from usguide.synth import make_scene, write
 
@@ -41,15 +41,6 @@ def make_clip(path: Path, size: tuple[int, int], frames: int, scene: str = "need
     """Write a synthetic clip of a given size as H.264."""
     recording = make_scene(scene, seed=1, width_px=size[0], height_px=size[1], frames=frames)
     return write(recording, path)[0]
-
-
-def peak_mb() -> float:
-    """Peak memory of this process; ``ru_maxrss`` would inherit that of the process it came from."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def one(path: Path) -> dict[str, float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import zlib
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import cv2
+import deid_data
 import numpy as np
 import pydicom
 import pytest
@@ -472,6 +474,17 @@ def test_pixels_cut_off_right_away(tmp_path: Path) -> None:
         ("OBXXXX1A_rle_2frame.dcm", 2, 0.262288, TimingSource.NONE),
         ("OBXXXX1A_expb_2frame.dcm", 2, 0.262288, TimingSource.NONE),
         ("gdcm-US-ALOKA-16.dcm", 1, 0.382653, TimingSource.NONE),
+        ("gdcm-US-ALOKA-16_big.dcm", 1, 0.382653, TimingSource.NONE),
+        ("OBXXXX1A.dcm", 1, 0.262288, TimingSource.NONE),
+        ("OBXXXX1A_2frame.dcm", 2, 0.262288, TimingSource.NONE),
+        ("OBXXXX1A_expb.dcm", 1, 0.262288, TimingSource.NONE),
+        ("OBXXXX1A_rle.dcm", 1, 0.262288, TimingSource.NONE),
+        ("examples_palette.dcm", 1, 0.262288, TimingSource.NONE),
+        ("examples_rgb_color.dcm", 1, None, TimingSource.NONE),
+        ("US1_J2KR.dcm", 1, None, TimingSource.NONE),
+        ("US1_UNCI.dcm", 1, None, TimingSource.NONE),
+        ("US1_UNCR.dcm", 1, None, TimingSource.NONE),
+        ("color-pl.dcm", 1, None, TimingSource.NONE),
         ("JPGLosslessP14SV1_1s_1f_8b.dcm", 1, 0.254767, TimingSource.NONE),
         ("US1_J2KI.dcm", 1, None, TimingSource.NONE),
         ("color-px.dcm", 1, None, TimingSource.NONE),
@@ -501,3 +514,56 @@ def test_twins_give_the_same_picture(one: str, other: str) -> None:
     first, second = (frames_of(Path(str(get_testdata_file(name)))) for name in (one, other))
     np.testing.assert_array_equal(first, second)
     assert np.std(first) > 5
+
+
+DEID = Path(deid_data.__path__[0]) / "data" / "ultrasounds"
+CLIPS = Path(__file__).parents[1].parent / "shared" / "clips" / "dicom"
+
+
+def assert_reads(path: Path, frames: int, scale: float | None, source: TimingSource) -> None:
+    recording = read_dicom(path, "")
+    assert recording.timing_source is source
+    scales = [box.mm_per_px[0] for box in recording.scaled]
+    assert scales[:1] == ([] if scale is None else [pytest.approx(scale, 1e-3)])
+    shown = [picture.luma.shape for picture in recording.pictures()]
+    assert shown == [(recording.height, recording.width)] * frames
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "scale", "source"),
+    [
+        ("GREYSCALE_IMAGE.dcm", 1, 0.064905, TimingSource.NONE),
+        ("RGB_IMAGE.dcm", 1, 0.237872, TimingSource.NONE),
+        ("ultrasound-multiframe.dcm", 30, 0.307597, TimingSource.FRAME_TIME),
+        ("GREYSCALE_CINE.zip", 27, 0.083078, TimingSource.FRAME_TIME),
+        ("RGB_CINE.zip", 51, 0.067682, TimingSource.FRAME_TIME_VECTOR),
+    ],
+)
+def test_real_files_of_deid_data(
+    tmp_path: Path, name: str, frames: int, scale: float, source: TimingSource
+) -> None:
+    path = DEID / name
+    if path.suffix == ".zip":
+        with ZipFile(path) as archive:
+            path = Path(archive.extract(path.with_suffix(".dcm").name, tmp_path))
+    assert_reads(path, frames, scale, source)
+
+
+@pytest.mark.clips
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="needs the real recordings in ../shared/clips")
+@pytest.mark.parametrize(
+    ("pattern", "frames", "scale", "source"),
+    [
+        ("muscle_ybr_full_422_native.dcm", 1, 0.0616, TimingSource.NONE),
+        ("palette_rle_2d_ecg.dcm", 1, 0.330542, TimingSource.NONE),
+        ("bmode_and_colour_mmode.dcm", 1, 0.56, TimingSource.NONE),
+        ("jpegls_no_regions.dcm", 1, None, TimingSource.NONE),
+        ("cine_*fragmented*.dcm", 8, 2.29375, TimingSource.FRAME_TIME_VECTOR),
+        ("cine_*implicit*.dcm", 8, 2.29375, TimingSource.FRAME_TIME_VECTOR),
+    ],
+)
+def test_real_files_of_the_clips(
+    pattern: str, frames: int, scale: float | None, source: TimingSource
+) -> None:
+    (path,) = CLIPS.glob(pattern)
+    assert_reads(path, frames, scale, source)
