@@ -17,7 +17,7 @@ from usguide.synth import make_scene
 # None of these seeds was looked at when constants were chosen; how often a spur or fluid is found
 # is in docs/measurements.md.
 PLAIN = {"spur_mm": 0, "fluid_mm": 0, "bulge_mm": 0, "muscle_level_db": -8, "gain_db": 2}
-SEEDS = (8103, 8104, 8109)
+SEEDS = (8104, 8109, 8110)
 
 
 def measured(scene, *, mirrored: bool = False, scaled: bool = True) -> FasciaResult:

@@ -37,10 +37,10 @@ DARK_MIN = 0.6
 """Depth of the shadow between the muscle's level (0) and no echo (1)."""
 BRIGHT_SURE = 0.5
 """A line this bright is beyond doubt."""
-LENGTH_MIN_MM = 2.0
+LENGTH_MIN_MM = 1.2
 """Shorter ones are not told from the rounded edge of the bone."""
-LENGTH_SD_MM = 0.6
-"""Standard deviation of a length's error: where the bone ends is seen no better."""
+LENGTH_SD_MM = 1.0
+"""Root mean square of a length's error: a line that fades towards its tip is read too short."""
 GAP_MM = 0.6
 START_MAX_MM = 1.5
 KINK_MIN = 0.35
@@ -120,9 +120,9 @@ def read_spur(
     run = _first_run((bright > BRIGHT_MIN) & (dark > DARK_MIN))
     if run is None:
         return SpurReading(0.0, (0.0, 0.0), 0.0)
-    falling = surface[
-        (surface[:, 0] <= start) & (surface[:, 0] > start - KINK_BEFORE_MM / pixel_mm)
-    ]
+    back = np.linspace(start - KINK_BEFORE_MM / pixel_mm, start, 20)
+    back = back[back >= surface[0, 0]]
+    falling = np.stack([back, np.interp(back, *surface.T)], axis=1)
     after = path[run][: round(KINK_AFTER_MM / STEP_MM)]
     if len(falling) < 3 or _rise(falling) - _rise(after) < LEVELS_OUT_MIN:
         return SpurReading(0.0, (0.0, 0.0), 0.0)
