@@ -80,7 +80,7 @@ def killed(scratch: Path, times: int, clips: int = 600) -> str:
         )
         # At any moment of the run: when so many more are finished, and a little later.
         finished = _finished(out)
-        aim = finished + draw.randint(0, 2 * clips // times)
+        aim = finished + draw.randint(0, clips // times)
         while process.poll() is None and _finished(out) < aim:
             time.sleep(0.05)
         time.sleep(draw.uniform(0, 0.3))
