@@ -135,6 +135,10 @@ def analyze(
     fps: Annotated[
         str | None, typer.Option(metavar="N", help="Frames per second, instead of the file's.")
     ] = None,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Follow the needle without looking at later frames."),
+    ] = False,
     hints: Annotated[
         Path | None,
         typer.Option(
@@ -159,6 +163,7 @@ def analyze(
         "region": region,
         "fps": fps,
         "hints": hints,
+        "online": online or None,
         "overlay": overlay,
     }
     asked = _settle(given, config)
@@ -333,7 +338,7 @@ def _setting(word: str) -> tuple[str, str]:
 
 # --- options ----------------------------------------------------------------------------------
 
-_KEYS = ("output", "task", "spacing", "region", "fps", "hints", "overlay")
+_KEYS = ("output", "task", "spacing", "region", "fps", "hints", "online", "overlay")
 
 
 def _settle(given: dict[str, Any], config: Path | None) -> dict[str, Any]:

@@ -714,6 +714,8 @@ class Options:
     """Frames per second, instead of the file's timing."""
     hints: tuple[Hint, ...] = ()
     """What a person knows of the needle, which its path honours."""
+    online: bool = False
+    """Follow the needle without looking at later frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

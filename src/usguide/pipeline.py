@@ -95,7 +95,8 @@ def analyze(
     Raises
     ------
     ConfigError
-        If no task is asked for, or a hint about the needle fits no frame of the clip.
+        If no task is asked for, or a hint about the needle fits no frame of the clip or comes
+        together with ``online``.
     """
     options = Options() if options is None else options
     asked = options.tasks
@@ -109,9 +110,9 @@ def analyze(
 
     fascia = stages.fascia(header) if asked & {Task.FASCIA, Task.NEEDLE} else None
     muscle = stages.muscle(header) if asked & {Task.MUSCLE, Task.CONTRACTION} else None
-    needle = (
-        stages.needle(header, options.hints) if asked & {Task.NEEDLE, Task.CONTRACTION} else None
-    )
+    needle = None
+    if asked & {Task.NEEDLE, Task.CONTRACTION}:
+        needle = stages.needle(header, options.hints, online=options.online)
     motion = stages.motion(header) if Task.CONTRACTION in asked else None
 
     observers: dict[str, _Observer | None] = {

@@ -19,7 +19,8 @@ def read_options(asked: Mapping[str, Any]) -> Options:
     ----------
     asked : mapping
         ``task`` (a name or a list of them), ``spacing``, ``region`` and ``fps``, as text or as
-        numbers, and ``hints``, a JSON file; what is missing or None keeps its default.
+        numbers, ``hints``, a JSON file, and ``online``, true or false; what is missing or None
+        keeps its default.
 
     Raises
     ------
@@ -35,7 +36,14 @@ def read_options(asked: Mapping[str, Any]) -> Options:
         region=None if region is None else _region(region),
         fps=None if fps is None else fps[0],
         hints=() if asked.get("hints") is None else read_hints(Path(asked["hints"])),
+        online=_switch("online", asked.get("online", False)),
     )
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: {value!r} is not true or false.")
+    return value
 
 
 def read_hints(path: Path) -> tuple[Hint, ...]:

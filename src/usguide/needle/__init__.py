@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.errors import ConfigError
 from usguide.model import (
     Bools,
     FasciaResult,
@@ -36,6 +37,11 @@ SPOT_NOISE_PX = 0.3
 """Standard deviation of a spot's measured place, working px."""
 SPOT_WANDER_PX = 0.3
 """Change of its speed in one frame, working px per frame."""
+MEMORY_FRAMES = 90
+"""Frames that are looked back on online: 3 s of a cine."""
+FIRST_FRAMES = 8
+"""Frames that online must have gone by before a needle is claimed: the mean picture of fewer is the
+needle's own."""
 VISIBLE = 0.5
 """Least confidence that is claimed: where the tip is more likely than not within 3 mm."""
 
@@ -49,15 +55,25 @@ class NeedleStage:
         The clip.
     hints : sequence of Hint
         What a person knows of the tip in some frames, which the path honours.
+    online : bool
+        Find the tip of every frame from that frame and those before it, as one would who saw them
+        arrive, without waiting for a later one. Only needles in the plane are followed so.
 
     Raises
     ------
     ConfigError
-        If a hint is of no frame of the clip, lies outside the picture, or contradicts another.
+        If a hint is of no frame of the clip, lies outside the picture, or contradicts another; or
+        if there are hints although the clip is to be followed online.
     """
 
-    def __init__(self, header: Header, hints: Sequence[Hint] = ()) -> None:
+    def __init__(self, header: Header, hints: Sequence[Hint] = (), *, online: bool = False) -> None:
+        if online and hints:
+            raise ConfigError(
+                "online: hints are of the whole clip, which is not known online; "
+                "leave out one of the two."
+            )
         self._header = header
+        self._online = online
         self._hints = by_frame(hints, header)
         self._usable = min(header.region.width, header.region.height) >= SMALLEST_SIDE_PX
         self._workspace = Workspace(header.tissue)
@@ -66,6 +82,7 @@ class NeedleStage:
         self._candidates: list[Candidates] = []
         self._spots: list[NDArray[np.void]] = []
         self._slides: list[Floats] = []
+        self._at_once: list[tuple[int, float]] = []
         rows, columns = self._workspace.tissue.shape
         self._sum = np.zeros((rows, columns), np.float64)
         self._squares = np.zeros((rows, columns), np.float64)
@@ -92,6 +109,34 @@ class NeedleStage:
         )
         self._slides.append(slide)
         self._candidates.append(found)
+        if self._online:
+            self._at_once.append(self._decide_now())
+
+    def _decide_now(self) -> tuple[int, float]:
+        """Which candidate of the newest frame is the needle (-1 for none), and how surely."""
+        candidates = self._candidates[-MEMORY_FRAMES:]
+        if len(candidates) < FIRST_FRAMES or not any(len(found) for found in candidates):
+            return -1, 0.0
+        mean = np.asarray(self._sum / len(self._frames), np.float32)
+        pool, odds = self._evidence(candidates, self._slides[-MEMORY_FRAMES:], mean)
+        path = likeliest(pool, odds, self._numbers()[-MEMORY_FRAMES:])
+        if path is None or path.chosen[-1] < 0:
+            return -1, 0.0
+        first = np.searchsorted(pool.frame, len(candidates) - 1)
+        return int(path.chosen[-1] - first), float(path.confidence[-1])
+
+    def _conclude_online(self, fascia: FasciaResult) -> NeedleTrack:
+        """Gather what was decided frame by frame."""
+        pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
+        offsets = np.searchsorted(pool.frame, np.arange(len(self._frames)))
+        place = np.array([which for which, _ in self._at_once])
+        sure = np.array([confidence for _, confidence in self._at_once])
+        if not np.any(place >= 0):
+            return none_found(
+                "online: in no frame had a line looked and moved as a needle does by then"
+            )
+        path = Path(np.where(place >= 0, offsets + place, -1), sure, moved=True)
+        return self._describe(pool, path, fascia)
 
     def _remember(self, small: Float32, slide: Floats) -> None:
         """Add a frame to the running mean and deviation of the picture, its slide taken out."""
@@ -119,6 +164,8 @@ class NeedleStage:
         count = len(self._frames)
         if count == 0:
             return none_found("no frame could be looked at")
+        if self._online:
+            return self._conclude_online(fascia)
         tips = {
             k: self._hints[frame] for k, frame in enumerate(self._frames) if frame in self._hints
         }
@@ -133,7 +180,7 @@ class NeedleStage:
         candidates = heeded(self._candidates, tips, self._workspace)
         odds = None
         if any(len(found) for found in candidates):
-            pool, odds = self._evidence(candidates, mean)
+            pool, odds = self._evidence(candidates, self._slides, mean)
             shown = known(pool.frame, tips)
             odds = Odds(np.where(shown, KNOWN, odds.appearance), np.where(shown, KNOWN, odds.full))
             path = likeliest(pool, odds, self._numbers(), shown)
@@ -148,13 +195,14 @@ class NeedleStage:
             return none_found("no frame shows a straight bright line that ends inside the picture")
         return none_found(why_not(odds, count))
 
-    def _evidence(self, candidates: list[Candidates], mean: Float32) -> tuple[Pool, Odds]:
+    def _evidence(
+        self, candidates: list[Candidates], slides: list[Floats], mean: Float32
+    ) -> tuple[Pool, Odds]:
         count = len(self._frames)
-        pool = Pool.of(candidates, np.array(self._slides), self._workspace)
-        deviation = np.sqrt(np.maximum(self._squares / count - (self._sum / count) ** 2, 0)).astype(
-            np.float32
-        )
-        return pool, log_odds(pool, mean, deviation, count)
+        pool = Pool.of(candidates, np.array(slides), self._workspace)
+        variance = np.maximum(self._squares / count - (self._sum / count) ** 2, 0)
+        deviation = np.sqrt(variance).astype(np.float32)
+        return pool, log_odds(pool, mean, deviation, len(candidates))
 
     def _numbers(self) -> Floats:
         """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""
@@ -179,6 +227,7 @@ class NeedleStage:
             claimed,
             self._numbers()[claimed],
             self._workspace.scale,
+            smooth=not self._online,
         )
         rows = frames[claimed]
         tip = np.full((header.frames, 2), np.nan)
@@ -212,6 +261,8 @@ class NeedleStage:
         share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
+        if self._online:
+            share += "; online: each tip from its frame and those before it, 0 frames late"
         return NeedleTrack(
             Status.MEASURED,
             f"an in-plane needle, {share}"

@@ -288,7 +288,12 @@ def half_axes(deviation: Floats, scale: float) -> Floats:
 
 
 def smooth_path(
-    records: Candidates, frames: NDArray[np.int64], numbers: Floats, scale: float
+    records: Candidates,
+    frames: NDArray[np.int64],
+    numbers: Floats,
+    scale: float,
+    *,
+    smooth: bool = True,
 ) -> Shaft:
     """Smooth the claimed frames of a path: its line much, its tip's advance hardly.
 
@@ -302,6 +307,8 @@ def smooth_path(
         When, in frames.
     scale : float
         Region px per working px.
+    smooth : bool
+        Otherwise leave every frame as it is: smoothing looks ahead.
     """
     tip = np.column_stack([records["tip_x"], records["tip_y"]]).astype(np.float64)
     tail = np.column_stack([records["tail_x"], records["tail_y"]]).astype(np.float64)
@@ -311,7 +318,7 @@ def smooth_path(
     new_tip, new_angle = tip.copy(), angle.copy()
     deviation = np.tile([TIP_NOISE_PX * scale, SIDE_NOISE_PX * scale], (len(frames), 1))
     for piece in pieces:
-        if len(piece) < 3:
+        if len(piece) < 3 or not smooth:
             continue
         t = numbers[piece]
         turn_noise = np.arctan2(2 * SIDE_NOISE_PX * scale, length[piece])

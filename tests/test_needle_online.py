@@ -1,0 +1,65 @@
+"""The needle followed frame by frame, without looking ahead."""
+
+import numpy as np
+import pytest
+
+from test_needle import NO_FASCIA, clip_of, errors, pistoning
+from usguide import Options, analyze
+from usguide.errors import ConfigError
+from usguide.ingest.clip import Clip
+from usguide.model import Hint, Status, Task
+from usguide.needle import NeedleStage
+from usguide.request import read_options
+
+DEPTHS = pistoning(40)
+
+
+def online(frames: np.ndarray):
+    clip = Clip.from_array(frames, spacing_mm=(0.1, 0.1), fps=30.0)
+    stage = NeedleStage(clip.header, online=True)
+    for index, frame in clip.frames():
+        stage.observe(index, frame)
+    return stage.conclude(NO_FASCIA)
+
+
+@pytest.fixture(scope="module")
+def frames() -> np.ndarray:
+    return clip_of(DEPTHS)
+
+
+@pytest.fixture(scope="module")
+def whole(frames):
+    return online(frames)
+
+
+def test_a_moving_needle_is_found_soon_and_then_kept(whole) -> None:
+    assert whole.status is Status.MEASURED
+    assert "0 frames late" in whole.reason
+    assert whole.tip_visible[15:].mean() > 0.9
+    assert np.nanmedian(errors(whole, DEPTHS)) < 3
+
+
+def test_later_frames_change_nothing(frames, whole) -> None:
+    half = online(frames[:25])
+    np.testing.assert_array_equal(half.tip_visible, whole.tip_visible[:25])
+    np.testing.assert_allclose(half.tip_px, whole.tip_px[:25])
+    np.testing.assert_allclose(half.tip_confidence, whole.tip_confidence[:25])
+
+
+def test_without_a_needle_no_frame_claims_one() -> None:
+    track = online(clip_of(np.full(20, -1.0)))
+    assert track.status is Status.NONE_FOUND
+    assert "online" in track.reason
+
+
+def test_hints_are_refused(frames) -> None:
+    options = Options(tasks=frozenset({Task.NEEDLE}), hints=(Hint(1, None),), online=True)
+    with pytest.raises(ConfigError, match="leave out one of the two"):
+        analyze(Clip.from_array(frames[:3]), options)
+
+
+def test_it_is_a_switch() -> None:
+    assert read_options({"online": True}).online
+    assert not read_options({}).online
+    with pytest.raises(ConfigError, match="not true or false"):
+        read_options({"online": "soon"})
