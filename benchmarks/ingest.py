@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
-from pydicom.pixels import apply_color_lut, convert_color_space
+from pydicom.pixels import apply_color_lut
 
 from benchmarks import page
 from benchmarks.memory import peak_mb
@@ -123,10 +123,6 @@ def _difference(luma: Any, first: Any, dataset: pydicom.Dataset) -> float:
         table = apply_color_lut(first, dataset)
         depth = 8 if table.max() < 256 else 16
         first = (table >> (depth - 8)).astype(np.uint8)
-    elif photometric in ("YBR_FULL", "YBR_FULL_422") and "JPEG" not in (
-        dataset.file_meta.TransferSyntaxUID.name
-    ):
-        first = convert_color_space(first, "YBR_FULL", "RGB")
     grey = first if first.ndim == 2 else cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
     return float(np.abs(luma.astype(float) - grey).mean())
 
