@@ -126,7 +126,7 @@ def share(part: int, whole: int) -> str:
     if whole == 0:
         return "none"
     low, high = wilson(part, whole)
-    return f"{part} of {whole} ({100 * low:.0f} to {100 * high:.0f} %)"
+    return f"{part} of {whole} ({100 * max(low, 0.0):.0f} to {100 * high:.0f} %)"
 
 
 if __name__ == "__main__":
