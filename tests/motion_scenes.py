@@ -49,6 +49,14 @@ class Recorded:
             ),
         )
 
+    def rest_of(self, points_px, frame):
+        """Where the tissue now at points was at rest."""
+        rest = points_px.copy()
+        for _ in range(60):
+            moved = rest + self.scene.displacement_mm(frame, rest) / self.scene.spacing_mm[0]
+            rest = rest + 0.5 * (points_px - moved)
+        return rest
+
     def analysed(self, **changes) -> MotionResult:
         frames = changes.pop("frames", self.frames)
         if changes.pop("flip", False):

@@ -225,3 +225,22 @@ def test_two_muscles_that_slide_past_one_another_are_no_tear():
     result = concluded(frames, muscle=NO_MUSCLE).contraction
     assert result.status is Status.MEASURED
     assert result.separation.flag is SeparationFlag.NONE
+
+
+def test_less_than_a_millimetre_is_no_contraction():
+    result = recorded(3, excursion_mm=0.4, thickening=0).analysed().contraction
+    assert result.status is Status.NONE_FOUND
+    assert result.cycles == ()
+    assert result.peak is None
+
+
+def test_the_map_of_the_peak_shows_the_slide_at_the_deep_aponeurosis():
+    scene = recorded(2)
+    peak = scene.analysed().contraction.peak
+    spacing = scene.scene.spacing_mm[0]
+    moved = peak.moved_px * spacing
+    true = scene.scene.displacement_mm(peak.frame, scene.rest_of(peak.points_px, peak.frame))
+    top = scene.muscle.borders.superficial_y_px[peak.frame].min()
+    slip = np.median(true[peak.points_px[..., 1] < top - 10], axis=0)
+    error = np.linalg.norm(moved - (true - slip), axis=-1)
+    assert np.nanmedian(error) < 0.3

@@ -249,19 +249,24 @@ def analyse(
     if calibration.spacing_mm is not None and excursion > 0:
         lengths = calibration.length_mm(pattern)[weights > 0]
         scale_mm = float(np.percentile(lengths, 90)) if len(lengths) else 0.0
-        large = excursion * scale_mm >= MIN_EXCURSION_MM
+        least = MIN_EXCURSION_MM / max(scale_mm, 1e-9)
     else:
-        large = excursion >= MIN_EXCURSION_SHARE * width_px
-    significant = n >= 5 and large and excursion >= MIN_SIGNAL_TO_NOISE * jitter
+        least = MIN_EXCURSION_SHARE * width_px
     activation = np.clip(activation / excursion, 0.0, 1.0) if excursion > 0 else np.zeros(n)
     rest_level = float(np.median(curve[activation <= REST])) if excursion > 0 else 0.0
     signed = curve - rest_level
+    cycles = tuple(
+        (start, peak, end)
+        for start, peak, end in find_cycles(activation)
+        if activation[peak] - min(activation[start], activation[end]) >= least / excursion
+    )
+    significant = n >= 5 and len(cycles) > 0 and excursion >= MIN_SIGNAL_TO_NOISE * jitter
     return Contraction(
         activation=activation if significant else np.zeros(n),
         signed_px=signed,
         signed_mm=None if scale_mm is None else signed * scale_mm,
         slip_px=slip,
-        cycles=find_cycles(activation) if significant else (),
+        cycles=cycles if significant else (),
         excursion_px=excursion,
         significant=significant,
     )
