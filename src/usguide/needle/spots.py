@@ -19,6 +19,8 @@ SPOT_SIGMA_PX = 1.5
 its place at twice it: the core's own glitter moves from frame to frame."""
 NEIGHBOURS_PX = 6
 """Of spots closer than this (working px) the brightest is kept, and none so close to the edge."""
+BESIDE_PX = 10
+"""How far to either side a spot is over, working px: 1.6 mm of a 32 mm picture."""
 LOCAL_PX = 51
 """Side of the square over which a spot's surroundings are said to be how bright, working px."""
 APART_PX = 12.0
@@ -32,9 +34,10 @@ UNRIVALLED = 1.2
 """Median ratio of its height to the second spot's; the same clips."""
 OUTRUNS = 1.5
 """Median ratio of what is new in the moving spot to what is new in the next one: cross-sections had
-1.7 and more, tissue at rest and contracting, and tips of needles in the plane, 1.4 and less. Tuned
-on needle_out_of_plane 31003-31027, needles, heels and muscles of the same seeds and on
-muscle_isokinetic030, muscle_calf_ge_0, needle_convex_01, 07 and needle_block."""
+1.7 and more, tissue at rest and contracting, and tips of needles in the plane, 1.4 and less. Tuned,
+like the constants below, on needle_out_of_plane 31003-31027, a film that a needle presses on, heels
+and muscles without a needle, and on muscle_isokinetic030, muscle_calf_ge_0, needle_convex_01, 07 and
+needle_block."""
 LEAST_NEW = 1.0
 """Least median of what is new in it, in local deviations."""
 STEADY_STEP_PX = 10.0
@@ -51,7 +54,7 @@ SPOT = np.dtype(
         ("x", np.float32),
         ("y", np.float32),
         ("height", np.float32),  # over its surroundings, against the whole picture
-        ("detail", np.float32),  # the same in grey levels
+        ("detail", np.float32),  # the same in grey levels, and over what is to both sides
         ("peak_x", np.float32),  # the brightest working px of its core
         ("peak_y", np.float32),
         ("around", np.float32),  # root mean square of the detail near it, grey levels
@@ -64,6 +67,18 @@ def detail_of(small: Float32, tissue: Bools) -> Float32:
     core = cv2.GaussianBlur(small, (0, 0), SPOT_SIGMA_PX)
     surroundings = cv2.GaussianBlur(small, (0, 0), 3 * SPOT_SIGMA_PX)
     return np.asarray(np.where(tissue, core - surroundings, 0), np.float32)
+
+
+def apart_from_lines(small: Float32, detail: Float32) -> Float32:
+    """Detail that does not go on to both sides, as an interface does: the lesser of the two.
+
+    Interfaces run across the picture; where a needle presses on one, its bump moves like a spot.
+    """
+    core = cv2.GaussianBlur(small, (0, 0), SPOT_SIGMA_PX)
+    brightest = cv2.dilate(core, np.ones((BESIDE_PX + 1, 1), np.uint8))  # a line may be tilted
+    padded = cv2.copyMakeBorder(brightest, 0, 0, BESIDE_PX, BESIDE_PX, cv2.BORDER_REPLICATE)
+    beside = 0.5 * (padded[:, : -2 * BESIDE_PX] + padded[:, 2 * BESIDE_PX :])
+    return np.asarray(np.minimum(detail, np.maximum(core - beside, 0)), np.float32)
 
 
 def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray[np.void]:
@@ -98,8 +113,9 @@ def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray
     x, y = x[most], y[most]
     found = np.zeros(len(x), SPOT)
     found["peak_x"], found["peak_y"] = x, y
-    found["detail"], found["around"] = detail[y, x], around[y, x]
-    found["height"] = found["detail"] / overall
+    found["detail"] = apart_from_lines(small, detail)[y, x]
+    found["around"] = around[y, x]
+    found["height"] = detail[y, x] / overall
     # A soft maximum, below a pixel.
     near_by = np.arange(-NEIGHBOURS_PX, NEIGHBOURS_PX + 1)
     whole = cv2.GaussianBlur(small, (0, 0), 2 * SPOT_SIGMA_PX)
