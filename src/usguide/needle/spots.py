@@ -36,8 +36,8 @@ OUTRUNS = 1.5
 """Median ratio of what is new in the moving spot to what is new in the next one: cross-sections had
 1.7 and more, tissue at rest and contracting, and tips of needles in the plane, 1.4 and less. Tuned,
 like the constants below, on needle_out_of_plane 31003-31027, a film that a needle presses on, heels
-and muscles without a needle, and on muscle_isokinetic030, muscle_calf_ge_0, needle_convex_01, 07 and
-needle_block."""
+and muscles without a needle, and on muscle_isokinetic030, muscle_calf_ge_0, needle_convex_01, 07
+and needle_block."""
 LEAST_NEW = 1.0
 """Least median of what is new in it, in local deviations."""
 STEADY_STEP_PX = 10.0
