@@ -9,6 +9,7 @@ asked for: still bright tissue is common, and so are crossing fibres.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -104,22 +105,21 @@ def _crosses(
     between: tuple[tuple[int, int], ...],
 ) -> list[tuple[int, int]]:
     """Centres (x, y) of crosses with arms of a length, as bright to their ends."""
-    levels = shown.astype(np.float32)
-    pad = 2 * arm
-    framed = np.pad(levels, pad)
-    height, width = shown.shape
-
-    def at(dx: int, dy: int) -> NDArray[np.float32]:
-        return framed[pad + dy : pad + dy + height, pad + dx : pad + dx + width]
-
-    steps = range(1, arm + 1)
-    low, high = levels.copy(), levels.copy()
-    for (dx, dy), k in itertools.product(lines, steps):
-        low = np.minimum(low, at(k * dx, k * dy))
-        high = np.maximum(high, at(k * dx, k * dy))
-    empty = np.zeros_like(levels)
-    for (dx, dy), k in itertools.product(between, (arm // 2 + 1, arm)):
-        empty = np.maximum(empty, at(k * dx, k * dy))
+    reach = range(1, arm + 1)
+    pen = _star(lines, reach, arm) | _star(lines, (0,), arm)
+    low = np.asarray(cv2.erode(shown, pen, borderType=cv2.BORDER_CONSTANT, borderValue=(0.0,)))
+    high = np.asarray(cv2.dilate(shown, pen))
+    empty = np.asarray(cv2.dilate(shown, _star(between, (arm // 2 + 1, arm), arm)))
     found = (low >= contrast) & (low >= _ALIKE * high) & (empty <= 0.5 * low)
     count, _, _, centres = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=8)
     return [(round(float(x)), round(float(y))) for x, y in np.asarray(centres)[1:count]]
+
+
+def _star(
+    directions: tuple[tuple[int, int], ...], steps: Iterable[int], arm: int
+) -> NDArray[np.uint8]:
+    """Structuring element of the pixels so many steps from the middle."""
+    star = np.zeros((2 * arm + 1, 2 * arm + 1), np.uint8)
+    for (dx, dy), k in itertools.product(directions, steps):
+        star[arm + k * dy, arm + k * dx] = 1
+    return star

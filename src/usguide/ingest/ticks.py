@@ -105,7 +105,7 @@ def find_combs(still: Frame, box: tuple[int, int, int, int]) -> list[Comb]:
     shown = stand_out(still)
     combs: list[tuple[float, Comb]] = []
     for contrast in _CONTRASTS:
-        combs += _combs(*_marks(shown, contrast), box)
+        combs += _combs(*_marks(shown, contrast, box), box)
     combs.sort(key=lambda entry: -entry[0])
     kept: list[Comb] = []
     for _, comb in combs:
@@ -122,12 +122,8 @@ def _combs(
 ) -> list[tuple[float, Comb]]:
     """Fit a comb to every set of aligned marks; each with how complete it is."""
     combs: list[tuple[float, Comb]] = []
-    left, top, width, reach = box
-    bottom, right = top + reach, left + width
-    outside = (boxes[:, 0] > right - _EDGE * width) | (
-        boxes[:, 0] + boxes[:, 2] < left + _EDGE * width
-    )
-    boxes, centres = boxes[outside], centres[outside]
+    _, top, _, reach = box
+    bottom = top + reach
     for anchors in (boxes[:, 0], boxes[:, 0] + boxes[:, 2], boxes[:, 0] + boxes[:, 2] / 2):
         order = np.argsort(anchors, kind="stable")
         start = 0
@@ -150,20 +146,30 @@ def _combs(
     return combs
 
 
-def _marks(shown: NDArray[np.uint8], contrast: int) -> tuple[NDArray[np.int64], Floats]:
-    """Boxes and centres (y) of the small bright marks that could be ticks or dots."""
+def _marks(
+    shown: NDArray[np.uint8], contrast: int, box: tuple[int, int, int, int]
+) -> tuple[NDArray[np.int64], Floats]:
+    """Boxes and centres (y) of the small bright marks that could be ticks or dots.
+
+    Those beside the picture and on its edge: speckle is full of small bright marks.
+    """
     height, width = shown.shape
     bright = (shown >= contrast).astype(np.uint8)
     axis = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((_AXIS_PX, 1), np.uint8))
     bright &= 1 - np.asarray(axis, np.uint8)
+    longest = max(14.0, _MAX_LENGTH * width)
+    left, _, across, _ = box
+    # So far inside that what is cut here and reaches the edge is too long for a mark.
+    inside = round(_EDGE * across + longest) + 2
+    bright[:, left + inside : max(left + inside, left + across - inside)] = 0
     _, _, found, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
     stats = np.asarray(found, dtype=np.int64)
-    longest = max(14.0, _MAX_LENGTH * width)
     thickest = max(6.0, 0.022 * height)
-    w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    x, w, h = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    outside = (x > left + (1 - _EDGE) * across) | (x + w < left + _EDGE * across)
     # Ticks and dots are filled, characters are not; a dot of 3 x 3 px is a plus sign.
     solid = stats[:, cv2.CC_STAT_AREA] >= np.where(w * h <= 9, 0.5, 0.7) * w * h
-    fits = (w >= 2) & (w <= longest) & (h <= thickest) & (h <= w + 3)
+    fits = outside & (w >= 2) & (w <= longest) & (h <= thickest) & (h <= w + 3)
     fits[0] = False
     chosen = [k for k in np.flatnonzero(fits) if solid[k] or _is_cross(bright, stats[k])]
     centres = []
