@@ -116,7 +116,7 @@ def needle_depth(analysis: Analysis) -> Markup | None:
     if deepest:
         axes.plot(
             x[deepest], depth[deepest], "v", color=_ORANGE, markersize=8, linestyle="none",
-            label="deepest point of a pass", zorder=4,
+            label="deepest of a pass", zorder=4,
         )  # fmt: skip
     axes.set_ylim(bottom=0)
     axes.invert_yaxis()
