@@ -12,11 +12,13 @@ a fraction of a millimetre.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
+from usguide.fascia.arcs import Surface
+from usguide.fascia.calcaneus import Bone
 from usguide.fascia.fitting import (
     DEEP_LINE_WEIGHT,
     SuperficialFit,
@@ -24,7 +26,7 @@ from usguide.fascia.fitting import (
     fit_deep,
     line_score,
 )
-from usguide.fascia.outline import deep_arc, outlines
+from usguide.fascia.outline import Outline, outlines, score_of
 from usguide.fascia.straighten import (
     COLUMN_MM,
     ROW_MM,
@@ -47,7 +49,7 @@ LINE_MM = 1.2
 THIN_MM = 0.7
 """Least thickness anywhere along the band."""
 BAND_MIN_MM = 6.0
-UPRIGHT_ROWS_MM = (-14.0, 10.0)
+UPRIGHT_ROWS_MM = (-16.0, 12.0)
 """Rows first searched about the bone's edge: the thickest fascia, tilted by 15-20 degrees."""
 OUTLINE_ROWS_MM = (-13.5, 2.0)
 """Rows about a first lower border, from which the outline is taken."""
@@ -55,11 +57,13 @@ STRIP_ROWS_MM = (-THICKNESS_MAX_MM / 2 - 2.5, THICKNESS_MAX_MM / 2 + 2.5)
 WITHIN_MM = 0.4
 """How far a border may be, in any column, from the smooth curve fitted to all of it."""
 
-OUTLINES = 5
+OUTLINES = 8
 """Outlines that are fitted before one is chosen."""
-TANGENT_COLUMNS = 8
-BONE_TANGENT_MM, BONE_LOST_MM = 2.5, 2.0
-"""Length that gives the bone's last direction, and how far it is followed unseen."""
+WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.42, 0.8
+"""Of the evidence measured again on a fitted band, and of its line and its tissues: maximum
+likelihood over the same heels as :data:`usguide.fascia.outline.WEIGHTS`."""
+TANGENT_MM = (2.0, 7.0)
+"""Part of the deep border that is drawn on straight to the bone."""
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
 
@@ -126,6 +130,15 @@ class BorderPair(Course):
     lower_sd_px: Floats
     upper_evidence: Floats
     lower_evidence: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """A band fitted to the picture, its insertion in work px, and the logarithm of its odds."""
+
+    pair: BorderPair
+    edge: tuple[float, float]
+    score: float
 
 
 def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
@@ -206,41 +219,30 @@ def sharpness(window: Image) -> Floats:
     return np.asarray(np.sqrt((weight * (rows - mean) ** 2).sum(axis=0)), dtype=np.float64)
 
 
-def insertion(bone: tuple[Floats, Floats], deep: Floats, pixel_mm: float) -> tuple[float, float]:
-    """Find where the deep border leaves the bone.
+def insertion(surface: Surface, deep_mm: Floats) -> float | None:
+    """Find where the deep border leaves the bone, along the strip from the end of the bone's line.
 
     The bone goes on past its front lower edge, down its front wall, so its line alone does not
     say where the edge is; but there it passes from above the fascia's deep border to below it.
+    The border is drawn on straight to there, because the bone's echo hides where it begins.
 
     Parameters
     ----------
-    bone : (x, y) of ndarray of float64
-        Surface, work px, the front towards the right.
-    deep : ndarray of float64, shape (n, 2)
-        Deep border, (x, y) in work px, from behind the edge on.
-    pixel_mm : float
-        Nominal size of a work pixel.
+    surface : Surface
+        The bone.
+    deep_mm : ndarray of float64, shape (n, 2)
+        Points of the deep border in the surface's coordinates, ``TANGENT_MM`` of it from clear
+        of the bone on.
     """
-    x, y = bone
-    ahead = deep[deep[:, 0] >= x[-1]]
-    if len(ahead) < 2:
-        return float(x[-1]), float(y[-1])
-    # Behind the end of the bone's line the border is drawn on straight.
-    line = np.polyfit(ahead[:TANGENT_COLUMNS, 0], ahead[:TANGENT_COLUMNS, 1], 1)
-    above = np.flatnonzero(y <= np.polyval(line, x))
-    at = int(above[-1]) if above.size else len(x) - 1
-    if at < len(x) - 1 or len(x) < 3:
-        return float(x[at]), float(y[at])
-    # The bone's line was lost before it came down to the border: go on in its last direction.
-    last = x >= x[-1] - BONE_TANGENT_MM / pixel_mm
-    fall = float(np.polyfit(x[last], y[last], 1)[0])
-    approach = max(fall - line[0], 0.1)
-    onward = min((np.polyval(line, x[-1]) - y[-1]) / approach, BONE_LOST_MM / pixel_mm)
-    return float(x[-1] + onward), float(y[-1] + max(fall, 0.0) * onward)
+    slope, start = np.polyfit(deep_mm[:, 0], deep_mm[:, 1], 1)
+    top = int(np.argmin(surface.down_mm))
+    along, down = surface.along_mm[top:], surface.down_mm[top:]
+    above = np.flatnonzero(down <= start + slope * along)
+    return float(along[above[-1]]) if above.size else None
 
 
 def find_borders(
-    levels: Image, bone: tuple[Floats, Floats], pixel_mm: float
+    levels: Image, bone: Bone, pixel_mm: float
 ) -> tuple[BorderPair, tuple[float, float]] | None:
     """Find the fascia's borders from the bone's front edge onwards.
 
@@ -248,8 +250,8 @@ def find_borders(
     ----------
     levels : ndarray of float32, shape (rows, columns)
         Normalised work picture, the bone's front towards the right.
-    bone : (x, y) of ndarray of float64
-        The bone's surface, work px; it may run on past the front lower edge.
+    bone : Bone
+        The bone's surface; it may run on past the front lower edge.
     pixel_mm : float
         Nominal size of a work pixel.
 
@@ -258,32 +260,69 @@ def find_borders(
     (BorderPair, (float, float)) or None
         The borders, and the insertion, (x, y) in work px.
     """
-    edge = float(bone[0][-1]), float(bone[1][-1])
-    band = upright_band(edge, levels.shape[1], pixel_mm)
-    if len(band.distance_mm) < BAND_MIN_MM / COLUMN_MM:
+    upright = upright_band(bone.edge, levels.shape[1], pixel_mm)
+    if upright.distance_mm[-1] < BAND_MIN_MM:
         return None
-    strip = Strip.cut(levels, band, UPRIGHT_ROWS_MM, pixel_mm)
-    deep_mm = fit_deep(strip, pixel_mm, deep_arc(strip, pixel_mm))
-    edge = insertion(bone, band.points(deep_mm / pixel_mm), pixel_mm)
-    band = straightened(band, deep_mm / pixel_mm, edge, pixel_mm)
-    strip = Strip.cut(levels, band, OUTLINE_ROWS_MM, pixel_mm)
-    tried = outlines(strip, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM))
-    if tried is None:
-        return None
-    fit = SuperficialFit(strip, pixel_mm)
-    fitted = [(score, fit.corrected(thickness)) for score, thickness in tried.best(OUTLINES)]
+    strip = Strip.cut(levels, upright, UPRIGHT_ROWS_MM, pixel_mm)
+    surface = Surface.of(bone, pixel_mm)
+    tried = outlines(strip, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
+    fitted = [
+        one
+        for outline in tried
+        if (one := _fitted(levels, strip, surface, outline, pixel_mm)) is not None
+    ]
     if not fitted:
         return None
-    # A fibril or a septum fitted on both its sides is no band, as long as there is another one.
-    fitted = [one for one in fitted if np.median(one[1]) > LINE_MM] or fitted
-    _, thickness_mm = max(fitted, key=lambda one: one[0] + fit.worth(one[1]))
-    course = Course(
-        band,
-        -thickness_mm / pixel_mm,
-        np.zeros(len(thickness_mm)),
-        tried.doubt(thickness_mm) / pixel_mm,
+    best = max(fitted, key=lambda one: one.score)
+    return replace(best.pair, doubt_px=_doubt(best, fitted)), best.edge
+
+
+def _doubt(best: _Fitted, fitted: list[_Fitted]) -> Floats:
+    """Spread of thickness over all the bands that might be right, by their likelihood."""
+    distance = best.pair.band.distance_mm
+    variance, total = np.zeros(len(distance)), 0.0
+    for one in fitted:
+        likelihood = np.exp(one.score - best.score)
+        other = np.interp(distance, one.pair.band.distance_mm, one.pair.thickness_px)
+        variance += likelihood * (other - best.pair.thickness_px) ** 2
+        total += likelihood
+    return np.asarray(np.sqrt(variance / total))
+
+
+def _fitted(
+    levels: Image, strip: Strip, surface: Surface, outline: Outline, pixel_mm: float
+) -> _Fitted | None:
+    """Fit an outline to the picture: smooth corrections first, then column by column."""
+    upright = strip.band
+    bone_end = upright.at(0.0, 0.0, pixel_mm)
+    edge = upright.at(outline.insertion_mm, surface.down_at(outline.insertion_mm), pixel_mm)
+    band = straightened(upright, outline.deep_mm / pixel_mm, edge, pixel_mm)
+    laid = Strip.cut(levels, band, OUTLINE_ROWS_MM, pixel_mm)
+    thickness_mm = np.interp(
+        band.distance_mm,
+        upright.distance_mm - outline.insertion_mm,
+        outline.thickness_mm,
     )
+    deep_mm = fit_deep(laid, pixel_mm, np.zeros(len(thickness_mm)))
+    fit = SuperficialFit(laid, pixel_mm)
+    thickness_mm = fit.corrected(thickness_mm)
+    course = Course(band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, np.zeros(len(thickness_mm)))
+    clear = (band.distance_mm >= TANGENT_MM[0]) & (band.distance_mm <= TANGENT_MM[1])
+    if np.count_nonzero(clear) > 2:
+        deep = (band.points(course.lower_px)[clear] - bone_end) * pixel_mm
+        start = insertion(surface, deep)
+        if start is not None:
+            edge = upright.at(start, surface.down_at(start), pixel_mm)
     band = straightened(band, course.middle_px, edge, pixel_mm)
     course = course.carried_to(band)
     pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, pixel_mm)
-    return None if pair is None else (pair, edge)
+    if pair is None:
+        return None
+    upper_mm, lower_mm = (
+        upright.offsets_of(pair.band.points(offset)) * pixel_mm
+        for offset in (pair.upper_px, pair.lower_px)
+    )
+    start_mm = (edge[0] - bone_end[0]) * pixel_mm
+    again = score_of(strip, surface, lower_mm, upper_mm, start_mm, pixel_mm)
+    tissue = fit.worth(thickness_mm)
+    return _Fitted(pair, edge, WORTH_OF_EVIDENCE * again + WORTH_OF_TISSUE * tissue)

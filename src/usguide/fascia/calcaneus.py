@@ -41,6 +41,8 @@ MEAN_SCORE_MIN = 0.25
 DEEP_SHADOW_MAX = 0.3
 REVERBERATION_SHARE = 0.15
 ECHO_SHARE = 0.7
+SEEN_SHARE, GAP_MM = 0.6, 2.5
+"""Of the line's usual level, below which the bone's echo is lost, and for how long it may be."""
 STRIDE = 2
 """Work pixels per pixel of the search grid."""
 CANDIDATES = 3
@@ -212,6 +214,14 @@ def _surface(
     # Centroid of the echo rather than its maximum: bone saturates, and a plateau has no peak.
     weight = np.maximum(nearby - 0.7 * nearby.max(axis=1, keepdims=True), 1e-6)
     y = (window * weight).sum(axis=1) / weight.sum(axis=1)
+    # Where the bone gives no echo, the brightest row is a fibril above it: bridge such gaps, but
+    # not the front, which fades because it turns away from the beam.
+    strength = nearby.max(axis=1)
+    gaps, count = ndimage.label(strength < SEEN_SHARE * np.median(strength))
+    short = np.bincount(gaps.ravel(), minlength=count + 1) <= GAP_MM / pixel_mm
+    short[[0, gaps[0], gaps[-1]]] = False
+    seen = ~short[gaps]
+    y = np.interp(x, x[seen], y[seen])
     y = ndimage.median_filter(y, size=2 * reach + 1, mode="nearest")
     y = ndimage.gaussian_filter1d(y, 0.5 / pixel_mm, mode="nearest")
     return x.astype(np.float64), y

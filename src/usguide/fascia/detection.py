@@ -89,11 +89,13 @@ def detect(picture: Image, workspace: Workspace) -> Heel | str:
 
 
 def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | str:
-    found = find_borders(levels, (bone.x, bone.y), pixel_mm)
+    found = find_borders(levels, bone, pixel_mm)
     if found is None:
         return "no room for a fascia beside the bone-like line"
     pair, insertion = found
     under_side = bone.x < insertion[0]
+    if not under_side.any():
+        return "no fascia leaves the bone-like line"
     bone = replace(
         bone,
         x=np.append(bone.x[under_side], insertion[0]),
@@ -148,7 +150,11 @@ def texture_below(levels: Image, curve: Floats, pixel_mm: float) -> float:
 def _along(levels: Image, pair: BorderPair, offset_px: Floats) -> Floats:
     points = pair.band.points(offset_px).astype(np.float32)
     values = cv2.remap(
-        levels, points[:, :1], points[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        levels,
+        points[:, :1],
+        points[:, 1:],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(values[:, 0], dtype=np.float64)
 

@@ -20,6 +20,8 @@ from usguide.model import Bools, Floats
 # Lengths in nominal mm. Tuned on synthetic heels (seeds 0-19, 100-119, 200-219).
 LENGTH_MM = (0.5, 24.0)
 NEAR_MM, FAR_MM = 6.0, 20.0
+DEEP_FROM_MM = 2.0
+"""Nearer to the insertion the front wall of the bone glows under the border."""
 PRICE = 0.05
 """Of a correction by (0.5, 0.8, 0.5) mm in one of its three parts, where a perfect line over the
 whole length is worth 1."""
@@ -30,7 +32,6 @@ STEP_MM = 0.5
 STEP_LEVEL = 0.15
 DEEP_LINE_WEIGHT = 0.5
 SUPERFICIAL_LINE_WEIGHT = 3.0
-ROUNDS = 3
 WORTH_OF_LINE, WORTH_OF_SEPARATION = 3.0, 1.0
 """Against one unit of an outline's score."""
 CLEAR_MM = 0.25
@@ -58,12 +59,18 @@ class Family:
 
 
 DEEP = Family((0.1, 0.5), (0.15, 0.6), (0.1, 0.4))
-SUPERFICIAL = Family((0.1, 1.0), (0.3, 1.2), (0.2, 0.6))
+SUPERFICIAL = Family((0.1, 0.4), (0.2, 0.6), (0.2, 0.4))
 FINE = Family((0.05, 0.3), (0.1, 0.5), (0.1, 0.4))
 
 
 def corrected(
-    score: Image, strip: Strip, pixel_mm: float, offset_mm: Floats, family: Family, price: float
+    score: Image,
+    strip: Strip,
+    pixel_mm: float,
+    offset_mm: Floats,
+    family: Family,
+    price: float,
+    from_mm: float = LENGTH_MM[0],
 ) -> Floats:
     """Return the correction of a border with the greatest mean score along it.
 
@@ -81,10 +88,12 @@ def corrected(
         Corrections to try.
     price : float
         Of a correction, see ``PRICE``.
+    from_mm : float
+        Distance from the insertion from which on the border is judged.
     """
     distance = np.maximum(strip.band.distance_mm, 0.0)
     columns = np.flatnonzero(
-        (strip.band.distance_mm >= LENGTH_MM[0]) & (strip.band.distance_mm <= LENGTH_MM[1])
+        (strip.band.distance_mm >= from_mm) & (strip.band.distance_mm <= LENGTH_MM[1])
     )
     shape = np.stack([np.ones_like(distance), np.exp(-distance / NEAR_MM), distance / FAR_MM])
     parts = family.parts()
@@ -117,7 +126,7 @@ def fit_deep(strip: Strip, pixel_mm: float, offset_mm: Floats) -> Floats:
     """Correct a deep border: a step down that is often a line as well."""
     levels = strip.levels
     score = drop_score(smoothed_along(levels, 1.0)) + DEEP_LINE_WEIGHT * line_score(levels)
-    return corrected(score, strip, pixel_mm, offset_mm, DEEP, 2.0 / 3.0 * PRICE)
+    return corrected(score, strip, pixel_mm, offset_mm, DEEP, 2.0 / 3.0 * PRICE, DEEP_FROM_MM)
 
 
 class SuperficialFit:
@@ -142,18 +151,15 @@ class SuperficialFit:
     def corrected(self, thickness_mm: Floats) -> Floats:
         """Correct a border: a line with fascia below it and fat above.
 
-        What fascia and fat look like is learned from the border so far, and learned again from
-        the corrected one, ``ROUNDS`` times.
+        What fascia and fat look like is learned from the border so far.
         """
-        upper = -thickness_mm
-        for _ in range(ROUNDS):
-            tissue = TissueModel.learn(self._values, *self._sides(upper))
-            ratio = tissue.against_fat(self._values)
-            ratio[self._rows_mm > -CLEAR_MM] = 0.0
-            inside = np.cumsum(ratio[::-1], axis=0)[::-1] * ROW_MM
-            score = SUPERFICIAL_LINE_WEIGHT * self._line + inside
-            score[self._rows_mm > -THICKNESS_MIN_MM] = -3.0
-            upper = corrected(score, self._strip, self._pixel_mm, upper, SUPERFICIAL, PRICE)
+        tissue = TissueModel.learn(self._values, *self._sides(-thickness_mm))
+        ratio = tissue.against_fat(self._values)
+        ratio[self._rows_mm > -CLEAR_MM] = 0.0
+        inside = np.cumsum(ratio[::-1], axis=0)[::-1] * ROW_MM
+        score = SUPERFICIAL_LINE_WEIGHT * self._line + inside
+        score[self._rows_mm > -THICKNESS_MIN_MM] = -3.0
+        upper = corrected(score, self._strip, self._pixel_mm, -thickness_mm, SUPERFICIAL, PRICE)
         return -corrected(self._line, self._strip, self._pixel_mm, upper, FINE, 2 * PRICE)
 
     def worth(self, thickness_mm: Floats) -> float:

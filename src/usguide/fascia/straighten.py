@@ -14,8 +14,9 @@ from usguide.model import Floats
 # Lengths in nominal mm.
 REACH_MM = 33.0
 """How far the band is followed: past the last station, 30 mm."""
-BEHIND_MM = 5.0
-"""How far back over the bone strips begin: its line may run on past the insertion."""
+BEHIND_MM = 12.0
+"""How far back over the bone strips begin: its line may run on past the insertion, and the
+superficial border goes on over it."""
 COLUMN_MM = 0.5
 ROW_MM = 0.1
 MIDLINE_SMOOTHING_MM = 3.0
@@ -61,6 +62,11 @@ class Band:
                 borderMode=cv2.BORDER_REPLICATE,
             )
         )
+
+    def at(self, along_mm: float, down_mm: float, pixel_mm: float) -> tuple[float, float]:
+        """Return the work point at a distance and an offset on an upright band."""
+        x = np.interp(0.0, self.distance_mm, self.centre[:, 0]) + along_mm / pixel_mm
+        return float(x), float(self.centre[0, 1] + down_mm / pixel_mm)
 
     def moved(self, shift: tuple[float, float]) -> Band:
         """Return the same band, its centre line moved by (x, y) work px."""
@@ -120,7 +126,9 @@ def straightened(band: Band, middle_px: Floats, edge: tuple[float, float], pixel
     nearest = int(np.argmin(np.abs(ahead)))
     origin = arc[nearest] - ahead[nearest] / max(np.hypot(*along[nearest]), 1e-9) * pixel_mm
     distance = np.arange(
-        np.ceil((arc[0] - origin) / COLUMN_MM) * COLUMN_MM, arc[-1] - origin + 1e-9, COLUMN_MM
+        np.ceil((arc[0] - origin) / COLUMN_MM) * COLUMN_MM,
+        arc[-1] - origin + 1e-9,
+        COLUMN_MM,
     )
     centre = np.stack(
         [np.interp(distance + origin, arc, smooth[:, axis]) for axis in (0, 1)], axis=1
@@ -133,6 +141,10 @@ def straightened(band: Band, middle_px: Floats, edge: tuple[float, float], pixel
 def smoothed_along(strip: Image, sigma_mm: float) -> Image:
     """Average a strip along its columns, with a Gaussian."""
     blurred = cv2.GaussianBlur(
-        strip, (0, 0), sigmaX=sigma_mm / COLUMN_MM, sigmaY=1e-6, borderType=cv2.BORDER_REPLICATE
+        strip,
+        (0, 0),
+        sigmaX=sigma_mm / COLUMN_MM,
+        sigmaY=1e-6,
+        borderType=cv2.BORDER_REPLICATE,
     )
     return np.asarray(blurred)

@@ -1,0 +1,239 @@
+"""Where the deep border may run: arcs that leave the calcaneus, judged on their own evidence.
+
+The deep border starts on the bone. An arc that passes over the bone's top cannot be it, however
+sharp a step it is, and that alone rules out the superficial border, usually the sharper of the two
+in a diseased fascia. Where an arc meets the bone is its insertion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from usguide.fascia.calcaneus import Bone
+from usguide.fascia.fitting import drop_score, line_score
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
+from usguide.fascia.workspace import Image
+from usguide.model import Bools, Floats
+
+# Lengths in nominal mm.
+CLEAR_OF_BONE_MM = 1.5
+"""Past the insertion the front wall of the bone still glows under the border."""
+JUDGED_MM = 22.0
+LENGTH_MIN_MM = 5.0
+PIVOT_MM = 6.0
+HEIGHTS_MM: Floats = np.arange(-6.0, 6.01, 0.3)
+"""Of the arc over the bone's end, ``PIVOT_MM`` ahead of it."""
+TILTS_DEG: Floats = np.arange(-18.0, 22.1, 2.0)
+BENDS_DEG: Floats = np.arange(-10.0, 10.1, 5.0)
+"""Change of direction over 30 mm."""
+FIBRILS_MM = (0.7, 1.4)
+"""Where above the arc the fibrils' direction is read."""
+DIFFERENT_MM = 0.4
+BONE_POINTS = 80
+BONE_TANGENT_MM, BONE_UNSEEN_MM = 2.5, 4.0
+"""Length that gives the bone's last direction, and how far it is drawn on unseen."""
+FRONT_SLOPE = (0.35, 1.5)
+"""Slope of the unseen front wall, tangent: 20 to 56 degrees."""
+LATE_MM = 0.5
+"""How far before or after the end of the bone's line an insertion is no surprise."""
+FIRST_WEIGHTS: Floats = np.array([1.0, 0.3, 1.0, -0.01, -0.01, -0.24, -0.2, -0.36])
+"""Of an arc's evidence, to choose those worth a closer look."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """The under side of the bone from its top on, then its front wall, drawn on where unseen.
+
+    Parameters
+    ----------
+    along_mm, down_mm : ndarray of float64, shape (n,)
+        Position from the end of the bone's line, forwards and down.
+    """
+
+    along_mm: Floats
+    down_mm: Floats
+
+    @classmethod
+    def of(cls, bone: Bone, pixel_mm: float) -> Surface:
+        """Take the surface from the bone's line."""
+        x, y = bone.edge
+        along, down = (bone.x - x) * pixel_mm, (bone.y - y) * pixel_mm
+        last = along >= -BONE_TANGENT_MM
+        fall = FRONT_SLOPE[0]
+        if np.count_nonzero(last) > 2:
+            fall = float(np.clip(np.polyfit(along[last], down[last], 1)[0], *FRONT_SLOPE))
+        unseen = np.arange(0.1, BONE_UNSEEN_MM, 0.1)
+        return cls(np.append(along, unseen), np.append(down, fall * unseen))
+
+    def down_at(self, along_mm: float) -> float:
+        """Return how far down the surface lies at a position along it."""
+        return float(np.interp(along_mm, self.along_mm, self.down_mm))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arc:
+    """A deep border tried.
+
+    Parameters
+    ----------
+    offset_mm : ndarray of float64, shape (columns,)
+        From the strip's centre line, positive deep.
+    insertion_mm : float
+        Where it meets the bone, along the strip.
+    slope : float
+        Its slope there.
+    evidence : ndarray of float64, shape (8,)
+        Mean step down and mean line along it, agreement with the fibrils above it, squared tilt
+        and bend, and how surprising its insertion is: late, early, very early.
+    """
+
+    offset_mm: Floats
+    insertion_mm: float
+    slope: float
+    evidence: Floats
+
+
+def deep_arcs(strip: Strip, surface: Surface, pixel_mm: float, count: int) -> list[Arc]:
+    """Find arcs that leave the bone, drop in level and run along the fibrils above them.
+
+    ``y = a + tan(b) (s - 6 mm) + c (s - 6 mm)^2 / 2`` over a fixed grid.
+
+    Parameters
+    ----------
+    strip : Strip
+        Upright, its centre line through the end of the bone's line.
+    surface : Surface
+        The bone.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    count : int
+        How many clearly different arcs to return at most.
+    """
+    distance = strip.band.distance_mm
+    height, tilt, bend = (
+        part.reshape(-1, 1) for part in np.meshgrid(HEIGHTS_MM, TILTS_DEG, BENDS_DEG, indexing="ij")
+    )
+    slope, curve = np.tan(np.radians(tilt)), np.radians(bend) / 30.0
+    top = int(np.argmin(surface.down_mm))
+    stride = max((len(surface.down_mm) - top) // BONE_POINTS, 1)
+    along, down = surface.along_mm[top::stride], surface.down_mm[top::stride]
+    over = along - PIVOT_MM
+    above = down <= height + slope * over + curve * over**2 / 2
+    meets = above[:, 0] & ~above[:, -1]
+    insertion = along[len(along) - 1 - np.argmax(above[:, ::-1], axis=1)][:, None]
+    used = (distance >= insertion + CLEAR_OF_BONE_MM) & (distance <= insertion + JUDGED_MM)
+    keep = meets & (used.sum(axis=1) * COLUMN_MM >= LENGTH_MIN_MM)
+    height, tilt, bend, slope, curve, insertion, used = (
+        part[keep] for part in (height, tilt, bend, slope, curve, insertion, used)
+    )
+    if not len(height):
+        return []
+    over = distance - PIVOT_MM
+    offset = height + slope * over + curve * over**2 / 2
+    direction = np.arctan(slope + curve * over)
+    evidence = _evidence(
+        strip,
+        offset,
+        direction,
+        used,
+        insertion[:, 0],
+        tilt[:, 0],
+        bend[:, 0],
+        pixel_mm,
+    )
+    score = evidence @ FIRST_WEIGHTS
+    start, slope_there = insertion[:, 0], slope + curve * (insertion - PIVOT_MM)
+    near = offset[:, (distance >= 0) & (distance <= 20.0)]
+    chosen: list[int] = []
+    for at in np.argsort(-score):
+        if all(np.abs(near[at] - near[other]).mean() > DIFFERENT_MM for other in chosen):
+            chosen.append(int(at))
+            if len(chosen) == count:
+                break
+    return [
+        Arc(offset[at], float(start[at]), float(slope_there[at, 0]), evidence[at]) for at in chosen
+    ]
+
+
+def arc_of(strip: Strip, offset_mm: Floats, insertion_mm: float, pixel_mm: float) -> Arc:
+    """Judge any curve as a deep border; ``offset_mm`` has shape (columns,)."""
+    distance = strip.band.distance_mm
+    used = (distance >= insertion_mm + CLEAR_OF_BONE_MM) & (distance <= insertion_mm + JUDGED_MM)
+    direction = np.arctan(np.gradient(offset_mm, COLUMN_MM))
+    curve, slope, _ = np.polyfit(distance[used] - PIVOT_MM, offset_mm[used], 2)
+    bend = np.degrees(2 * curve) * 30.0
+    evidence = _evidence(
+        strip,
+        offset_mm[None],
+        direction[None],
+        used[None],
+        np.array([insertion_mm]),
+        np.degrees(np.arctan([slope])),
+        np.array([bend]),
+        pixel_mm,
+    )
+    slope += 2 * curve * (insertion_mm - PIVOT_MM)
+    return Arc(offset_mm, insertion_mm, float(slope), evidence[0])
+
+
+def _evidence(
+    strip: Strip,
+    offset_mm: Floats,
+    direction: Floats,
+    used: Bools,
+    insertion_mm: Floats,
+    tilt_deg: Floats,
+    bend_deg: Floats,
+    pixel_mm: float,
+) -> Floats:
+    """Measure what speaks for arcs; all but the last three are of shape (arcs, columns)."""
+    first, columns = strip.rows_px[0] * pixel_mm, np.arange(offset_mm.shape[1])
+    length = used.sum(axis=1)
+
+    def mean_along(image: Image, above_mm: float, weight: Floats | None = None) -> Floats:
+        rows = np.rint((offset_mm - above_mm - first) / ROW_MM).astype(np.int64)
+        inside = (rows >= 0) & (rows < len(image)) & used
+        values = image[np.where(inside, rows, 0), columns] * inside
+        return np.asarray((values if weight is None else values * weight).sum(axis=1) / length)
+
+    cosine, sine = _orientation(strip.levels)
+    agreement = np.mean(
+        [
+            mean_along(cosine, above_mm, np.cos(2 * direction))
+            + mean_along(sine, above_mm, np.sin(2 * direction))
+            for above_mm in FIBRILS_MM
+        ],
+        axis=0,
+    )
+    return np.stack(
+        [
+            mean_along(drop_score(smoothed_along(strip.levels, 1.0)), 0.0),
+            mean_along(line_score(strip.levels), 0.0),
+            agreement,
+            (tilt_deg / 8.0) ** 2,
+            (bend_deg / 5.0) ** 2,
+            np.clip(insertion_mm - LATE_MM, 0, 3) / 2,
+            np.clip(-insertion_mm - LATE_MM, 0, 3) / 2,
+            np.clip(-insertion_mm - 3.0, 0, 6) / 3,
+        ],
+        axis=1,
+    )
+
+
+def _orientation(levels: Image) -> tuple[Image, Image]:
+    """Cosine and sine of twice the direction of lines, times their coherence, per pixel.
+
+    From the structure tensor, whose gradients are per ``ROW_MM`` both ways.
+    """
+    smooth = cv2.GaussianBlur(levels, (0, 0), sigmaX=0.6, sigmaY=1.5)
+    gy = np.gradient(smooth, axis=0)
+    gx = np.gradient(smooth, axis=1) * (ROW_MM / COLUMN_MM)
+    jxx, jyy, jxy = (
+        cv2.GaussianBlur(product, (0, 0), sigmaX=2.0 / COLUMN_MM, sigmaY=0.8 / ROW_MM)
+        for product in (gx * gx, gy * gy, gx * gy)
+    )
+    energy = jxx + jyy + 1e-7
+    return np.asarray((jyy - jxx) / energy), np.asarray(-2.0 * jxy / energy)
