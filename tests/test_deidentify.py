@@ -207,6 +207,23 @@ def test_colours_stay(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ds.pixel_array[inside], rgb[inside])
 
 
+def test_what_was_compressed_with_loss_says_so_in_a_lossless_copy(tmp_path: Path) -> None:
+    done = deidentify(SAMPLES / "heel_needling.dcm", tmp_path / "b.dcm")
+    assert done.clean
+    assert pydicom.dcmread(tmp_path / "b.dcm").LossyImageCompression == "01"
+    deidentify(written(tmp_path / "a.dcm"), tmp_path / "c.dcm")
+    assert "LossyImageCompression" not in pydicom.dcmread(tmp_path / "c.dcm")
+
+
+def test_elements_too_large_to_be_read_are_in_the_audit(tmp_path: Path) -> None:
+    source = written(tmp_path / "a.dcm")
+    ds = pydicom.dcmread(source)
+    ds.private_block(0x0009, "Mustermann GmbH").add_new(2, "OB", b"M" * (2 << 20))
+    ds.save_as(source)
+    done = deidentify(source, tmp_path / "b.dcm")
+    assert done.copies[0].header.private == 3
+
+
 def test_the_files_of_a_folder_share_their_study(tmp_path: Path) -> None:
     folder = tmp_path / "Mustermann"
     (folder / "deeper").mkdir(parents=True)
@@ -341,6 +358,7 @@ def test_an_image_loses_its_metadata(tmp_path: Path) -> None:
     Image.fromarray(cine(1)[0]).save(source, pnginfo=info)
     done = deidentify(source, tmp_path / "b.png", region=(40, 30, 160, 120))
     assert not done.clean
+    assert done.copies[0].metadata == ("image: Comment",)
     assert b"Mustermann" not in (tmp_path / "b.png").read_bytes()
     after = decoded(tmp_path / "b.png")[0]
     np.testing.assert_array_equal(after[INSIDE], cine(1)[0][INSIDE])
@@ -351,8 +369,12 @@ def test_a_folder_of_images_keeps_its_numbers(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     for number, frame in zip((3, 4, 7), cine(3), strict=True):
-        Image.fromarray(frame).save(folder / f"Mustermann_{number}.png")
-    deidentify(folder, tmp_path / "out", region=(40, 30, 160, 120))
+        exif = Image.Exif()
+        exif[0x010E] = "Mustermann"  # ImageDescription
+        Image.fromarray(frame).save(folder / f"Mustermann_{number}.png", exif=exif)
+    done = deidentify(folder, tmp_path / "out", region=(40, 30, 160, 120))
+    assert "image: ImageDescription" in done.copies[0].metadata
+    assert not any(b"Mustermann" in file.read_bytes() for file in (tmp_path / "out").iterdir())
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["frame_000003.png", "frame_000004.png", "frame_000007.png"]
     assert open_clip(tmp_path / "out").header.frame_numbers.tolist() == [3, 4, 7]
@@ -482,7 +504,9 @@ def test_the_sample_video_keeps_its_picture(tmp_path: Path) -> None:
     done = deidentify(source, target)
     old, new = open_clip(source).header, open_clip(target).header
     assert done.clean
-    assert any("--spacing" in note for note in done.copies[0].notes)
+    assert done.document()["copies"][0]["analyze_with"] == {
+        "spacing_mm": list(old.calibration.spacing_mm)
+    }
     assert new.region == old.region
     np.testing.assert_allclose(new.timing.time_s, old.timing.time_s, atol=1e-3)
     rows, columns = old.region.slices

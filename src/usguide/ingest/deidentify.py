@@ -28,11 +28,12 @@ from usguide.ingest.deidentify_profile import (
     Pseudonyms,
     Removal,
 )
+from usguide.ingest.images import entries_in
 from usguide.ingest.opening import open_clip
 from usguide.ingest.recording import Recording
 from usguide.ingest.sources import DICOM_SUFFIXES, has_dicom_preamble, read_source
 from usguide.ingest.video import whole_frames
-from usguide.model import Bools, CalibrationSource, Header, Progress, SourceKind
+from usguide.model import Bools, Header, Progress, SourceKind
 
 _SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
     SourceKind.DICOM: (".dcm", ".dicom", ""),
@@ -67,7 +68,7 @@ def deidentify(
         x, y, width and height of the picture to keep, in px, instead of finding it; or its number
         in the DICOM file.
     progress : callable, optional
-        Told ``("read" | "text" | "copy", done, total)``.
+        Told ``("read" | "text" | "copy" | "check", done, total)``.
 
     Returns
     -------
@@ -180,8 +181,10 @@ def _copy(
             told=told,
         )
     else:
+        metadata = _metadata_of_images(recording)
         _copy_images(recording, working, keep, told)
     x, y = header.region.x, header.region.y
+    region_lost, spacing_mm = _lost(header, _reread(working, progress))
     return Copy(
         output=output,
         kind=recording.kind,
@@ -193,7 +196,28 @@ def _copy(
         metadata=metadata,
         doubts=doubts,
         notes=_notes(recording, header),
+        region_lost=region_lost,
+        spacing_mm=spacing_mm,
     )
+
+
+def _reread(copy: Path, progress: Progress) -> Header:
+    """Open a copy as a stranger to its original would, to find out what it has lost."""
+    return open_clip(copy, progress=lambda _, done, total: progress("check", done, total)).header
+
+
+def _lost(original: Header, copy: Header) -> tuple[bool, tuple[float, float] | None]:
+    """Whether the picture has to be given for the copy, and which scale, if any."""
+    before, after = original.region, copy.region
+    moved = (before.x, before.y, before.width, before.height) != (
+        after.x,
+        after.y,
+        after.width,
+        after.height,
+    )
+    scale, read = original.calibration.spacing_mm, copy.calibration.spacing_mm
+    same_scale = scale is None or (read is not None and np.allclose(scale, read, rtol=1e-6))
+    return moved, None if same_scale else scale
 
 
 def _check_suffix(recording: Recording, output: Path) -> None:
@@ -232,12 +256,6 @@ def _region_doubt(recording: Recording, header: Header, given: Box | int | None)
 
 def _notes(recording: Recording, header: Header) -> tuple[str, ...]:
     notes = []
-    if header.calibration.source is CalibrationSource.RULER:
-        spacing = header.calibration.mm_per_px_y
-        notes.append(
-            f"The scale of {spacing:.4f} mm per pixel was read from a ruler that the copy may no "
-            "longer show: give it when you analyse the copy (--spacing)."
-        )
     if recording.kind is SourceKind.VIDEO and header.timing.time_s is None and header.frames > 1:
         notes.append(
             "The video has no usable time stamps; the 25 frames/s of the copy mean nothing: give "
@@ -259,6 +277,13 @@ def _metadata_of_video(path: Path) -> tuple[str, ...]:
             if stream.index != first.index:
                 names.append(f"{stream.type} stream {stream.index}")
     return tuple(sorted(set(names)))
+
+
+def _metadata_of_images(recording: Recording) -> tuple[str, ...]:
+    """Names of what images say besides their pixels."""
+    folder = recording.path
+    files = [folder / name for name in recording.source_names] or [folder]
+    return tuple(sorted({f"image: {entry}" for file in files for entry in entries_in(file)}))
 
 
 def _copy_images(

@@ -40,6 +40,11 @@ class Copy:
         What could not be checked, as sentences.
     notes : tuple of str
         What else the reader should know.
+    region_lost : bool
+        Whether the picture is not found in the copy where it was, and has to be given.
+    spacing_mm : (float, float) or None
+        Millimetres per pixel (x, y) that were read from the original and cannot be read from the
+        copy: they have to be given too.
     """
 
     output: Path
@@ -52,6 +57,17 @@ class Copy:
     metadata: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    region_lost: bool = False
+    spacing_mm: tuple[float, float] | None = None
+
+    def needed(self) -> dict[str, Any]:
+        """Return what ``open_clip`` has to be given to read the copy as the original was read."""
+        given: dict[str, Any] = {}
+        if self.region_lost:
+            given["region"] = list(self.region_px)
+        if self.spacing_mm is not None:
+            given["spacing_mm"] = list(self.spacing_mm)
+        return given
 
     def document(self) -> dict[str, Any]:
         """Return the audit of this copy for JSON."""
@@ -68,6 +84,7 @@ class Copy:
             "blanked_share": round(self.blanked, 4),
             "texts_px": [list(box) for box in self.texts_px],
             "not_checked": list(self.doubts),
+            "analyze_with": self.needed(),
             "notes": list(self.notes),
         }
 
@@ -88,12 +105,24 @@ class Copy:
             if header.removed:
                 said.append(f"Removed: {', '.join(sorted(header.removed))}.")
         if self.metadata:
-            said.append(f"Removed with the container: {', '.join(self.metadata)}.")
+            said.append(f"Removed besides the pictures: {', '.join(self.metadata)}.")
         if self.texts_px:
             said.append(f"Text inside the picture blanked in {len(self.texts_px)} place(s).")
         said += [f"NOT CHECKED: {doubt}" for doubt in self.doubts]
+        if self.needed():
+            said.append(f"To measure the copy as the original, analyse it with {self._options()}.")
         said += [f"Note: {note}" for note in self.notes]
         return said
+
+    def _options(self) -> str:
+        """Return what is needed as options of the command line."""
+        options = []
+        if self.region_lost:
+            options.append("--region " + ",".join(map(str, self.region_px)))
+        if self.spacing_mm is not None:
+            x, y = (f"{spacing:.6g}" for spacing in self.spacing_mm)
+            options.append(f"--spacing {x if x == y else f'{x},{y}'}")
+        return " ".join(options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import (
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    MPEGTransferSyntaxes,
+)
 
 from usguide.ingest.blanking import write_dicom
 from usguide.ingest.deidentify_profile import (
@@ -20,12 +22,22 @@ from usguide.ingest.deidentify_profile import (
     state_deidentification,
 )
 from usguide.ingest.dicom_header import number
+from usguide.ingest.dicom_source import (
+    dicom_source,
+    explaining,
+    quietly,
+    read_header_and_rest,
+    transfer_syntax,
+)
 from usguide.ingest.recording import Recording
 from usguide.model import Bools, Header
 
 _ULTRASOUND_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 _ULTRASOUND_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 _FRAME_TIME_VECTOR = 0x00181065
+_LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, *MPEGTransferSyntaxes})
+"""What was once compressed with loss says so for good (PS3.3 C.7.6.1.1.5), in a lossless copy too;
+JPEG 2000 may be either, and its files have to say which."""
 
 
 def copy_dicom(
@@ -54,11 +66,15 @@ def copy_dicom(
     told : callable
         Called with the number of frames written.
     """
-    with warnings.catch_warnings(), _silent_log():
-        # pydicom reports what it repairs; values that are not sound do not get into the copy.
-        warnings.simplefilter("ignore")
-        original = pydicom.dcmread(recording.path, stop_before_pixels=True, force=True)
-        clean, removal = clean_header(original, pseudonyms)
+    # pydicom reports what it repairs; values that are not sound do not get into the copy.
+    with quietly():
+        with explaining(recording.path), dicom_source(recording.path).open() as file:
+            original, large = read_header_and_rest(file)
+            clean, removal = clean_header(original, pseudonyms)
+        for tag in large:
+            removal.lost(tag)
+        if transfer_syntax(original) in _LOSSY:
+            clean.LossyImageCompression = "01"
         if "SOPClassUID" not in clean:
             single = header.frames == 1
             clean.SOPClassUID = _ULTRASOUND_IMAGE if single else _ULTRASOUND_MULTIFRAME
@@ -69,16 +85,6 @@ def copy_dicom(
         state_deidentification(clean, checked=not doubts)
         write_dicom(working, clean, recording.pictures(), keep, told)
     return removal
-
-
-@contextlib.contextmanager
-def _silent_log() -> Iterator[None]:
-    log = logging.getLogger("pydicom")
-    disabled, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = disabled
 
 
 def _keep_window(original: Dataset, clean: Dataset, removal: Removal) -> None:

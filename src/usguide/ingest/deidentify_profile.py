@@ -15,7 +15,6 @@ import secrets
 import struct
 import uuid
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -49,8 +48,12 @@ _UNREADABLE = (
 )
 """What pydicom raises on a value that is not of its type; such an element is removed."""
 
+_HANDLED = REWRITTEN | {*REMAPPED, *EMPTIED, *PSEUDONYMS}
+"""Attributes of the recording itself that are written anew, whatever they were."""
 _TIME_POINTERS = frozenset({0x00181063, 0x00181065})
 """FrameTime and FrameTimeVector, all that FrameIncrementPointer may point at here."""
+_STANDARD_ROOT = "1.2.840.10008."
+"""Root of the UIDs that DICOM itself assigns (PS3.6 Annex A)."""
 _CODE = re.compile(r"[A-Z0-9 _.]{0,16}")
 """Characters of a coded string (PS3.5 6.2); anything else under such a name is free text."""
 _WORD = re.compile(r"[^\W_]{3,}")
@@ -72,6 +75,13 @@ class Removal:
     emptied: Counter[str] = field(default_factory=Counter)
     replaced: Counter[str] = field(default_factory=Counter)
     private: int = 0
+
+    def lost(self, tag: BaseTag) -> None:
+        """Count an attribute that is removed, by its name where it has one."""
+        if tag.is_private:
+            self.private += 1
+        else:
+            self.removed[keyword_for_tag(tag) or str(tag)] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ def clean_header(original: Dataset, pseudonyms: Pseudonyms) -> tuple[Dataset, Re
         What became of the others.
     """
     audit = Removal()
-    clean = _kept(original, KEPT, _identifying_words(original), audit)
+    clean = _kept(original, KEPT, _HANDLED, _identifying_words(original), audit)
     for keyword in REMAPPED:
         setattr(clean, keyword, pseudonyms.uid(_text(original, keyword)))
         audit.replaced[keyword] += keyword in original
@@ -155,19 +165,23 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def _kept(
-    original: Dataset, keep: Iterable[str], identifying: frozenset[str], audit: Removal
+    original: Dataset,
+    keep: frozenset[str],
+    handled: frozenset[str],
+    identifying: frozenset[str],
+    audit: Removal,
 ) -> Dataset:
-    """Copy the named elements whose values are what their names promise."""
-    clean, keep = Dataset(), frozenset(keep)
-    handled = REWRITTEN | {*REMAPPED, *EMPTIED, *PSEUDONYMS}
+    """Copy the elements to keep whose values are what their names promise.
+
+    Those handled elsewhere are neither copied nor counted as removed.
+    """
+    clean = Dataset()
     for tag in original.keys():  # noqa: SIM118 - iterating a dataset would parse every element
         keyword = keyword_for_tag(tag)
-        if tag.is_private:
-            audit.private += 1
-        elif keyword in keep and _keep(original, tag, clean, identifying, audit):
+        if keyword in keep and _keep(original, tag, clean, identifying, audit):
             continue
-        elif keyword not in handled:
-            audit.removed[keyword or str(tag)] += 1
+        if keyword not in handled:
+            audit.lost(tag)
     return clean
 
 
@@ -187,7 +201,7 @@ def _keep(
     if element.VR not in dictionary_VR(tag).split(" or "):
         return False
     if element.VR == "SQ":
-        value = [_kept(item, REGION, identifying, audit) for item in value]
+        value = [_kept(item, REGION, frozenset(), identifying, audit) for item in value]
     elif element.VR == "AT":
         if not {int(pointer) for pointer in _values(value)} <= _TIME_POINTERS:
             return False
@@ -197,7 +211,11 @@ def _keep(
             return False
         if identifying & {word.lower() for text in texts for word in _WORD.findall(text)}:
             return False
-    elif element.VR not in ("UI", "US", "SS", "UL", "SL", "FL", "FD", "DS", "IS"):
+    elif element.VR == "UI":
+        # A class of objects; any other root could be an organisation's own.
+        if not str(value).startswith(_STANDARD_ROOT):
+            return False
+    elif element.VR not in ("US", "SS", "UL", "SL", "FL", "FD", "DS", "IS"):
         return False
     try:
         clean.add_new(tag, element.VR, value)

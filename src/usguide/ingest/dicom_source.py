@@ -22,6 +22,7 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from usguide.errors import UnreadableError
@@ -157,14 +158,21 @@ def read_header(file: BinaryIO) -> Dataset:
     Elements too large to mean anything here are left out. Raises what pydicom raises on a damaged
     header: use it inside :func:`explaining`.
     """
+    return read_header_and_rest(file)[0]
+
+
+def read_header_and_rest(file: BinaryIO) -> tuple[Dataset, list[BaseTag]]:
+    """Read the header as :func:`read_header`, and name the elements that were left out."""
     dataset = pydicom.dcmread(
         file, stop_before_pixels=True, force=True, defer_size=_LARGEST_ELEMENT
     )
+    large = []
     for tag in list(dataset.keys()):
-        element: Any = dataset.get_item(tag)
+        element: Any = dataset.get_item(tag, keep_deferred=True)
         if isinstance(element, RawDataElement) and element.value is None and element.length:
             del dataset[tag]
-    return dataset
+            large.append(tag)
+    return dataset, large
 
 
 def transfer_syntax(dataset: Dataset) -> UID:

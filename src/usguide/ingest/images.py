@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from usguide.errors import UnreadableError
 from usguide.ingest.luma import luma_of_rgb, to_8_bit
@@ -102,6 +102,17 @@ def _open(path: Path) -> Image.Image:
 def _size(path: Path) -> tuple[int, int]:
     with _open(path) as image:
         return image.size
+
+
+def entries_in(path: Path) -> set[str]:
+    """Return the names of what an image says besides its pixels, never the values."""
+    with _open(path) as image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow reports what is odd in EXIF
+        try:
+            tags = [ExifTags.TAGS.get(tag, str(tag)) for tag in image.getexif()]
+        except _ERRORS as error:
+            raise UnreadableError(f"{path}: is damaged ({_first_line(error)}).") from error
+        return {*tags, *(str(name) for name in image.info)}
 
 
 def _pictures(files: tuple[Path, ...], positions: tuple[int, ...]) -> Iterator[Picture]:

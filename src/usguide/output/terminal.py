@@ -62,6 +62,7 @@ _ACTIVITY = {
     "overlay": "Drawing the results",
     "text": "Looking for text in the picture",
     "copy": "Writing the copy",
+    "check": "Reading the copy again",
 }
 
 
