@@ -41,7 +41,7 @@ def test_a_heel_is_found_on_its_side_with_its_insertion(heel, frames):
     assert result.status is Status.MEASURED
     assert result.side == Side(truth["side"])
     away = np.subtract(result.insertion_px, truth["insertion_px"]) * heel.spacing_mm
-    assert np.hypot(*away) < 1.5
+    assert np.hypot(*away) < 2.0
     assert result.frames_used == 2
     assert result.profile.unit == "mm"
     assert (np.diff(result.profile.distance) > 0).all()
@@ -163,11 +163,37 @@ def test_intervals_cover_the_truth_over_the_clinical_range():
     assert np.mean(covered) > 0.85
 
 
-def test_a_rupture_is_found_where_it_is():
-    scene = make_scene("heel", seed=309, frames=1, rupture_mm=4.0, rupture_at_mm=10.0)
-    (found,) = measure(clip_of(scene.array(), scene)).discontinuity
-    assert found.distance_mm == pytest.approx(10.0, abs=2.0)
-    assert found.width_mm == pytest.approx(4.0, abs=1.0)
+@pytest.fixture(scope="module")
+def ruptured():
+    """Eight heels with a rupture 4 mm wide, 10 mm from the insertion, and what was measured."""
+    scenes = (
+        make_scene("heel", seed=seed, frames=1, rupture_mm=4.0, rupture_at_mm=10.0)
+        for seed in range(309, 317)
+    )
+    return [(scene, measure(clip_of(scene.array(), scene))) for scene in scenes]
+
+
+def test_most_ruptures_are_found_where_they_are(ruptured):
+    found = [result.discontinuity for _, result in ruptured if result.discontinuity]
+    assert len(found) >= 5
+    assert all(len(places) == 1 for places in found)
+    away = [abs(places[0].distance_mm - 10.0) for places in found]
+    wider = [abs(places[0].width_mm - 4.0) for places in found]
+    assert np.median(away) < 1.0
+    assert np.median(wider) < 1.0
+
+
+def test_the_insertion_is_found_beside_a_rupture(ruptured):
+    away = [
+        np.hypot(
+            *np.subtract(result.insertion_px, scene.truth["fascia"]["insertion_px"])
+            * scene.spacing_mm
+        )
+        for scene, result in ruptured
+        if result.status is Status.MEASURED
+    ]
+    assert len(away) >= 7
+    assert np.median(away) < 1.0
 
 
 def test_an_intact_fascia_has_no_rupture(heel, frames):

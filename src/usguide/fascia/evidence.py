@@ -124,8 +124,9 @@ class Stretching:
         image = _resampled(self.strip, self.deep_mm - HEIGHTS_MM[:, None] * taper, self.pixel_mm)
         over_bone, clear = self._over_bone(heights, taper)
         values = features(image)[:, :count, forwards]
-        looks = np.median(values, axis=2).astype(np.float64)
+        looks = values.mean(axis=2).astype(np.float64)
         # A hole in the band, or a shadow across it, is not to darken all of it.
+        looks[0] = np.median(values[0], axis=1)
         change = change_point(looks)
         possible = clear & np.isfinite(change)
         possible &= (heights >= bounds_mm[0]) & (heights <= bounds_mm[1])

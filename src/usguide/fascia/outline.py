@@ -29,39 +29,39 @@ DIFFERENT_MM = 0.5
 
 WEIGHTS = {
     # The deep border by itself.
-    "step down along the deep border": 6.04,
-    "line along the deep border": 2.13,
-    "agreement with the fibrils' direction": -1.40,
-    "tilt": -0.75,
-    "bend": -0.10,
-    "insertion after the end of the bone's line": -0.19,
-    "insertion before it": -0.28,
-    "insertion long before it": 0.01,
+    "step down along the deep border": 5.10,
+    "line along the deep border": 2.22,
+    "agreement with the fibrils' direction": -0.73,
+    "tilt": -0.78,
+    "bend": -0.08,
+    "insertion after the end of the bone's line": -0.07,
+    "insertion before it": -0.51,
+    "insertion long before it": -0.05,
     # The band against the muscle.
-    "fibrils last longer in the band than beneath": 0.54,
-    "unrest in the band against beneath": 0.35,
-    "level in the band against beneath": 1.61,
+    "fibrils last longer in the band than beneath": 0.56,
+    "unrest in the band against beneath": 0.42,
+    "level in the band against beneath": 1.31,
     # The superficial border.
-    "line along the superficial border, within 0.1 mm": 2.82,
-    "line along the superficial border": 0.95,
-    "the same line over the bone": 0.40,
-    "the line's weakest fifth": 0.29,
+    "line along the superficial border, within 0.1 mm": 2.08,
+    "line along the superficial border": 0.99,
+    "the same line over the bone": 0.33,
+    "the line's weakest fifth": 0.51,
     # The band against the fat.
-    "change point": 2.52,
-    "fibrils last longer in the band than above, widely": 0.50,
-    "fibrils last longer in the band than above, at the border": 0.12,
-    "unrest in the band against above, widely": -1.57,
-    "unrest in the band against above, at the border": -1.03,
-    "difference of level at the border": 1.28,
-    "difference of level, widely": 0.71,
+    "change point": 2.19,
+    "fibrils last longer in the band than above, widely": 0.45,
+    "fibrils last longer in the band than above, at the border": 0.25,
+    "unrest in the band against above, widely": -1.99,
+    "unrest in the band against above, at the border": -1.27,
+    "difference of level at the border": 1.17,
+    "difference of level, widely": 0.68,
     # The band by itself.
-    "thickness far from usual": 0.05,
-    "taper far from usual": -0.21,
-    "persistence unlike near the superficial border": -0.58,
-    "level unlike near the superficial border": -0.90,
-    "unrest unlike near the superficial border": -1.20,
+    "thickness far from usual": 0.02,
+    "taper far from usual": -0.19,
+    "persistence unlike near the superficial border": -0.62,
+    "level unlike near the superficial border": -0.92,
+    "unrest unlike near the superficial border": -1.37,
 }
-"""Maximum likelihood over 160 synthetic heels (seeds 43000-43159), ridge 0.003."""
+"""Maximum likelihood over 160 synthetic heels (seeds 43000-43159), ridge 0.005."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
