@@ -308,12 +308,54 @@ def test_a_picture_without_text_is_left_alone() -> None:
     assert not found.doubt
 
 
-def test_a_bright_frozen_picture_is_not_called_checked() -> None:
-    frozen = np.full((120, 160), 230, np.uint8)
-    search = TextSearch(np.ones(frozen.shape, np.bool_))
-    for _ in range(20):
-        search.observe(frozen)
+def test_bright_tissue_that_does_not_move_is_not_called_checked() -> None:
+    frames = cine(20)[(slice(None), *INSIDE)].copy()
+    frames[:, :60] = 230
+    search = TextSearch(np.ones(frames.shape[1:], np.bool_))
+    for frame in frames:
+        search.observe(frame)
     assert "does not move" in search.conclude().doubt
+
+
+def letters_that_stay(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw rows of short bright bits, as bands of resting tissue have, into pictures."""
+    drawn = frames.copy()
+    for frame in drawn:
+        cv2.putText(frame, "E Muster", (10, 60), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 230, 1)
+    return drawn
+
+
+@pytest.mark.parametrize("noise", [0, 4])
+def test_while_nothing_moves_nothing_is_taken_for_checked(noise: int) -> None:
+    random = np.random.default_rng(8)
+    resting = np.repeat(letters_that_stay(cine(1)[(slice(None), *INSIDE)]), 60, axis=0)
+    resting += random.integers(0, noise + 1, resting.shape, np.uint8)
+    search = TextSearch(np.ones(resting.shape[1:], np.bool_))
+    for frame in resting:
+        search.observe(frame)
+    assert "too few different frames" in search.conclude().doubt
+
+
+@pytest.mark.parametrize("repeats", [1, 4])
+def test_text_is_found_however_often_its_frames_are_repeated(repeats: int) -> None:
+    frames = letters_that_stay(cine(9)[(slice(None), *INSIDE)])
+    search = TextSearch(np.ones(frames.shape[1:], np.bool_))
+    for frame in np.repeat(frames, repeats, axis=0):
+        search.observe(np.ascontiguousarray(frame))
+    found = search.conclude()
+    assert len(found.boxes) == 1
+    assert not found.doubt
+
+
+def test_tissue_that_rests_for_a_while_is_not_taken_for_text() -> None:
+    moving, resting = cine(12)[(slice(None), *INSIDE)], cine(1, seed=9)[(slice(None), *INSIDE)]
+    resting = np.repeat(letters_that_stay(resting), 40, axis=0)
+    search = TextSearch(np.ones(moving.shape[1:], np.bool_))
+    for frame in np.concatenate([moving[:6], resting, moving[6:]]):
+        search.observe(np.ascontiguousarray(frame))
+    found = search.conclude()
+    assert not found.mask.any()
+    assert not found.doubt
 
 
 # --- videos and images ------------------------------------------------------------------------

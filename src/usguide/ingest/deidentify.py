@@ -235,8 +235,7 @@ def _find_text(clip: Clip, keep: Bools, progress: Progress) -> BurnedText:
     header = clip.header
     margin = round(_MARGIN * header.height)
     near = cv2.dilate(keep.astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8)) > 0
-    distinct = max(1, len(header.timing.distinct))
-    search = TextSearch(near, round(header.frames / distinct))
+    search = TextSearch(near)
     for index, frame in enumerate(clip.decode()):
         search.observe(frame)
         progress("text", index + 1, header.frames)
