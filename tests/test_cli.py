@@ -233,11 +233,12 @@ def test_info_is_one_screen_for_a_person(run: Run, capsys: pytest.CaptureFixture
     assert run("info", "heel.dcm") == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert "140 × 90 px at (10, 20)" in err
+    assert "140 × 90 px at (10, 20): 35 mm wide, 18 mm deep" in err
     assert "0.25 × 0.2 mm" in err
     assert "3 only repeat an earlier one" in err
     assert "Note: the last frame is cut short" in err
     assert len(err.splitlines()) < 24
+    assert all(len(line) <= 100 for line in err.splitlines())
 
 
 def test_info_for_machines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -347,7 +347,7 @@ def test_a_region_without_a_usable_scale_gives_none(
     header = open_clip(path).header
     assert header.calibration.source is CalibrationSource.NONE
     assert header.calibration.spacing_mm is None
-    assert any("No pixel spacing is known" in w for w in header.warnings)
+    assert any("The size of a pixel is not known" in w for w in header.warnings)
     assert any("pixel spacing of 0.3 x 0.3 mm is not stated for" in w for w in header.warnings)
 
 

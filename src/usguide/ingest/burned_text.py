@@ -120,7 +120,7 @@ class TextSearch:
             return True
         echoes = self._shown & ((frame >= _ECHO_LEVEL) | (last >= _ECHO_LEVEL))
         changed = echoes & (cv2.absdiff(frame, last) > _STILL_LEVELS)
-        return np.count_nonzero(changed) > _CHANGED_SHARE * np.count_nonzero(echoes)
+        return bool(np.count_nonzero(changed) > _CHANGED_SHARE * np.count_nonzero(echoes))
 
     def _look(self, frame: Frame) -> None:
         """Search what has stood still long enough."""

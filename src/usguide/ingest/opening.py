@@ -251,8 +251,8 @@ def _scale(
     if ruler.calibration is not None:
         return ruler.calibration
     notes.append(
-        f"No pixel spacing is known ({ruler.reason}), so lengths are in pixels: give the spacing "
-        "in millimetres per pixel (--spacing) if you know it."
+        f"The size of a pixel is not known ({ruler.reason}), so lengths are in pixels: give it in "
+        "millimetres (--spacing) if you know it."
     )
     return Calibration()
 

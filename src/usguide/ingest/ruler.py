@@ -100,11 +100,11 @@ def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
         return Ruler(None, "the rulers on the screen contradict each other", marks)
     how = _agreement(down, across)
     if how is None:
-        return Ruler(None, "the rulers along x and y do not fit together", marks)
+        return Ruler(None, "the rulers down and across do not fit together", marks)
     best = max(scales, key=lambda scale: scale.weight)
     detail = (
-        f"ruler on the screen: {len(best.comb.places)} marks every {best.comb.step_px:.2f} px, "
-        f"{best.mark_mm:g} mm each, {best.by}; {how}"
+        f"ruler on the screen: {len(best.comb.places)} marks, {best.comb.step_px:.2f} px or "
+        f"{best.mark_mm:g} mm apart, {best.by}; {how}"
     )
     calibration = Calibration(
         best.mm_per_px, best.mm_per_px, CalibrationSource.RULER, best.confidence, detail
@@ -155,7 +155,11 @@ def _by_numbers(
                 unit = reading.unit or _unit(comb, reading, region, depths)
                 if unit is None:
                     return [], "the ruler's numbers may be centimetres or millimetres"
-                by = f"by {reading.numbers} number(s) in {unit}"
+                by = (
+                    f"as {reading.numbers} numbers beside them say ({unit})"
+                    if reading.numbers > 1
+                    else f"as a number beside them says ({unit})"
+                )
                 confidence = 0.95 if reading.numbers > 1 else 0.85
                 mark_mm = reading.step * _MM[unit]
                 scales.append(_Scale(comb, mark_mm, by, confidence, reading.score))
@@ -210,12 +214,12 @@ def _agreement(down: list[Comb], across: list[Comb]) -> str | None:
     """Say how rulers along x and y bear out that pixels are square; None if they do not."""
     wholes = np.array([1.0, 0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0])
     long = [[c for c in combs if len(c.places) >= LONG] for combs in (down, across)]
-    how = "square pixels assumed"
+    how = "pixels are taken to be square"
     for one in long[0]:
         for other in long[1]:
             off = float(np.abs(other.step_px / one.step_px / wholes - 1).min())
             if off <= _SQUARE:
-                return "the rulers along x and y agree"
+                return "the rulers down and across agree"
             if off <= _STRETCHED:
                 how = ""
     return how or None

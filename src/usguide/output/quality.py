@@ -12,9 +12,9 @@ _KINDS = {
     SourceKind.ARRAY: "frames in memory",
 }
 _CLOCKS = {
-    TimingSource.FRAME_TIME_VECTOR: "the DICOM frame time vector",
-    TimingSource.FRAME_TIME: "the DICOM frame time",
-    TimingSource.CINE_RATE: "the DICOM cine rate",
+    TimingSource.FRAME_TIME_VECTOR: "the times of the frames in the DICOM file",
+    TimingSource.FRAME_TIME: "the frame time in the DICOM file",
+    TimingSource.CINE_RATE: "the cine rate in the DICOM file",
     TimingSource.CONTAINER: "the video's time stamps",
     TimingSource.USER: "the user",
     TimingSource.NONE: "",
@@ -30,10 +30,11 @@ def recording_facts(header: Header) -> list[tuple[str, str]]:
         ("Frames", f"{header.frames}, each {header.width} × {header.height} px"),
         (
             "B-mode picture",
-            f"{region.width} × {region.height} px at ({region.x}, {region.y}){shape}",
+            f"{region.width} × {region.height} px at ({region.x}, {region.y})"
+            f"{shape}{_extent(header)}",
         ),
         ("Size of a pixel", _scale(header.calibration)),
-        ("Timing", _clock(header.timing)),
+        ("Timing", _clock(header.timing, header.frames)),
     ]
     if repeats:
         facts.append(
@@ -42,16 +43,25 @@ def recording_facts(header: Header) -> list[tuple[str, str]]:
     return facts
 
 
+def _extent(header: Header) -> str:
+    """Say what the picture shows of the patient: a depth that is wrong is noticed at once."""
+    spacing = header.calibration.spacing_mm
+    if spacing is None:
+        return ""
+    width, depth = header.region.width * spacing[0], header.region.height * spacing[1]
+    return f": {width:.0f} mm wide, {depth:.0f} mm deep"
+
+
 def _scale(calibration: Calibration) -> str:
     spacing = calibration.spacing_mm
     if spacing is None:
-        return "not known: lengths are in pixels, and none is given in millimetres"
+        return "not known: lengths are in pixels, none in millimetres"
     sure = calibration.confidence
-    confidence = "" if sure >= 1 else f", confidence {100 * sure:.0f} %"
+    confidence = "" if sure >= 1 else f" ({100 * sure:.0f} % sure)"
     return f"{spacing[0]:.4g} × {spacing[1]:.4g} mm{confidence}: {calibration.detail.rstrip('.')}"
 
 
-def _clock(timing: Timing) -> str:
+def _clock(timing: Timing, frames: int) -> str:
     if timing.fps is None or timing.duration_s is None:
-        return "none: nothing per second is given"
+        return "none" if frames == 1 else "not known: speeds and times in seconds are left out"
     return f"{timing.fps:.1f} frames/s for {timing.duration_s:.1f} s, from {_CLOCKS[timing.source]}"

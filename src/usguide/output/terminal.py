@@ -143,4 +143,4 @@ def describe(header: Header) -> None:
         table.add_row(name, Text(fact))
     console.print(table)
     for warning in header.warnings:
-        console.print(Text(f"Note: {warning}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"Note: {warning}", style="yellow"))
