@@ -203,6 +203,7 @@ def dicomdir(folder: Path, *frames: int) -> Path:
         )  # fmt: skip
         files.add(path)
     files.write(folder / "set")
+    files._stage["t"].cleanup()  # which pydicom leaves to the interpreter, with a warning
     return folder / "set"
 
 
