@@ -11,7 +11,7 @@ from usguide.motion.contraction import find_cycles, rest_is_high
 from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
 from usguide.motion.fluid import GLANCES, Glances
-from usguide.motion.gap import along_rows, darkest_interval
+from usguide.motion.gap import along_rows, darkest_interval, out_of_the_dark
 from usguide.motion.history import FEWEST_ROWS, History
 from usguide.motion.matching import supported
 from usguide.motion.separation import suggested_grade
@@ -210,3 +210,19 @@ def test_glances_stay_few_however_long_the_clip():
         glances.add(index, np.zeros((20, 30), np.uint8))
     assert GLANCES / 2 <= len(glances.frames) <= GLANCES
     assert glances.frames[-1][0] > 350
+
+
+@pytest.mark.parametrize(
+    ("dark", "inner", "found"),
+    [
+        ((60, 140), (90.0, 110.0), (59.0, 140.0)),
+        # One of the two lies in the tissue: what is dark beside the other may be something else.
+        ((60, 140), (40.0, 110.0), (40.0, 110.0)),
+        ((0, 0), (90.0, 110.0), (90.0, 110.0)),
+    ],
+    ids=["inside a wide gap", "one side in the tissue", "no gap"],
+)
+def test_columns_inside_a_wide_gap_are_moved_to_its_ends(dark, inner, found):
+    strip = np.full((24, 200), 80.0, dtype=np.float32)
+    strip[:, slice(*dark)] = 20.0
+    assert out_of_the_dark(strip, slice(6, 18), inner) == found

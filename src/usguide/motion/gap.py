@@ -19,6 +19,9 @@ EDGE_SHARE = 1.0 / 3.0
 """Level at which edges are found, from the gap (0) to the tissue (1): low, so that dark tissue
 beside a gap is not taken for part of it."""
 
+PLAIN_SHARE = 0.6
+"""Grey level of a plainly dark gap as a share of the muscle's."""
+
 BLUR_PER_FLANK = 2.0
 """See :func:`_blur`. The response 10 log10 Phi(sqrt(2) x / SD) of a Gaussian beam to an edge in
 speckle, 30 dB deep, gives 3.1 on a grey scale linear in dB and 2.3 on a grey map of exponent 1.8;
@@ -193,6 +196,28 @@ def find_gap(
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
     contrast = _contrast(profile, *span)
     return Gap(entry, torn.astype(np.int64), core.astype(np.int64), smooth.T, levels, contrast)
+
+
+def out_of_the_dark(
+    strip: NDArray[np.float32], rows: slice, inner: tuple[float, float]
+) -> tuple[float, float]:
+    """Move two columns that both lie in a plainly dark gap apart to where it ends.
+
+    Blocks beside a gap are matched by what they hold of its ends, so that motion can put both of
+    its sides well inside a wide one. Columns that do not lie in one stay as they are.
+    """
+    profile = strip[rows].mean(axis=0)
+    left, right = int(inner[0]), min(int(inner[1]), len(profile) - 1)
+    floor = float(np.percentile(profile[left : right + 1], 15))
+    usual = float(np.median(profile))
+    level = floor + EDGE_SHARE * (usual - floor)
+    if floor > PLAIN_SHARE * usual or max(profile[left], profile[right]) >= level:
+        return inner
+    while left > 0 and profile[left] < level:
+        left -= 1
+    while right < len(profile) - 1 and profile[right] < level:
+        right += 1
+    return float(left), float(right)
 
 
 def _contrast(profile: Floats, start: float, end: float) -> float:

@@ -26,7 +26,7 @@ from usguide.model import (
 )
 from usguide.motion.contraction import Contraction
 from usguide.motion.fascicles import between, direction
-from usguide.motion.gap import Gap, along_rows, find_gap, measure_width
+from usguide.motion.gap import Gap, along_rows, find_gap, measure_width, out_of_the_dark
 from usguide.motion.history import Motion
 from usguide.motion.parting import DEPTH_LINES, MIN_TRUST, Parting, change_between, find_partings
 from usguide.motion.strip import DEPTHS, Belly, straighten
@@ -226,8 +226,8 @@ def _suspect(
     per_line = DEPTHS // DEPTH_LINES
     rows = slice(parting.depths.start * per_line, parting.depths.stop * per_line)
     inner = (float(motion.x_px[parting.left]), float(motion.x_px[parting.right]))
-    gap = find_gap(strip, peak, rows, inner, cell)
-    if gap is None or gap.contrast < MIN_CONTRAST or gap.levels.share > MAX_FLOOR:
+    gap = _dark_gap(strip, peak, rows, inner, cell)
+    if gap is None:
         return None
     lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
     if _is_lane(picture, gap, lines):
@@ -242,6 +242,17 @@ def _suspect(
         y = np.take_along_axis(lines, np.rint(x).astype(np.int64), axis=1)
         ends.append(np.stack([x, y], axis=-1))
     return _Suspect(gap, parting, rest, (ends[0], ends[1]))
+
+
+def _dark_gap(
+    strip: NDArray[np.float32], peak: int, rows: slice, inner: tuple[float, float], cell: float
+) -> Gap | None:
+    """Find a gap that is dark enough between two columns, or where both lie inside one."""
+    for columns in dict.fromkeys((inner, out_of_the_dark(strip, rows, inner))):
+        gap = find_gap(strip, peak, rows, columns, cell)
+        if gap is not None and gap.contrast >= MIN_CONTRAST and gap.levels.share <= MAX_FLOOR:
+            return gap
+    return None
 
 
 def _faint(gap: Gap) -> bool:
