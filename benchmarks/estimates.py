@@ -67,7 +67,8 @@ def wilson(successes: int, total: int) -> tuple[float, float]:
     half = _Z * np.sqrt(rate * (1 - rate) / total + _Z**2 / (4 * total**2))
     scale = 1 + _Z**2 / total
     # At 0 and at all successes the bound is exact; rounding must not push it past the rate.
-    return min(float((centre - half) / scale), rate), max(float((centre + half) / scale), rate)
+    low, high = float((centre - half) / scale), float((centre + half) / scale)
+    return max(min(low, rate), 0.0), min(max(high, rate), 1.0)
 
 
 def estimate(

@@ -67,6 +67,10 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> Journal:
     class Needle(Stage):
         name = "needle"
 
+        def __init__(self, header: Header, hints: object, *, online: bool) -> None:
+            super().__init__(header)
+            assert (hints, online) == ((), False)
+
         def conclude(self, fascia: FasciaResult) -> NeedleTrack:
             log.concluded.append(self.name)
             log.needle_got = fascia.status
