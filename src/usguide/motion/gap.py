@@ -20,7 +20,8 @@ EDGE_SHARE = 1.0 / 3.0
 beside a gap is not taken for part of it."""
 
 PLAIN_SHARE = 0.6
-"""Grey level of a plainly dark gap as a share of the muscle's."""
+"""Grey level of a plainly dark gap as a share of the tissue's beside it: synthetic tears of 3 mm
+reach 0.03 to 0.51, the dark lanes of two real healthy muscles 0.65 and more."""
 
 BLUR_PER_FLANK = 2.0
 """See :func:`_blur`. The response 10 log10 Phi(sqrt(2) x / SD) of a Gaussian beam to an edge in
@@ -205,6 +206,15 @@ def out_of_the_dark(
 
     Blocks beside a gap are matched by what they hold of its ends, so that motion can put both of
     its sides well inside a wide one. Columns that do not lie in one stay as they are.
+
+    Parameters
+    ----------
+    strip : ndarray of float32, shape (rows, columns)
+        The straightened muscle, grey levels.
+    rows : slice
+        Rows in which tissue was seen to part.
+    inner : (float, float)
+        The two columns.
     """
     profile = strip[rows].mean(axis=0)
     left, right = int(inner[0]), min(int(inner[1]), len(profile) - 1)

@@ -26,7 +26,14 @@ from usguide.model import (
 )
 from usguide.motion.contraction import Contraction
 from usguide.motion.fascicles import between, direction
-from usguide.motion.gap import Gap, along_rows, find_gap, measure_width, out_of_the_dark
+from usguide.motion.gap import (
+    PLAIN_SHARE,
+    Gap,
+    along_rows,
+    find_gap,
+    measure_width,
+    out_of_the_dark,
+)
 from usguide.motion.history import Motion
 from usguide.motion.parting import DEPTH_LINES, MIN_TRUST, Parting, change_between, find_partings
 from usguide.motion.strip import DEPTHS, Belly, straighten
@@ -49,9 +56,9 @@ to be looked into, to need no stronger witness of motion, and to leave a doubt w
 not fit. Tuned, as the next four, on synthetic tears (0.9 to 20) and on crops, mirror images,
 reversals and grey maps of two real healthy clips (up to 2.0)."""
 
-MAX_FLOOR, USUAL_FLOOR = 0.85, 0.6
-"""Grey level of a gap as a share of the tissue's at its darker side, likewise: synthetic tears of
-3 mm reach 0.03 to 0.51, of 2 mm 0.8, the dark lanes of two real healthy muscles 0.65 and more."""
+MAX_FLOOR = 0.85
+"""Grey level of a gap as a share of the tissue's at its darker side, to be looked into: synthetic
+tears of 2 mm reach 0.8. Over ``gap.PLAIN_SHARE`` it needs the stronger witness."""
 
 MIN_JUMP_OF_WIDENING = 0.3
 """Least parting as a share of the gap's widening. Blocks at the ends also see the gap, so that
@@ -257,7 +264,7 @@ def _dark_gap(
 
 def _faint(gap: Gap) -> bool:
     """Whether a gap is not clearly darker than the muscle is in places."""
-    return gap.contrast < USUAL_CONTRAST or gap.levels.share > USUAL_FLOOR
+    return gap.contrast < USUAL_CONTRAST or gap.levels.share > PLAIN_SHARE
 
 
 def _is_lane(picture: Frame, gap: Gap, lines: Floats) -> bool:
