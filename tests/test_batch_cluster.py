@@ -1,5 +1,6 @@
 """The same run on a real Dask scheduler with two workers, one of which is killed on the way."""
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from usguide.batch.cluster import connect
 from usguide.batch.manifest import Request
 from usguide.batch.run import run_batch
 from usguide.batch.tally import Done, Event
-from usguide.errors import ConfigError
+from usguide.errors import BatchError, ConfigError
 
 TESTS = Path(__file__).parent
 
@@ -82,6 +83,35 @@ def test_a_killed_worker_costs_time_only(
     assert sorted(path.stem for path in told) == sorted(names)
     pids = {line.split()[1] for line in (out / "log.txt").read_text().splitlines()}
     assert pids == {str(process.pid) for process in workers}
+
+
+def test_a_run_that_loses_every_worker_ends_and_says_so(
+    tmp_path: Path,
+    cluster: tuple[str, list[subprocess.Popen[bytes]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("usguide.batch.cluster._WORKERS_S", 1)
+    monkeypatch.setattr("usguide.batch.cluster._LOOK_EVERY_S", 0.5)
+    address, workers = cluster
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(12):
+        (source / f"slow{number:02}.mp4").write_bytes(bytes([number]))
+    out = tmp_path / "out"
+    told: list[Path] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Done):
+            told.append(event.path)
+            for worker in workers:
+                worker.kill()
+
+    _until_both_are_there(address)
+    with pytest.raises(BatchError, match=r"workers.*were lost.*run the same command again"):
+        run_batch(Request([str(source)], out, scheduler=address), listen, batch_stubs.act)
+    manifest = json.loads((out / "run.json").read_text("utf-8"))
+    assert manifest["state"] == "stopped"
+    assert len(told) < 12
 
 
 def _until_both_are_there(address: str) -> None:

@@ -1,6 +1,7 @@
 """The page about an archive."""
 
-from usguide.batch.columns import COLUMNS, Cell
+from usguide.batch.column import Cell
+from usguide.batch.columns import COLUMNS
 from usguide.batch.index import write_index
 
 

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from usguide.batch.columns import COLUMNS, Cell
+from usguide.batch.column import Cell
+from usguide.batch.columns import COLUMNS
 from usguide.batch.index import write_index
 from usguide.batch.longitudinal import change_rows, follow, group_summary
 from usguide.batch.longitudinal_output import follow_up, write_longitudinal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
@@ -16,7 +18,9 @@ _CONNECT_S = 15
 """How long a scheduler may take to answer, seconds."""
 
 _WORKERS_S = 60
-"""How long its first worker may take to join it: a queue may start them one after another."""
+"""How long it may have no worker: a queue may start them one after another."""
+
+_LOOK_EVERY_S = 5
 
 
 def connect(address: str) -> Executor:
@@ -77,18 +81,40 @@ def _package_version() -> str:
 
 
 class _Cluster(Executor):
-    """Dask's executor, which closes its connection with itself."""
+    """Dask's executor, which closes its connection with itself.
+
+    Dask lets calls wait for a worker for ever; here they are cancelled when the last one has been
+    gone for a while, so that the run ends and says so.
+    """
 
     def __init__(self, client: Any, executor: Any) -> None:
         self._client = client
         self._executor = executor
+        self._futures: list[Future[Any]] = []
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._watch_workers, daemon=True)
+        self._watch.start()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call on the cluster."""
         future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+        self._futures.append(future)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let go of the cluster; what is not begun yet is cancelled with ``cancel_futures``."""
+        self._ended.set()
+        self._watch.join()
         self._executor.shutdown(wait=wait and not cancel_futures)
         self._client.close()
+
+    def _watch_workers(self) -> None:
+        without_s = 0.0
+        while without_s < _WORKERS_S:
+            if self._ended.wait(_LOOK_EVERY_S):
+                return
+            # A scheduler that is gone cancels the calls by itself.
+            with contextlib.suppress(OSError, TimeoutError):
+                without_s = 0.0 if self._client.nthreads() else without_s + _LOOK_EVERY_S
+        for future in self._futures:
+            future.cancel()

@@ -6,55 +6,23 @@ raises the number. ``docs/batch.md`` lists the columns as they are here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from usguide.model import (
-    Analysis,
-    ContractionResult,
-    FasciaResult,
-    Measurement,
-    MuscleResult,
-    NeedleTrack,
-    Options,
-    Task,
+from usguide.batch.column import (
+    Cell,
+    Column,
+    Value,
+    count,
+    measurement,
+    number,
+    status,
+    text,
 )
+from usguide.model import Analysis, Measurement, Options, Task
 
 CLIPS_SCHEMA_NAME = "usguide/clips/1"
-
-Cell = str | float | int | None
-Row = Mapping[str, Cell]
-"""A clip's cells by the names of their columns."""
-
-Value = Callable[[Analysis], Cell]
-Stage = FasciaResult | MuscleResult | NeedleTrack | ContractionResult
 STATIONS_MM = (5, 10, 15, 20, 30)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the table.
-
-    Parameters
-    ----------
-    name : str
-        Ends in its unit where it has one.
-    kind : str
-        ``text``, ``number`` or ``count``.
-    unit : str
-        As printed; empty for none.
-    about : str
-        What it says, in a few words.
-    value : callable or None
-        Reads it from an analysis; None for what the archive knows of a clip.
-    """
-
-    name: str
-    kind: str
-    unit: str
-    about: str
-    value: Value | None = None
 
 
 def measured_row(analysis: Analysis) -> dict[str, Cell]:
@@ -65,41 +33,6 @@ def measured_row(analysis: Analysis) -> dict[str, Cell]:
 def tasks_in_words(options: Options) -> str:
     """Return what was asked for, in the order of the tasks."""
     return ";".join(task.value for task in Task if task in options.tasks)
-
-
-def _text(name: str, about: str, value: Value | None = None) -> Column:
-    return Column(name, "text", "", about, value)
-
-
-def _count(name: str, about: str, value: Value | None = None) -> Column:
-    return Column(name, "count", "", about, value)
-
-
-def _number(name: str, unit: str, about: str, value: Value | None = None) -> Column:
-    return Column(name, "number", unit, about, value)
-
-
-def _measurement(
-    name: str, unit: str, about: str, read: Callable[[Analysis], Measurement | None]
-) -> Iterator[Column]:
-    """Yield a measurement's value and its 95 % interval."""
-
-    def part(which: str) -> Value:
-        def value(analysis: Analysis) -> Cell:
-            found = read(analysis)
-            return None if found is None else float(getattr(found, which))
-
-        return value
-
-    yield _number(name, unit, about, part("value"))
-    yield _number(f"{name}_low", unit, "lower end of its 95 % interval", part("low"))
-    yield _number(f"{name}_high", unit, "upper end of its 95 % interval", part("high"))
-
-
-def _status(stage: str, about: str, read: Callable[[Analysis], Stage]) -> Iterator[Column]:
-    """Yield whether a stage measured, and why not."""
-    yield _text(f"{stage}_status", about, lambda a: read(a).status.value)
-    yield _text(f"{stage}_reason", "and why not", lambda a: read(a).reason or None)
 
 
 def _station(distance_mm: int) -> Callable[[Analysis], Measurement | None]:
@@ -136,115 +69,113 @@ def _spacing(axis: int) -> Value:
 
 
 def _identity() -> Iterator[Column]:
-    yield _text("key", "the clip: its content, what was asked, the program's version")
-    yield _text("path", "where it was found")
-    yield _text("sha256", "hash of its content")
-    yield _text("duplicate_of", "path of the clip with the same key that comes first; else empty")
-    yield _text("subject", "from the listing")
-    yield _text("session", "from the listing")
-    yield _text("time_point", "from the listing")
-    yield _text("side", "from the listing")
-    yield _text("outcome", "measured, nothing_measured or failed; empty if not yet tried")
-    yield _text("reason", "why it failed or nothing was measured")
-    yield _text("report", "its report, from the folder of the table")
-    yield _text("version", "version of the program", lambda a: a.version)
-    yield _text("tasks", "what was asked for", lambda a: tasks_in_words(a.options))
-    yield _number("analysis_s", "s", "time that the stages took", lambda a: sum(a.seconds.values()))
+    yield text("key", "the clip: its content, what was asked, the program's version")
+    yield text("path", "where it was found")
+    yield text("sha256", "hash of its content")
+    yield text("duplicate_of", "path of the clip with the same key that comes first; else empty")
+    yield text("subject", "from the listing")
+    yield text("session", "from the listing")
+    yield text("time_point", "from the listing")
+    yield text("side", "from the listing")
+    yield text("outcome", "measured, nothing_measured or failed; empty if not yet tried")
+    yield text("reason", "why it failed or nothing was measured")
+    yield text("report", "its report, from the folder of the table")
+    yield text("version", "version of the program", lambda a: a.version)
+    yield text("tasks", "what was asked for", lambda a: tasks_in_words(a.options))
+    yield number("analysis_s", "s", "time that the stages took", lambda a: sum(a.seconds.values()))
 
 
 def _recording() -> Iterator[Column]:
-    yield _text("kind", "kind of recording", lambda a: a.header.kind.value)
-    yield _count("frames", "frames in the file", lambda a: a.header.frames)
-    yield _count("repeats", "frames that repeat another", lambda a: a.header.timing.duplicates)
-    yield _number("width_px", "px", "width of a frame", lambda a: a.header.width)
-    yield _number("height_px", "px", "height of a frame", lambda a: a.header.height)
-    yield _number(
+    yield text("kind", "kind of recording", lambda a: a.header.kind.value)
+    yield count("frames", "frames in the file", lambda a: a.header.frames)
+    yield count("repeats", "frames that repeat another", lambda a: a.header.timing.duplicates)
+    yield number("width_px", "px", "width of a frame", lambda a: a.header.width)
+    yield number("height_px", "px", "height of a frame", lambda a: a.header.height)
+    yield number(
         "region_x_px", "px", "left edge of the B-mode picture", lambda a: a.header.region.x
     )
-    yield _number("region_y_px", "px", "its top edge", lambda a: a.header.region.y)
-    yield _number("region_width_px", "px", "its width", lambda a: a.header.region.width)
-    yield _number("region_height_px", "px", "its height", lambda a: a.header.region.height)
-    yield _text(
+    yield number("region_y_px", "px", "its top edge", lambda a: a.header.region.y)
+    yield number("region_width_px", "px", "its width", lambda a: a.header.region.width)
+    yield number("region_height_px", "px", "its height", lambda a: a.header.region.height)
+    yield text(
         "calibration_source",
         "where the millimetres come from",
         lambda a: a.header.calibration.source.value,
     )
-    yield _number(
-        "calibration_confidence", "1", "0 to 1", lambda a: a.header.calibration.confidence
-    )
-    yield _number("spacing_x_mm", "mm", "size of a pixel along x", _spacing(0))
-    yield _number("spacing_y_mm", "mm", "size of a pixel along y", _spacing(1))
-    yield _text(
+    yield number("calibration_confidence", "1", "0 to 1", lambda a: a.header.calibration.confidence)
+    yield number("spacing_x_mm", "mm", "size of a pixel along x", _spacing(0))
+    yield number("spacing_y_mm", "mm", "size of a pixel along y", _spacing(1))
+    yield text(
         "timing_source", "where the seconds come from", lambda a: a.header.timing.source.value
     )
-    yield _number("fps_hz", "1/s", "source frames per second", lambda a: a.header.timing.fps)
-    yield _number("duration_s", "s", "length of the clip", lambda a: a.header.timing.duration_s)
-    yield _text("warnings", "sentences for the reader", lambda a: " ".join(a.warnings) or None)
+    yield number("fps_hz", "1/s", "source frames per second", lambda a: a.header.timing.fps)
+    yield number("duration_s", "s", "length of the clip", lambda a: a.header.timing.duration_s)
+    yield text("warnings", "sentences for the reader", lambda a: " ".join(a.warnings) or None)
 
 
 def _fascia() -> Iterator[Column]:
-    yield from _status("fascia", "whether it was measured", lambda a: a.fascia)
+    yield from status("fascia", "whether it was measured", lambda a: a.fascia)
     for unit in ("mm", "px"):
-        yield from _measurement(
+        yield from measurement(
             f"fascia_insertion_{unit}",
             unit,
             "thickness at the insertion",
             _thickness(unit, "insertion"),
         )
-        yield from _measurement(
+        yield from measurement(
             f"fascia_maximum_{unit}", unit, "largest thickness", _thickness(unit, "maximum")
         )
     for distance in STATIONS_MM:
-        yield from _measurement(
+        yield from measurement(
             f"fascia_at_{distance}mm_mm",
             "mm",
             f"thickness {distance} mm from the insertion",
             _station(distance),
         )
-    yield _text(
+    yield text(
         "fascia_bone_side",
         "side of the picture on which the heel bone lies",
         lambda a: _word(a.fascia.side),
     )
-    yield _text("fascia_category", "against the 4 mm cut-off", lambda a: _word(a.fascia.category))
-    yield from _measurement(
+    yield text("fascia_category", "against the 4 mm cut-off", lambda a: _word(a.fascia.category))
+    yield from measurement(
         "fascia_echogenicity",
         "1",
         "echo amplitude over the fat pad's",
         lambda a: a.fascia.echogenicity,
     )
-    yield from _measurement(
+    yield from measurement(
         "fascia_fibrillar_score",
         "1",
         "coherence of its texture",
         lambda a: a.fascia.fibrillar_score,
     )
-    yield from _measurement(
+    yield from measurement(
         "fat_pad_mm", "mm", "fat pad over the bone", lambda a: a.fascia.fat_pad_mm
     )
-    yield _count(
+    yield count(
         "fascia_discontinuities", "interruptions found", lambda a: len(a.fascia.discontinuity)
     )
-    yield from _measurement(
+    yield from measurement(
         "fascia_biconvexity_mm",
         "mm",
         "bulge of the flatter border; positive where both bulge",
         lambda a: a.fascia.biconvexity_mm,
     )
-    yield _count("fascia_fluid_layers", "layers of fluid found", lambda a: len(a.fascia.fluid))
-    yield _number(
+    yield count("fascia_fluid_layers", "layers of fluid found", lambda a: len(a.fascia.fluid))
+    yield number(
         "fascia_fluid_mm",
         "mm",
         "thickness of the thickest",
         lambda a: _largest([layer.thickness_mm.value for layer in a.fascia.fluid]),
     )
-    yield from _measurement(
+    yield from measurement(
         "fascia_spur_mm",
         "mm",
         "length of a heel spur",
         lambda a: None if a.fascia.spur is None else a.fascia.spur.length_mm,
     )
-    yield _text(
+    yield text(
         "fascia_not_measured",
         "what of the fascia could not be looked for, and why",
         lambda a: "; ".join(f"{n.what}: {n.reason}" for n in a.fascia.not_measured) or None,
@@ -252,29 +183,29 @@ def _fascia() -> Iterator[Column]:
 
 
 def _muscle() -> Iterator[Column]:
-    yield from _status("muscle", "whether it was measured", lambda a: a.muscle)
+    yield from status("muscle", "whether it was measured", lambda a: a.muscle)
     about = "thickness between the aponeuroses"
-    yield from _measurement("muscle_thickness_mm", "mm", about, lambda a: a.muscle.thickness_mm)
-    yield from _measurement("muscle_thickness_px", "px", about, lambda a: a.muscle.thickness_px)
-    yield from _measurement(
+    yield from measurement("muscle_thickness_mm", "mm", about, lambda a: a.muscle.thickness_mm)
+    yield from measurement("muscle_thickness_px", "px", about, lambda a: a.muscle.thickness_px)
+    yield from measurement(
         "muscle_echo_intensity", "grey level", "mean, 0 to 255", lambda a: a.muscle.echo_intensity
     )
 
 
 def _needle() -> Iterator[Column]:
-    yield from _status("needle", "whether it was followed", lambda a: a.needle)
-    yield _text("needle_plane", "in or out of the image", lambda a: _word(a.needle.plane))
-    yield _count(
+    yield from status("needle", "whether it was followed", lambda a: a.needle)
+    yield text("needle_plane", "in or out of the image", lambda a: _word(a.needle.plane))
+    yield count(
         "needle_frames_visible", "frames with a tip claimed", lambda a: a.needle.frames_visible
     )
-    yield _count("needle_passes", "in-and-out movements", lambda a: len(a.needle.passes))
-    yield _number(
+    yield count("needle_passes", "in-and-out movements", lambda a: len(a.needle.passes))
+    yield number(
         "needle_deepest_pass_mm",
         "mm",
         "advance of the deepest pass",
         lambda a: _largest([one.depth_mm for one in a.needle.passes]),
     )
-    yield _number(
+    yield number(
         "needle_closest_to_fascia_mm",
         "mm",
         "smallest distance of the tip to the fascia; 0 if it was inside",
@@ -283,27 +214,27 @@ def _needle() -> Iterator[Column]:
 
 
 def _motion() -> Iterator[Column]:
-    yield _count("twitches", "local twitches", lambda a: len(a.motion.twitches))
-    yield _number(
+    yield count("twitches", "local twitches", lambda a: len(a.motion.twitches))
+    yield number(
         "twitch_largest_mm",
         "mm",
         "largest peak of a twitch",
         lambda a: _largest([one.peak_mm for one in a.motion.twitches]),
     )
-    yield from _status("contraction", "whether it was measured", lambda a: a.motion.contraction)
-    yield _count("contraction_cycles", "contractions", lambda a: len(a.motion.contraction.cycles))
-    yield _number(
+    yield from status("contraction", "whether it was measured", lambda a: a.motion.contraction)
+    yield count("contraction_cycles", "contractions", lambda a: len(a.motion.contraction.cycles))
+    yield number(
         "contraction_largest_mm",
         "mm",
         "largest excursion of a cycle",
         lambda a: _largest([one.excursion_mm for one in a.motion.contraction.cycles]),
     )
-    yield _text(
+    yield text(
         "separation",
         "separation, none or indeterminate",
         lambda a: a.motion.contraction.separation.flag.value,
     )
-    yield _text(
+    yield text(
         "separation_reason",
         "what decided it",
         lambda a: a.motion.contraction.separation.reason or None,
@@ -314,18 +245,18 @@ def _motion() -> Iterator[Column]:
         ("widening_mm", "mm", "the second less the first"),
         ("torn_fraction", "1", "torn part of the muscle's thickness"),
     ):
-        yield from _measurement(
+        yield from measurement(
             name,
             unit,
             about,
             lambda a, name=name: getattr(a.motion.contraction.separation, name),  # type: ignore[misc]
         )
-    yield _text(
+    yield text(
         "separation_grade",
         "suggested Peetrons grade",
         lambda a: a.motion.contraction.separation.grade,
     )
-    yield _count(
+    yield count(
         "collections", "collections of fluid", lambda a: len(a.motion.contraction.collections)
     )
 

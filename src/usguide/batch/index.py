@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from usguide import __version__
-from usguide.batch.columns import Row
+from usguide.batch.column import Row
 from usguide.batch.longitudinal_output import FollowUp
 from usguide.output.charts import as_svg, new_page
 from usguide.output.pages import render_page

@@ -14,7 +14,7 @@ from typing import Any
 
 from scipy import stats
 
-from usguide.batch.columns import Cell
+from usguide.batch.column import Cell
 from usguide.followup.change import Change, Verdict
 from usguide.followup.quantities import (
     QUANTITIES,

@@ -164,7 +164,8 @@ def _outcomes(
 def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
     if future.cancelled():
         raise BatchError(
-            "the connection to the workers was lost; run the same command again to go on."
+            "the workers, or the connection to them, were lost; see that they run, and run the "
+            "same command again to go on."
         )
     error = future.exception()
     if error is None:

@@ -11,7 +11,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from usguide.batch.archive import Unreadable
-from usguide.batch.columns import CLIPS_SCHEMA_NAME, COLUMNS, Cell, Row, tasks_in_words
+from usguide.batch.column import Cell, Row
+from usguide.batch.columns import CLIPS_SCHEMA_NAME, COLUMNS, tasks_in_words
 from usguide.batch.identity import Known
 from usguide.batch.store import Store, replacing
 from usguide.output.writing import REPORT
