@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from usguide.fascia import appearance
 from usguide.fascia.appearance import Appearance
 from usguide.fascia.borders import BorderPair
-from usguide.fascia.calcaneus import Bone
-from usguide.fascia.detection import Heel, detect, followed_mm, turned
+from usguide.fascia.detection import Heel, detect, followed_mm, seen_again, turned
 from usguide.fascia.findings import UNSCALED
 from usguide.fascia.findings import findings as combined
 from usguide.fascia.fluid import Layer
@@ -24,7 +23,7 @@ from usguide.fascia.thickness import (
     frame_profile,
     summary,
 )
-from usguide.fascia.tracking import Tracker
+from usguide.fascia.tracking import Followed, Tracker
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import (
     Borders,
@@ -43,9 +42,9 @@ from usguide.model import (
 __all__ = ["FasciaStage"]
 
 SEARCHES_FIRST = 3
-"""Frames at the beginning of a clip that are all searched from scratch."""
+"""Frames at the beginning of a clip that are all searched, for a heel or for the one found."""
 SEARCH_EVERY, SEARCH_EVERY_UNTIL_FOUND = 48, 12
-"""Later, every so many frames are searched again, to confirm the heel or to find it at last."""
+"""Later, every so many frames are searched, to see the heel again or to find it at last."""
 CONFIRMED_MIN = 0.4
 """Share of the searches that must find the heel: an accident is not found again and again."""
 QUALITY_SHARE_MIN = 0.75
@@ -103,13 +102,11 @@ class FasciaStage:
         every = SEARCH_EVERY if self._series else SEARCH_EVERY_UNTIL_FOUND
         due = self._seen < SEARCHES_FIRST or self._seen % every == 0
         self._seen += 1
-        heel = self._search(picture) if due else None
         series = self._series[-1] if self._series else None
         followed = series.tracker.follow(picture) if series else None
         if series is None or followed is None:
-            # Lost: find it again now rather than wait for the next search.
-            if series is not None and heel is None and not due:
-                heel = self._search(picture)
+            # A heel that was lost is searched for now rather than when the next search is due.
+            heel = self._search(picture) if due or series is not None else None
             if heel is None:
                 return
             series = _Series(Tracker(heel, picture, self._workspace), index, [], [])
@@ -117,6 +114,9 @@ class FasciaStage:
             followed = series.tracker.follow(picture)
             if followed is None:
                 return
+            seen = True
+        else:
+            seen = due and self._sees_again(picture, series.tracker.heel, followed)
         reach = followed_mm(followed.pair)
         evidence = _evidence(followed.pair)
         record = _Record(
@@ -126,19 +126,13 @@ class FasciaStage:
             *self._border_rows(followed.pair, reach, series.tracker.heel.bone.mirrored),
         )
         series.records.append(record)
-        if heel is not None:
-            bone = series.tracker.heel.bone
-            moved = Bone(
-                bone.x + followed.shift_px[0],
-                bone.y + followed.shift_px[1],
-                bone.score,
-                bone.mirrored,
-            )
+        if seen:
+            bone = series.tracker.heel.bone.moved(followed.shift_px)
             series.readings.append(
                 appearance.read(
                     turned(picture, bone.mirrored),
                     followed.pair,
-                    moved,
+                    bone,
                     series.tracker.heel.scale.floor,
                     self._workspace.pixel_mm,
                     reach,
@@ -164,13 +158,25 @@ class FasciaStage:
         return self._measured(series)
 
     def _search(self, picture: Image) -> Heel | None:
-        self._searches += 1
         heel = detect(picture, self._workspace)
         if isinstance(heel, str):
-            self._reasons[heel] = self._reasons.get(heel, 0) + 1
+            self._count(heel)
             return None
-        self._found += 1
+        self._count(None)
         return heel
+
+    def _sees_again(self, picture: Image, heel: Heel, followed: Followed) -> bool:
+        objection = seen_again(picture, self._workspace, heel, followed.pair, followed.shift_px)
+        self._count(objection)
+        return objection is None
+
+    def _count(self, objection: str | None) -> None:
+        """Count a frame that was searched, and why no heel was seen in it."""
+        self._searches += 1
+        if objection is None:
+            self._found += 1
+        else:
+            self._reasons[objection] = self._reasons.get(objection, 0) + 1
 
     def _source(self, points: Floats, mirrored: bool) -> Floats:
         return self._workspace.to_source(points, mirrored=mirrored)

@@ -8,7 +8,7 @@ connected run of columns that gathers the greatest sum (:mod:`usguide.kernels.op
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -77,6 +77,18 @@ class Bone:
     def edge(self) -> tuple[float, float]:
         """(x, y) of the front lower edge."""
         return float(self.x[-1]), float(self.y[-1])
+
+    def moved(self, shift_px: tuple[float, float]) -> Bone:
+        """Return the same bone, moved by (x, y) work px."""
+        return replace(self, x=self.x + shift_px[0], y=self.y + shift_px[1])
+
+    def lies_on(self, other: Bone, within_px: float) -> bool:
+        """Say whether at least half of this bone lies, on average, so near to another one."""
+        shared = (self.x >= other.x[0]) & (self.x <= other.x[-1])
+        if self.mirrored is not other.mirrored or 2 * np.count_nonzero(shared) < len(shared):
+            return False
+        apart = self.y[shared] - np.interp(self.x[shared], other.x, other.y)
+        return float(np.abs(apart).mean()) < within_px
 
 
 def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] | str:

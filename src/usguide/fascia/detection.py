@@ -22,6 +22,8 @@ BAND_LEVEL_MIN = 0.05
 TEXTURE_RATIO_MIN = 1.2
 """Muscle lies beneath a fascia and nothing beneath bone. Ratio 1.6 in fascia_normal, 3.5 and more
 in synthetic heels, 0.3 on the wrong side of fascia_fasciopathy_photo."""
+SAME_BONE_MM = 1.0
+"""Two lines this near to each other, on average, are one bone: it glows a millimetre thick."""
 FOLLOWED_MM = 4.0
 FOLLOWED_EVIDENCE_MIN = -0.05
 
@@ -101,6 +103,49 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
         x=np.append(bone.x[under_side], insertion[0]),
         y=np.append(bone.y[under_side], insertion[1]),
     )
+    looks = _looks(levels, bone, pair, pixel_mm)
+    return looks if isinstance(looks, str) else Heel(bone, pair, scale, *looks)
+
+
+def seen_again(
+    picture: Image,
+    workspace: Workspace,
+    heel: Heel,
+    pair: BorderPair,
+    shift_px: tuple[float, float],
+) -> str | None:
+    """Say why a heel that was followed to another frame is not seen in that one, or None.
+
+    What makes a heel of a line and a band is asked of the frame again: a bone that casts a shadow,
+    found in the whole picture, and the look of the band. Which band it is was settled before.
+
+    Parameters
+    ----------
+    picture : ndarray of float32, shape (rows, columns)
+        Smoothed work picture as displayed.
+    workspace : Workspace
+        Of the clip.
+    heel : Heel
+        As found in its own frame.
+    pair, shift_px
+        Its borders and (x, y) shift in this frame.
+    """
+    pixel_mm = workspace.pixel_mm
+    levels = heel.scale.levels(picture)
+    bones = find_calcaneus(levels, workspace.tissue, pixel_mm)
+    if isinstance(bones, str):
+        return bones
+    bone = heel.bone.moved(shift_px)
+    if not any(bone.lies_on(other, SAME_BONE_MM / pixel_mm) for other in bones):
+        return "the bone-like line is not seen again where the heel was followed to"
+    looks = _looks(turned(levels, bone.mirrored), bone, pair, pixel_mm)
+    return looks if isinstance(looks, str) else None
+
+
+def _looks(
+    levels: Image, bone: Bone, pair: BorderPair, pixel_mm: float
+) -> tuple[float, float] | str:
+    """Evidence and contrast of a band that looks like a fascia, or why it is none."""
     judged = (pair.band.distance_mm >= 0.5) & (pair.band.distance_mm <= JUDGED_MM)
     if np.count_nonzero(judged) * COLUMN_MM < JUDGED_MM / 2:
         return "no room for a fascia beside the bone-like line"
@@ -119,7 +164,7 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
         levels, shadow, pixel_mm
     ):
         return "beneath what leaves the bone-like line it is as empty as beneath that line"
-    return Heel(bone, pair, scale, evidence, contrast)
+    return evidence, contrast
 
 
 def band_levels(levels: Image, pair: BorderPair, pixel_mm: float) -> tuple[Floats, Floats]:
