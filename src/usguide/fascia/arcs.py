@@ -96,15 +96,42 @@ class Arc:
     evidence: Floats
 
 
-def deep_arcs(strip: Strip, surface: Surface, pixel_mm: float, count: int) -> list[Arc]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Fields:
+    """A strip, and what speaks for arcs in each of its pixels: the same for all arcs.
+
+    Parameters
+    ----------
+    strip : Strip
+        Upright, its centre line through the end of the bone's line.
+    drop, line : ndarray of float32, shape (rows, columns)
+        Step down and line, -1 to 1.
+    cosine, sine : ndarray of float32, shape (rows, columns)
+        Of twice the direction of lines, times their coherence.
+    """
+
+    strip: Strip
+    drop: Image
+    line: Image
+    cosine: Image
+    sine: Image
+
+    @classmethod
+    def of(cls, strip: Strip) -> Fields:
+        """Read a strip."""
+        drop = drop_score(smoothed_along(strip.levels, 1.0))
+        return cls(strip, drop, line_score(strip.levels), *_orientation(strip.levels))
+
+
+def deep_arcs(fields: Fields, surface: Surface, pixel_mm: float, count: int) -> list[Arc]:
     """Find arcs that leave the bone, drop in level and run along the fibrils above them.
 
     ``y = a + tan(b) (s - 6 mm) + c (s - 6 mm)^2 / 2`` over a fixed grid.
 
     Parameters
     ----------
-    strip : Strip
-        Upright, its centre line through the end of the bone's line.
+    fields : Fields
+        Of the strip.
     surface : Surface
         The bone.
     pixel_mm : float
@@ -112,7 +139,7 @@ def deep_arcs(strip: Strip, surface: Surface, pixel_mm: float, count: int) -> li
     count : int
         How many clearly different arcs to return at most.
     """
-    distance = strip.band.distance_mm
+    distance = fields.strip.band.distance_mm
     height, tilt, bend = (
         part.reshape(-1, 1) for part in np.meshgrid(HEIGHTS_MM, TILTS_DEG, BENDS_DEG, indexing="ij")
     )
@@ -135,7 +162,7 @@ def deep_arcs(strip: Strip, surface: Surface, pixel_mm: float, count: int) -> li
     offset = height + slope * over + curve * over**2 / 2
     direction = np.arctan(slope + curve * over)
     evidence = _evidence(
-        strip,
+        fields,
         offset,
         direction,
         used,
@@ -158,15 +185,15 @@ def deep_arcs(strip: Strip, surface: Surface, pixel_mm: float, count: int) -> li
     ]
 
 
-def arc_of(strip: Strip, offset_mm: Floats, insertion_mm: float, pixel_mm: float) -> Arc:
+def arc_of(fields: Fields, offset_mm: Floats, insertion_mm: float, pixel_mm: float) -> Arc:
     """Judge any curve as a deep border; ``offset_mm`` has shape (columns,)."""
-    distance = strip.band.distance_mm
+    distance = fields.strip.band.distance_mm
     used = (distance >= insertion_mm + CLEAR_OF_BONE_MM) & (distance <= insertion_mm + JUDGED_MM)
     direction = np.arctan(np.gradient(offset_mm, COLUMN_MM))
     curve, slope, _ = np.polyfit(distance[used] - PIVOT_MM, offset_mm[used], 2)
     bend = np.degrees(2 * curve) * 30.0
     evidence = _evidence(
-        strip,
+        fields,
         offset_mm[None],
         direction[None],
         used[None],
@@ -180,7 +207,7 @@ def arc_of(strip: Strip, offset_mm: Floats, insertion_mm: float, pixel_mm: float
 
 
 def _evidence(
-    strip: Strip,
+    fields: Fields,
     offset_mm: Floats,
     direction: Floats,
     used: Bools,
@@ -190,7 +217,7 @@ def _evidence(
     pixel_mm: float,
 ) -> Floats:
     """Measure what speaks for arcs; all but the last three are of shape (arcs, columns)."""
-    first, columns = strip.rows_px[0] * pixel_mm, np.arange(offset_mm.shape[1])
+    first, columns = fields.strip.rows_px[0] * pixel_mm, np.arange(offset_mm.shape[1])
     length = used.sum(axis=1)
 
     def mean_along(image: Image, above_mm: float, weight: Floats | None = None) -> Floats:
@@ -199,19 +226,18 @@ def _evidence(
         values = image[np.where(inside, rows, 0), columns] * inside
         return np.asarray((values if weight is None else values * weight).sum(axis=1) / length)
 
-    cosine, sine = _orientation(strip.levels)
     agreement = np.mean(
         [
-            mean_along(cosine, above_mm, np.cos(2 * direction))
-            + mean_along(sine, above_mm, np.sin(2 * direction))
+            mean_along(fields.cosine, above_mm, np.cos(2 * direction))
+            + mean_along(fields.sine, above_mm, np.sin(2 * direction))
             for above_mm in FIBRILS_MM
         ],
         axis=0,
     )
     return np.stack(
         [
-            mean_along(drop_score(smoothed_along(strip.levels, 1.0)), 0.0),
-            mean_along(line_score(strip.levels), 0.0),
+            mean_along(fields.drop, 0.0),
+            mean_along(fields.line, 0.0),
             agreement,
             (tilt_deg / 8.0) ** 2,
             (bend_deg / 5.0) ** 2,

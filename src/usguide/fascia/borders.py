@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from usguide.fascia.arcs import Surface
+from usguide.fascia.arcs import Fields, Surface
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.fitting import (
     DEEP_LINE_WEIGHT,
@@ -263,13 +263,13 @@ def find_borders(
     upright = upright_band(bone.edge, levels.shape[1], pixel_mm)
     if upright.distance_mm[-1] < BAND_MIN_MM:
         return None
-    strip = Strip.cut(levels, upright, UPRIGHT_ROWS_MM, pixel_mm)
+    fields = Fields.of(Strip.cut(levels, upright, UPRIGHT_ROWS_MM, pixel_mm))
     surface = Surface.of(bone, pixel_mm)
-    tried = outlines(strip, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
+    tried = outlines(fields, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
     fitted = [
         one
         for outline in tried
-        if (one := _fitted(levels, strip, surface, outline, pixel_mm)) is not None
+        if (one := _fitted(levels, fields, surface, outline, pixel_mm)) is not None
     ]
     if not fitted:
         return None
@@ -290,10 +290,10 @@ def _doubt(best: _Fitted, fitted: list[_Fitted]) -> Floats:
 
 
 def _fitted(
-    levels: Image, strip: Strip, surface: Surface, outline: Outline, pixel_mm: float
+    levels: Image, fields: Fields, surface: Surface, outline: Outline, pixel_mm: float
 ) -> _Fitted | None:
     """Fit an outline to the picture: smooth corrections first, then column by column."""
-    upright = strip.band
+    upright = fields.strip.band
     bone_end = upright.at(0.0, 0.0, pixel_mm)
     edge = upright.at(outline.insertion_mm, surface.down_at(outline.insertion_mm), pixel_mm)
     band = straightened(upright, outline.deep_mm / pixel_mm, edge, pixel_mm)
@@ -323,6 +323,6 @@ def _fitted(
         for offset in (pair.upper_px, pair.lower_px)
     )
     start_mm = (edge[0] - bone_end[0]) * pixel_mm
-    again = score_of(strip, surface, lower_mm, upper_mm, start_mm, pixel_mm)
+    again = score_of(fields, surface, lower_mm, upper_mm, start_mm, pixel_mm)
     tissue = fit.worth(thickness_mm)
     return _Fitted(pair, edge, WORTH_OF_EVIDENCE * again + WORTH_OF_TISSUE * tissue)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from usguide.fascia.arcs import JUDGED_MM, Arc, Surface
 from usguide.fascia.fitting import LENGTH_MM, SKIN_MM, line_score
@@ -183,11 +182,11 @@ def _resampled(strip: Strip, offset_mm: Floats, pixel_mm: float) -> Image:
 
 def _lines(line: Image, forwards: Bools, over_bone: Bools) -> Floats:
     """Line along every row: within 0.1 mm, exactly, over the bone, its weakest fifth."""
-    near = ndimage.maximum_filter1d(line, 3, axis=0)
+    near = _highest(line, 3)
     behind = np.full(len(line), 0.3)
     if np.count_nonzero(over_bone) > 3:
-        behind = ndimage.maximum_filter1d(line, 5, axis=0)[:, over_bone].mean(axis=1)
-    weakest = np.quantile(smoothed_along(near, 1.5)[:, forwards], 0.2, axis=1)
+        behind = _highest(line, 5)[:, over_bone].mean(axis=1)
+    weakest = _fifth(smoothed_along(near, 1.5)[:, forwards])
     return np.stack(
         [
             near[:, forwards].mean(axis=1),
@@ -196,6 +195,19 @@ def _lines(line: Image, forwards: Bools, over_bone: Bools) -> Floats:
             weakest,
         ]
     ).astype(np.float64)
+
+
+def _highest(line: Image, rows: int) -> Image:
+    """Greatest value within so many rows of each pixel."""
+    return np.asarray(cv2.dilate(line, np.ones((rows, 1), dtype=np.uint8)))
+
+
+def _fifth(values: Image) -> Floats:
+    """Return the lowest quintile of each row: ``np.quantile``, without its overhead."""
+    ordered = np.sort(values, axis=1)
+    whole, part = divmod(0.2 * (ordered.shape[1] - 1), 1)
+    low = ordered[:, int(whole)]
+    return np.asarray(low + part * (ordered[:, int(np.ceil(whole + part))] - low))
 
 
 def _bounded(looks: Floats, feature: int) -> Floats:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from usguide.fascia.straighten import ROW_MM, Strip, smoothed_along
+from usguide.fascia.straighten import ROW_MM, Strip, derivative_across, smoothed_along
 from usguide.fascia.texture import TissueModel, features, separation
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
@@ -109,16 +108,14 @@ def corrected(
 
 def line_score(levels: Image) -> Image:
     """Score bright lines along a strip, -1 to 1, against what is usual in it."""
-    sigma = LINE_MM / ROW_MM
-    line = -ndimage.gaussian_filter1d(smoothed_along(levels, 1.0), sigma, axis=0, order=2)
+    line = -derivative_across(smoothed_along(levels, 1.0), LINE_MM, order=2)
     usual = float(np.median(np.abs(line)))
     return np.asarray(np.tanh(line / (LINE_SATURATION * usual + 0.0025)), dtype=np.float32)
 
 
 def drop_score(levels: Image) -> Image:
     """Score steps down in level along a strip, -1 to 1."""
-    sigma = STEP_MM / ROW_MM
-    step = ndimage.gaussian_filter1d(levels, sigma, axis=0, order=1, mode="nearest") * sigma
+    step = derivative_across(levels, STEP_MM, order=1) * (STEP_MM / ROW_MM)
     return np.asarray(np.tanh(-step / STEP_LEVEL), dtype=np.float32)
 
 

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.fascia.arcs import Surface, arc_of, deep_arcs
+from usguide.fascia.arcs import Fields, Surface, arc_of, deep_arcs
 from usguide.fascia.evidence import DISTAL_SHARES, USUAL_SHARE, Stretching
-from usguide.fascia.straighten import Strip
 from usguide.model import Bools, Floats
 
 ARCS = 12
@@ -85,7 +84,7 @@ class Outline:
 
 
 def outlines(
-    strip: Strip,
+    fields: Fields,
     surface: Surface,
     pixel_mm: float,
     bounds_mm: tuple[float, float],
@@ -95,8 +94,8 @@ def outlines(
 
     Parameters
     ----------
-    strip : Strip
-        Upright, its centre line through the end of the bone's line.
+    fields : Fields
+        Of the strip to search.
     surface : Surface
         The bone.
     pixel_mm : float
@@ -106,9 +105,10 @@ def outlines(
     count : int
         How many to return at most.
     """
+    strip = fields.strip
     weights = np.array(list(WEIGHTS.values()))
     tried: list[Outline] = []
-    for arc in deep_arcs(strip, surface, pixel_mm, ARCS):
+    for arc in deep_arcs(fields, surface, pixel_mm, ARCS):
         stretching = Stretching.of(strip, surface, arc, pixel_mm)
         for share in DISTAL_SHARES:
             taper = stretching.taper(share)
@@ -145,7 +145,7 @@ def _apart(one: Outline, other: Outline, near: Bools) -> float:
 
 
 def score_of(
-    strip: Strip,
+    fields: Fields,
     surface: Surface,
     deep_mm: Floats,
     upper_mm: Floats,
@@ -153,8 +153,8 @@ def score_of(
     pixel_mm: float,
 ) -> float:
     """Score any band, on its own borders; -inf where it is impossible."""
-    arc = arc_of(strip, deep_mm, insertion_mm, pixel_mm)
-    stretching = Stretching.of(strip, surface, arc, pixel_mm)
+    arc = arc_of(fields, deep_mm, insertion_mm, pixel_mm)
+    stretching = Stretching.of(fields.strip, surface, arc, pixel_mm)
     ahead = stretching.ahead_mm
     thickness = np.maximum(deep_mm - upper_mm, 0.3)
     near = (ahead >= 0) & (ahead <= 3.0)

@@ -148,3 +148,20 @@ def smoothed_along(strip: Image, sigma_mm: float) -> Image:
         borderType=cv2.BORDER_REPLICATE,
     )
     return np.asarray(blurred)
+
+
+def derivative_across(strip: Image, sigma_mm: float, order: int) -> Image:
+    """First or second derivative down a strip's rows, per row, at the scale of a Gaussian."""
+    sigma = sigma_mm / ROW_MM
+    at = np.arange(-round(4 * sigma), round(4 * sigma) + 1)
+    gauss = np.exp(-0.5 * (at / sigma) ** 2)
+    gauss /= gauss.sum()
+    weights = gauss * (at / sigma**2 if order == 1 else (at**2 / sigma**2 - 1) / sigma**2)
+    filtered = cv2.sepFilter2D(
+        strip,
+        cv2.CV_32F,
+        np.ones(1, dtype=np.float32),
+        weights.astype(np.float32),
+        borderType=cv2.BORDER_REFLECT,
+    )
+    return np.asarray(filtered, dtype=np.float32)
