@@ -2,9 +2,15 @@
 
     python -m benchmarks.accuracy [--quick | --share 0.5] [--clips ../shared/clips] [--part NAME]
         [--page PATH]
+    python -m benchmarks.accuracy --seeds 91000:91019 [--kind heel]
 
 Without ``--quick`` the page ``docs/benchmarks.md``, or another one, is written part by part, with
 its pictures beside it.
+
+With ``--seeds FIRST:LAST`` synthetic scenes of each kind, or of the kinds named with ``--kind``,
+are drawn from these seeds, both ends included, by the same rules as the published ones: a fresh
+set, to see whether a figure holds beyond the scenes that are always used. Tables are printed, and
+nothing is written.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import itertools
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,15 +58,29 @@ class Gathered:
         return records.gather(self.parts.get(name, []))
 
 
-def run_synthetic(counts: dict[str, int]) -> Gathered:
-    """Analyse every synthetic clip."""
-    gathered = Gathered()
-    cases = [
-        *suites.heels(counts["heel"]),
-        *suites.needlings(counts["needling"]),
-        *suites.muscles(counts["muscle"]),
-        *suites.screens(counts["screen"]),
+SUITES = {
+    "heel": suites.heels,
+    "needling": suites.needlings,
+    "muscle": suites.muscles,
+    "screen": suites.screens,
+}
+
+
+def published(share: float) -> list[suites.Case]:
+    """Return the scenes that the page is about, or a part of each kind."""
+    return [
+        case for kind, suite in SUITES.items() for case in suite(max(2, round(share * CLIPS[kind])))
     ]
+
+
+def fresh(kinds: Iterable[str], seeds: range) -> list[suites.Case]:
+    """Return scenes of some kinds from other seeds."""
+    return [case for kind in kinds for case in SUITES[kind](len(seeds), seeds.start)]
+
+
+def run_synthetic(cases: list[suites.Case]) -> Gathered:
+    """Analyse synthetic clips."""
+    gathered = Gathered()
     for done, case in enumerate(cases, start=1):
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
@@ -311,6 +332,16 @@ def muscle_text(gathered: Gathered) -> str:
     for kind in sorted(set(judged["kind"].tolist())):
         inside = judged["kind"] == kind
         kinds.append([kind, str(inside.sum()), rate(judged["flagged"][inside], number[inside])])
+    return "\n".join(
+        [
+            f"### Muscle and separation ({len(number)} clips)\n",
+            page.table(["", "95 % interval in brackets"], rows),
+            page.table(["", "clips", "flagged as separation"], kinds),
+        ]
+    )
+
+
+def twitch_text(gathered: Gathered) -> str:
     twitch = gathered.columns("twitch")
     real, minutes = twitch["real"].sum(), float(twitch["minutes"].sum())
     found = np.repeat(np.arange(len(twitch["clip"])), twitch["real"])
@@ -327,9 +358,6 @@ def muscle_text(gathered: Gathered) -> str:
     ]
     return "\n".join(
         [
-            f"### Muscle and separation ({len(number)} clips)\n",
-            page.table(["", "95 % interval in brackets"], rows),
-            page.table(["", "clips", "flagged as separation"], kinds),
             f"### Twitches ({len(twitch['clip'])} needlings)\n",
             page.table(["", "", "of"], alarms),
         ]
@@ -353,22 +381,29 @@ def screen_text(gathered: Gathered) -> str:
     )
 
 
+TEXTS = {
+    "tip": needle_text,
+    "heel": fascia_text,
+    "muscle": muscle_text,
+    "twitch": twitch_text,
+    "screen": screen_text,
+}
+"""Tables of what was judged, by the columns they need."""
+
+
 def synthetic_text(gathered: Gathered) -> str:
     return "\n".join(
         [
             "## Accuracy on synthetic scenes\n",
             page.machine(),
             "",
-            needle_text(gathered),
-            fascia_text(gathered),
-            muscle_text(gathered),
-            screen_text(gathered),
+            *(text(gathered) for name, text in TEXTS.items() if gathered.columns(name)),
         ]
     )
 
 
 def synthetic_part(share: float, quick: bool, folder: Path) -> str:
-    gathered = run_synthetic({kind: max(2, round(share * n)) for kind, n in CLIPS.items()})
+    gathered = run_synthetic(published(share))
     text = synthetic_text(gathered)
     if not quick:
         tip, separation = gathered.columns("tip"), gathered.columns("separation")
@@ -382,6 +417,14 @@ def real_part(clips: Path, quick: bool) -> str:
     return "## Accuracy on real recordings\n\nNot run: they are not part of the project.\n"
 
 
+def seed_range(text: str) -> range:
+    """Read ``FIRST:LAST``, both included."""
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:LAST, as 91000:91019")
+    return range(int(first), int(last) + 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few clips, nothing written")
@@ -389,8 +432,15 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, default=page.ROOT.parent / "shared" / "clips")
     parser.add_argument("--page", type=Path, default=page.PAGE, help="the page to write")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part")
+    parser.add_argument("--seeds", type=seed_range, metavar="FIRST:LAST", help="a fresh set")
+    parser.add_argument(
+        "--kind", choices=tuple(SUITES), action="append", help="with --seeds: only these scenes"
+    )
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    if options.seeds is not None:
+        print(synthetic_text(run_synthetic(fresh(options.kind or SUITES, options.seeds))))
+        return
     share = 0.1 if options.quick else options.share
     work = {
         "synthetic": lambda: synthetic_part(share, options.quick, options.page.parent / "pictures"),

@@ -1,7 +1,9 @@
 """The synthetic clips of the benchmark: kinds, seeds, and what is fixed in each.
 
-Seeds start at 7000, away from the seeds that tests and tuning use. Whatever is not fixed here is
-drawn from the clinical ranges of the scene (``usguide.synth.SCENES``).
+Seeds start at 7000, away from the seeds that tests and tuning use, unless others are asked for.
+What is fixed follows from a scene's place in the set, so that a set from other seeds is of the same
+make. Whatever is not fixed is drawn from the clinical ranges of the scene
+(``usguide.synth.SCENES``).
 """
 
 from __future__ import annotations
@@ -50,16 +52,16 @@ class Case:
         return open_clip(path)
 
 
-def heels(count: int) -> Iterator[Case]:
+def heels(count: int, first: int = FIRST_SEED) -> Iterator[Case]:
     """Heels of all thicknesses and states; a fascia of every third one is ruptured."""
     for k in range(count):
         fixed: dict[str, object] = {"frames": 12}
         if k % 3 == 2:
             fixed["rupture_mm"] = 2.0 + 4.0 * ((k // 3) % 4) / 3
-        yield Case("heel", FIRST_SEED + k, frozenset({Task.FASCIA}), fixed)
+        yield Case("heel", first + k, frozenset({Task.FASCIA}), fixed)
 
 
-def needlings(count: int) -> Iterator[Case]:
+def needlings(count: int, first: int = FIRST_SEED + 1000) -> Iterator[Case]:
     """Needlings of a heel in and across the plane, and of phantoms, linear and convex.
 
     Every second heel has one or two twitches of at least 1 mm.
@@ -76,7 +78,7 @@ def needlings(count: int) -> Iterator[Case]:
             if k % 2:
                 fixed["twitches"] = 1 + k // 2 % 2
         tasks = {Task.NEEDLE} if scene == "phantom" else {Task.NEEDLE, Task.CONTRACTION}
-        yield Case(scene, FIRST_SEED + 1000 + k, frozenset(tasks), fixed)
+        yield Case(scene, first + k, frozenset(tasks), fixed)
 
 
 HAZARDS: tuple[tuple[str, dict[str, object]], ...] = (
@@ -90,7 +92,7 @@ HAZARDS: tuple[tuple[str, dict[str, object]], ...] = (
 """Muscles without a separation, and what may be mistaken for one."""
 
 
-def muscles(count: int) -> Iterator[Case]:
+def muscles(count: int, first: int = FIRST_SEED + 2000) -> Iterator[Case]:
     """Contracting muscles: one half torn, partly or completely, closed or open at rest."""
     tasks = frozenset({Task.MUSCLE, Task.CONTRACTION})
     for k in range(count):
@@ -102,13 +104,13 @@ def muscles(count: int) -> Iterator[Case]:
         else:
             kind, more = HAZARDS[k // 2 % len(HAZARDS)]
             fixed |= more
-        yield Case("muscle", FIRST_SEED + 2000 + k, tasks, fixed, kind)
+        yield Case("muscle", first + k, tasks, fixed, kind)
 
 
-def screens(count: int) -> Iterator[Case]:
+def screens(count: int, first: int = FIRST_SEED + 3000) -> Iterator[Case]:
     """Screens with rulers of every kind; every sixth has none and must be declined."""
     for k in range(count):
         fixed: dict[str, object] = {"screen": True, "frames": 8}
         if k % 6 == 5:
             fixed["ruler"] = "none"
-        yield Case(("heel", "muscle")[k % 2], FIRST_SEED + 3000 + k, frozenset(), fixed)
+        yield Case(("heel", "muscle")[k % 2], first + k, frozenset(), fixed)

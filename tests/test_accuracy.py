@@ -5,6 +5,7 @@ Each limit is the figure when the limit was set plus its noise: the spread (one 
 of that figure over sets of other seeds. A change that crosses a limit is a loss of accuracy.
 """
 
+import argparse
 import sys
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from usguide.synth import make_scene
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmark is not part of the package
 
-from benchmarks import records
+from benchmarks import accuracy, records, suites
 
 SMALL = {"width_px": 420, "height_px": 360}
 MUSCLE = frozenset({Task.MUSCLE, Task.CONTRACTION})
@@ -98,3 +99,17 @@ def test_headline_figures_hold(figures, seeds, least_share, most_mm):
 def test_a_tear_is_flagged_and_a_whole_muscle_is_not(name, seed, flag):
     analysis, _ = analysed(name, seed)
     assert analysis.motion.contraction.separation.flag is flag
+
+
+def test_a_fresh_set_follows_the_published_rules():
+    fresh = accuracy.fresh(["heel", "muscle"], accuracy.seed_range("91000:91005"))
+    assert [case.seed for case in fresh] == [*range(91000, 91006)] * 2
+    published = [*suites.heels(6), *suites.muscles(6)]
+    assert [case.fixed for case in fresh] == [case.fixed for case in published]
+    assert not {case.seed for case in fresh} & {case.seed for case in published}
+
+
+@pytest.mark.parametrize("text", ["", "5", "9:5", "a:b", "-1:4"])
+def test_a_range_of_seeds_that_is_none_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="FIRST:LAST"):
+        accuracy.seed_range(text)
