@@ -182,7 +182,11 @@ class NeedleStage:
         if any(len(found) for found in candidates):
             pool, odds = self._evidence(candidates, self._slides, mean)
             shown = known(pool.frame, tips)
-            odds = Odds(np.where(shown, KNOWN, odds.appearance), np.where(shown, KNOWN, odds.full))
+            odds = Odds(
+                np.where(shown, KNOWN, odds.appearance),
+                np.where(shown, KNOWN, odds.full),
+                odds.novelty,
+            )
             path = likeliest(pool, odds, self._numbers(), shown)
             if path is not None:
                 return self._describe(pool, path, fascia)

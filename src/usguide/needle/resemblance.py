@@ -26,9 +26,14 @@ WEIGHTS = {
     "step": 0.59,
     "cut": 1.26,
     "echo": 1.85,
+    "absent": -3.0,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
-fitted on."""
+fitted on; but ``absent``, of which those clips hold too few, was set so that they lose nothing."""
+LEFT = 0.3
+"""Share of the contrast near the tip that the mean picture may have more than the frame before the
+needle counts as not there: a bright layer that it passed through at another time, and whose own
+brightness is left."""
 
 
 def differences(
@@ -67,7 +72,8 @@ def resemblance(
         ``score``, the log odds; ``unlike``, growing with the difference of angle and of the point
         of entry from the most similar of the nearest claims; ``dimmer``, how much weaker the
         contrast is than theirs (log ratio, at least 0); and the tip's own features, which now only
-        choose between ends of the same shaft. Each of shape (n,).
+        choose between ends of the same shaft: among them ``absent``, how much brighter the place is
+        at other times. Each of shape (n,).
     """
     gap = pool.records["gap"].astype(np.float64)
     entry = pool.tail - gap[:, None] * pool.along
@@ -95,6 +101,7 @@ def resemblance(
         "unlike": unlike,
         "dimmer": dimmer,
         **{name: looks[name] for name in ("step", "cut", "echo")},
+        "absent": np.clip(-odds.novelty - LEFT, 0.0, 1.0),
     }
 
 

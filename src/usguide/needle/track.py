@@ -31,10 +31,10 @@ ALTERNATIVES = 4
 """Paths looked at: a bright bone may hold together better than a needle, but does not move."""
 SLID_PX = 5.0
 """Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
-CONVINCING = 2.4
+CONVINCING = 2.5
 """Least sum of the mean log odds of the claims before and after the moves are paid, of a path that
-moves. Needles of the tuning clips had 3.2 and more, steady paths in clips without one at most
-1.9."""
+moves. Needles of the tuning clips that are followed rightly had 2.6 and more, steady paths in clips
+without one at most 2.1."""
 STEADY = 0.2
 """Least share of the frames that a path must claim..."""
 ENOUGH = 12
