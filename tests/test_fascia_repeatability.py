@@ -1,0 +1,73 @@
+"""A fascia is as thick as before when the same picture is taken again.
+
+Moving the view, encoding and clipping at black are not asked for yet, nor zooming in a synthetic
+heel: where two bands look equally like a fascia, they may change which one is taken.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import retakes
+
+from usguide import Clip, open_clip
+from usguide.fascia import FasciaStage
+from usguide.synth import make_scene
+
+AGAIN_MM = 0.1
+HEEL = Path(__file__).parents[2] / "shared" / "clips" / "fascia_normal"
+
+
+def stations_mm(frames, spacing_mm):
+    """Thickness at the insertion, at the greatest and at every station."""
+    clip = Clip.from_array(np.ascontiguousarray(frames), spacing_mm=spacing_mm)
+    stage = FasciaStage(clip.header)
+    for index, frame in clip.frames():
+        stage.observe(index, frame)
+    result = stage.conclude()
+    assert result.thickness_mm is not None, result.reason
+    measured = result.thickness_mm
+    return {station.distance_mm: station.thickness.value for station in measured.stations} | {
+        "insertion": measured.insertion.value,
+        "maximum": measured.maximum.value,
+    }
+
+
+@cache
+def taken(name):
+    """Return a frame of a synthetic heel, by its seed, or of the real one."""
+    if name == "real heel":
+        if not HEEL.is_dir():
+            pytest.skip(f"{HEEL} is not here")
+        (path,) = (path for path in HEEL.iterdir() if path.name != "case.json")
+        clip = open_clip(path)
+        return clip[0][None], clip.header.calibration.spacing_mm
+    scene = make_scene("heel", seed=name, frames=1)
+    return np.stack(list(scene.frames())), scene.spacing_mm
+
+
+@pytest.fixture(params=[8811, 8812, 8813, "real heel"])
+def heel(request):
+    return taken(request.param)
+
+
+def test_when_mirrored(heel):
+    frames, spacing_mm = heel
+    again = stations_mm(retakes.mirrored(frames), spacing_mm)
+    assert again == pytest.approx(stations_mm(frames, spacing_mm), abs=0.01)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_when_the_gain_is_turned_by_6_db(heel, sign):
+    frames, spacing_mm = heel
+    # Room above and below, so that no echo is clipped.
+    frames = (30 + 0.75 * frames).astype(np.uint8)
+    again = stations_mm(retakes.gained(frames, sign * retakes.GREY_LEVELS_6_DB), spacing_mm)
+    assert again == pytest.approx(stations_mm(frames, spacing_mm), abs=0.01)
+
+
+def test_when_zoomed():
+    frames, spacing_mm = taken("real heel")
+    again = stations_mm(*retakes.zoomed(frames, spacing_mm))
+    assert again == pytest.approx(stations_mm(frames, spacing_mm), abs=AGAIN_MM)

@@ -1,0 +1,73 @@
+"""A muscle is as thick as before when the same picture is taken again."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import retakes
+
+from usguide import Clip, open_clip
+from usguide.muscle import MuscleStage
+from usguide.synth import make_scene
+
+AGAIN_MM = 0.1
+CALF = Path(__file__).parents[2] / "shared" / "clips" / "thickness_range_of_motion" / "frames"
+
+
+def thickness_mm(frames, spacing_mm):
+    clip = Clip.from_array(np.ascontiguousarray(frames), spacing_mm=spacing_mm)
+    stage = MuscleStage(clip.header)
+    for index, frame in clip.frames():
+        stage.observe(index, frame)
+    result = stage.conclude()
+    assert result.thickness_mm is not None, result.reason
+    return result.thickness_mm.value
+
+
+@cache
+def taken(name):
+    """Return the frames of a synthetic muscle, by its seed, or of the real calf."""
+    if name == "calf":
+        if not CALF.is_dir():
+            pytest.skip(f"{CALF} is not here")
+        clip = open_clip(CALF)
+        return np.stack([clip[0], clip[1]]), clip.header.calibration.spacing_mm
+    scene = make_scene("muscle", seed=name, frames=2)
+    return np.stack(list(scene.frames())), scene.spacing_mm
+
+
+@pytest.fixture(params=[8801, 8802, 8803, "calf"])
+def scene(request):
+    return taken(request.param)
+
+
+def test_when_the_view_moves(scene):
+    frames, spacing_mm = scene
+    one, other = (thickness_mm(view, spacing_mm) for view in retakes.moved(frames))
+    assert one == pytest.approx(other, abs=AGAIN_MM)
+
+
+def test_when_mirrored(scene):
+    frames, spacing_mm = scene
+    again = thickness_mm(retakes.mirrored(frames), spacing_mm)
+    assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=0.01)
+
+
+def test_when_encoded_again(scene):
+    frames, spacing_mm = scene
+    again = thickness_mm(retakes.encoded(frames), spacing_mm)
+    assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=AGAIN_MM)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_when_the_gain_is_turned_by_6_db(scene, sign):
+    frames, spacing_mm = scene
+    again = thickness_mm(retakes.gained(frames, sign * retakes.GREY_LEVELS_6_DB), spacing_mm)
+    assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=AGAIN_MM)
+
+
+def test_when_zoomed(scene):
+    frames, spacing_mm = scene
+    again = thickness_mm(*retakes.zoomed(frames, spacing_mm))
+    assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=AGAIN_MM)
