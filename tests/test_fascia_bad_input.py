@@ -1,0 +1,151 @@
+"""What the fascia's measurement answers to pictures that are not what it is made for."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+
+from usguide import Clip, Options, analyze, open_clip
+from usguide.model import Status, Task
+from usguide.synth import make_scene
+
+FASCIA = Options(tasks=frozenset({Task.FASCIA}))
+STATIONS_MM = (5.0, 10.0, 15.0)
+
+
+@cache
+def scene(kind="heel", seed=8823, **fixed):
+    """Return frames, spacing in mm and the fascia's truth; the bone of this heel is on the left."""
+    recording = make_scene(kind, seed=seed, **fixed)
+    return np.stack(list(recording.frames())), recording.spacing_mm, recording.truth
+
+
+def fascia(frames, spacing_mm):
+    clip = Clip.from_array(np.ascontiguousarray(frames), spacing_mm=spacing_mm)
+    return analyze(clip, FASCIA).fascia
+
+
+def assert_right(result, truth, within_mm=0.4):
+    """The stations are near the truth, and the truth is inside what is stated for them."""
+    true = {s["distance_mm"]: s["value"] for s in truth["fascia"]["thickness_mm"]["stations"]}
+    got = {s.distance_mm: s.thickness for s in result.thickness_mm.stations}
+    for at in STATIONS_MM:
+        assert got[at].value == pytest.approx(true[at], abs=within_mm)
+        assert got[at].low <= true[at] <= got[at].high
+
+
+def assert_nothing(result, reason):
+    assert result.status is Status.NONE_FOUND
+    assert reason in result.reason
+    assert result.thickness_mm is None
+    assert result.thickness_px is None
+    assert result.category is None
+    assert result.superficial_px is None
+
+
+def resized(frames, width_px):
+    scale = width_px / frames.shape[2]
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(f, None, fx=scale, fy=scale, interpolation=way) for f in frames])
+
+
+def test_no_bone_in_view():
+    frames, spacing_mm, truth = scene(frames=3)
+    past_the_bone = round(truth["fascia"]["insertion_px"][0] + 2.0 / spacing_mm[0])
+    result = fascia(frames[:, :, past_the_bone:], spacing_mm)
+    assert_nothing(result, "no bright line with an empty shadow beneath it")
+
+
+def test_bone_only():
+    frames, spacing_mm, truth = scene(frames=3)
+    before_the_edge = round(truth["fascia"]["insertion_px"][0] - 2.0 / spacing_mm[0])
+    result = fascia(frames[:, :, :before_the_edge], spacing_mm)
+    assert_nothing(result, "the bone-like line crosses the whole picture")
+
+
+@pytest.mark.parametrize("level", [0, 90])
+def test_an_empty_picture(level):
+    frames, spacing_mm, _ = scene(frames=3)
+    assert_nothing(fascia(np.full_like(frames, level), spacing_mm), "the picture is empty")
+
+
+@pytest.mark.parametrize("seed", [8832, 8833])
+def test_a_needle_across_the_fascia_is_neither_its_border_nor_a_rupture(seed):
+    frames, spacing_mm, truth = scene("needling", seed, frames=24)
+    tip = np.array(truth["needle"]["tip_px"], dtype=float)
+    border = np.array(truth["fascia"]["superficial_px"])
+    assert np.any(tip[:, 1] > np.interp(tip[:, 0], *border[np.argsort(border[:, 0])].T))
+    result = fascia(frames, spacing_mm)
+    assert_right(result, truth)
+    assert result.discontinuity == ()
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 255, 255)], ids=["grey", "coloured"])
+def test_calipers_burned_in_over_it(tmp_path, colour):
+    frames, spacing_mm, truth = scene(frames=3)
+    plain = fascia(frames, spacing_mm)
+    x = truth["fascia"]["insertion_px"][0] + 5.0 / spacing_mm[0]
+    top, bottom = (
+        round(np.interp(x, *np.array(truth["fascia"][f"{border}_px"]).T))
+        for border in ("superficial", "deep")
+    )
+    x = round(x)
+    for index, frame in enumerate(frames):
+        marked = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+        for y in (top, bottom):
+            cv2.drawMarker(marked, (x, y), colour, cv2.MARKER_CROSS, 11, 1)
+        for y in range(top + 3, bottom, 4):
+            marked[y, x] = colour
+        cv2.putText(marked, "1 D 5.2 mm", (x + 8, top - 8), 0, 0.4, colour, 1)
+        cv2.imwrite(str(tmp_path / f"{index}.png"), marked)
+    result = analyze(open_clip(tmp_path, spacing_mm=spacing_mm), FASCIA).fascia
+    assert_right(result, truth)
+    for before, after in zip(
+        plain.thickness_mm.stations, result.thickness_mm.stations, strict=True
+    ):
+        assert after.thickness.value == pytest.approx(before.thickness.value, abs=0.1)
+
+
+def test_one_frame():
+    frames, spacing_mm, truth = scene(frames=3)
+    result = fascia(frames[:1], spacing_mm)
+    assert_right(result, truth)
+    assert result.frames_used == 1
+
+
+@pytest.mark.parametrize("width_px", [120, 2000])
+def test_a_small_and_a_large_picture(width_px):
+    frames, spacing_mm, truth = scene(frames=3)
+    sized = resized(frames, width_px)
+    scale = sized.shape[2] / frames.shape[2]
+    result = fascia(sized, tuple(mm / scale for mm in spacing_mm))
+    assert_right(result, truth)
+    assert result.insertion_px[0] < width_px
+
+
+def test_a_picture_too_small_for_a_heel():
+    frames, spacing_mm, _ = scene(frames=3)
+    scale = 36 / frames.shape[2]
+    result = fascia(resized(frames, 36), tuple(mm / scale for mm in spacing_mm))
+    assert_nothing(result, "no frame is large enough to show a heel")
+
+
+def test_without_a_scale_everything_is_in_pixels():
+    frames, spacing_mm, truth = scene(frames=3)
+    result = fascia(frames, None)
+    assert result.status is Status.MEASURED
+    assert result.reason == "the clip has no scale: lengths are in pixels"
+    assert result.thickness_px.maximum.unit == "px"
+    assert result.profile.unit == "px"
+    # Millimetres, and what depends on them.
+    assert result.thickness_mm is None
+    assert result.category is None
+    assert result.frame_thickness_mm is None
+    assert result.fat_pad_mm is None
+    assert result.biconvexity_mm is None
+    assert (result.discontinuity, result.fluid, result.spur) == ((), (), None)
+    assert {one.what for one in result.not_measured} >= {"discontinuity", "fluid", "spur"}
+    assert all("scale" in one.reason for one in result.not_measured)
+    true_px = truth["fascia"]["thickness_mm"]["insertion"] / spacing_mm[1]
+    assert result.thickness_px.maximum.value == pytest.approx(true_px, rel=0.3)
