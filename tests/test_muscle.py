@@ -13,7 +13,7 @@ from usguide.ingest.clip import Clip
 from usguide.model import Region, Status
 from usguide.muscle import MuscleStage
 from usguide.muscle.bellies import Belly
-from usguide.muscle.history import follow
+from usguide.muscle.history import NEVER_CHOSEN, follow
 
 CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 SPACING = (0.08, 0.08)
@@ -227,6 +227,17 @@ def test_a_muscle_that_leaves_the_picture_is_lost_and_found_again():
     chosen = follow([[right]] * 3 + [[doubtful], []] * 3 + [[right]] * 3, 400)
     assert [b is None for b in chosen] == [False] * 3 + [True] * 6 + [False] * 3
     assert follow([], 400) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_not_measured_would_not_have_been_chosen(seed):
+    rng = np.random.default_rng(seed)
+    seen = [
+        [belly(10 ** rng.uniform(-3, 0), *rng.uniform(50, 300, 2)) for _ in range(3)]
+        for _ in range(12)
+    ]
+    likely = [[one for one in frame if one.score > NEVER_CHOSEN] for frame in seen]
+    assert follow(likely, 400) == follow(seen, 400)
 
 
 def real_case(name):

@@ -209,13 +209,16 @@ def _minimal_path(cost: Image, prices: Image, rows: Rows) -> np.float32:
     before[s : s + height] = cost[0]
     for c in range(1, width):
         best[:] = np.inf
+        origin = came[c]
         for k in range(2 * s + 1):
             price = prices[k]
+            source = before[2 * s - k : 2 * s - k + height]
+            step = np.int8(k - s)
             for r in range(height):
-                total = before[r + 2 * s - k] + price
-                if total < best[r]:
-                    best[r] = total
-                    came[c, r] = k - s
+                total = source[r] + price
+                better = total < best[r]
+                best[r] = total if better else best[r]
+                origin[r] = step if better else origin[r]
         for r in range(height):
             before[r + s] = best[r] + cost[c, r]
     row = np.int64(np.argmin(before[s : s + height]))

@@ -15,7 +15,7 @@ from usguide.model import (
     Status,
 )
 from usguide.muscle.bellies import Belly, BellyFinder, node_centres
-from usguide.muscle.history import follow
+from usguide.muscle.history import NEVER_CHOSEN, follow
 
 _SMALLEST_PX = 32
 """Least width and height of a picture in which two bands and a muscle can be told apart."""
@@ -45,7 +45,7 @@ class MuscleStage:
         """Look at one distinct frame of the clip, uint8 of shape (region.height, region.width)."""
         if self._large_enough:
             self._indices.append(index)
-            self._seen.append(self._finder.find(frame))
+            self._seen.append(self._finder.find(frame, NEVER_CHOSEN))
 
     def conclude(self) -> MuscleResult:
         """Choose one muscle for the whole clip and measure it."""

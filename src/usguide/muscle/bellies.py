@@ -112,7 +112,7 @@ class BellyFinder:
             )
             self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
 
-    def find(self, frame: Frame) -> list[Belly]:
+    def find(self, frame: Frame, least_score: float = 0.0) -> list[Belly]:
         """Find the likeliest bellies of a frame, best first; their scores are probabilities."""
         picture = slim(frame)
         grid, bands = self._bands.find(picture)
@@ -136,7 +136,7 @@ class BellyFinder:
                 edge(j, 1, 0.5),
             )
             for score, i, j in ranked
-            if score > 0.1 * ranked[0][0]
+            if score > max(0.1 * ranked[0][0], least_score)
         ]
 
     def _ranked(self, bands: list[Band]) -> list[tuple[float, int, int]]:

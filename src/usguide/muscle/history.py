@@ -23,6 +23,10 @@ _LOSS_PRICE = 0.7
 """Price, in log score, of a change to other bands, and of losing or finding the muscle: two changes
 cost less than a loss and a find, so that fast motion between sparse frames is no loss."""
 
+NEVER_CHOSEN = UNLIKELY * float(np.exp(-2 * _LOSS_PRICE))
+"""Score below which a belly is chosen in no frame: "no muscle", with a loss before it and a find
+after it at worst, is likelier."""
+
 
 def follow(seen: Sequence[Sequence[Belly]], height: int) -> list[Belly | None]:
     """Choose one belly, or none, for each frame so that the whole clip is likeliest.
