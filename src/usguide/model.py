@@ -550,8 +550,10 @@ class NeedlePass:
     deepest_s: float | None
     end_s: float | None
     depth_mm: float | None
-    """Advance along the shaft from the start of the pass to its deepest point."""
+    """Advance along the shaft from the start of the pass to its deepest point; None without a
+    scale, and where one of the two was not seen and is told from the rhythm."""
     depth_px: float
+    """The same in px; NaN where one of the two was not seen."""
     in_fascia_s: float | None = None
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, FasciaResult, Floats, NeedlePass, Timing
+from usguide.needle.rhythm import through_hidden_turns
 
 LEAST_PASS_MM = 1.5
 """Shortest advance that counts as a pass: dry needling moves 4 mm and more."""
@@ -75,7 +76,8 @@ def find_passes(
     Parameters
     ----------
     depth_px : ndarray, shape (frames,)
-        Depth along the shaft, NaN where the tip is not seen; turns that are not seen do not count.
+        Depth along the shaft, NaN where the tip is not seen; turns that are not seen count only
+        where a steady rhythm goes on before and after them, and have no depth.
     depth_mm : ndarray, shape (frames,), or None
         The same in mm.
     inside : ndarray of bool, shape (frames,), or None
@@ -95,6 +97,10 @@ def find_passes(
     least = max(least, SHARE_OF_USUAL * usual_stroke(known, turns, least))
     turns = turning_points(known, least)
     when = timing.time_s
+    depth = through_hidden_turns(depth, turns, seen, frame_times(timing))
+    told = np.flatnonzero(np.isfinite(depth))
+    known = depth[told]
+    turns = turning_points(known, least)
     passes = []
     for low, high, after in zip(turns[0::2], turns[1::2], turns[2::2], strict=False):
         advance = known[high] - known[low]
@@ -104,7 +110,8 @@ def find_passes(
         rise, fall = known[low : high + 1], known[high : after + 1]
         start = low + int(np.flatnonzero(rise <= known[low] + STARTED * advance)[-1])
         end = high + int(np.flatnonzero(fall <= known[after] + STARTED * retreat)[0])
-        first, deepest, last = (int(seen[k]) for k in (start, high, end))
+        first, deepest, last = (int(told[k]) for k in (start, high, end))
+        measured = bool(np.isin(told[[low, high]], seen).all())
         seconds = None
         if inside is not None and when is not None:
             span = np.arange(first, last + 1)
@@ -117,8 +124,8 @@ def find_passes(
                 start_s=None if when is None else float(when[first]),
                 deepest_s=None if when is None else float(when[deepest]),
                 end_s=None if when is None else float(when[last]),
-                depth_mm=None if depth_mm is None else float(advance),
-                depth_px=float(depth_px[deepest] - depth_px[seen[low]]),
+                depth_mm=None if depth_mm is None or not measured else float(advance),
+                depth_px=float(depth_px[deepest] - depth_px[told[low]]),
                 in_fascia_s=seconds,
             )
         )
@@ -145,6 +152,13 @@ def time_inside(inside: Bools | None, timing: Timing) -> tuple[float | None, flo
     frames = np.flatnonzero(inside)
     first = float(timing.time_s[frames[0]]) if len(frames) else None
     return first, float(frame_durations(timing.time_s)[frames].sum())
+
+
+def frame_times(timing: Timing) -> Floats:
+    """When each frame was shown; their numbers where there is no clock."""
+    if timing.time_s is not None:
+        return timing.time_s
+    return np.arange(len(timing.duplicate_of), dtype=np.float64)
 
 
 def repeated(inside: Bools, timing: Timing) -> Bools:

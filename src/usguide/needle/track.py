@@ -31,10 +31,13 @@ ALTERNATIVES = 4
 """Paths looked at: a bright bone may hold together better than a needle, but does not move."""
 SLID_PX = 5.0
 """Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
-CONVINCING = 2.5
-"""Least sum of the mean log odds of the claims before and after the moves are paid, of a path that
-moves. Needles of the tuning clips that are followed rightly had 2.6 and more, steady paths in clips
-without one at most 2.1."""
+CHANCE_PX = 2.0
+"""Range that ends of tissue are found to slide by chance: a path that slides little has to be the
+more convincing."""
+CONVINCING = 2.3
+"""Least sum of the mean log odds of the claims before and after the moves are paid, times the share
+of the slide that is beyond chance. Needles of the tuning clips that are followed rightly had 2.46
+and more, steady paths in clips without one at most 2.1."""
 STEADY = 0.2
 """Least share of the frames that a path must claim..."""
 ENOUGH = 12
@@ -148,7 +151,7 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats, shown: Bools | None = Non
         steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
         moved = (
             slid > SLID_PX
-            and mean > CONVINCING
+            and mean * slid / (slid + CHANCE_PX) > CONVINCING
             and steady
             and float(np.median(looks["cut"][seen])) > LEAST_CUT
         )

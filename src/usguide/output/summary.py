@@ -225,14 +225,15 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
     if closest is not None and closest > 0:
         figures.append(Figure("from the tip to the fascia, at the closest", number(closest, "mm")))
     if needle.passes:
-        depths = [
-            number(one.depth_px, "px") if one.depth_mm is None else number(one.depth_mm, "mm")
-            for one in needle.passes
-        ]
-        deepest = max(range(len(depths)), key=lambda number: needle.passes[number].depth_px)
-        figures.append(
-            Figure("in-and-out passes", str(len(depths)), detail=f"up to {depths[deepest]}")
-        )
+        deepest = max(needle.passes, key=lambda one: np.nan_to_num(one.depth_px))
+        far = ""
+        if np.isfinite(deepest.depth_px):
+            far = "up to " + (
+                number(deepest.depth_px, "px")
+                if deepest.depth_mm is None
+                else number(deepest.depth_mm, "mm")
+            )
+        figures.append(Figure("in-and-out passes", str(len(needle.passes)), detail=far))
         inside = [one.in_fascia_s for one in needle.passes if one.in_fascia_s is not None]
         if inside:
             figures.append(Figure("time in the fascia", f"{sum(inside):.1f} s"))

@@ -1,0 +1,60 @@
+"""Passes of which a turn hid: told from the rhythm, or not at all."""
+
+import numpy as np
+import pytest
+
+from test_needle_passes import passes_of, waves
+
+STROKE = 6  # frames
+
+
+def hidden(depth, *spans):
+    out = np.array(depth, dtype=np.float64)
+    for first, past in spans:
+        out[first:past] = np.nan
+    return out
+
+
+@pytest.fixture
+def steady() -> np.ndarray:
+    """Six passes of 12 frames each."""
+    return waves(12 * 6 + 1, 6)
+
+
+@pytest.mark.parametrize("first", range(13, 34, 3))
+@pytest.mark.parametrize("long", [5, 8, 11, 14])
+def test_a_steady_rhythm_goes_on_while_the_tip_is_hidden(steady, first: int, long: int) -> None:
+    found = passes_of(hidden(steady, (first, first + long)))
+    assert len(found) == 6
+    for k, one in enumerate(found):
+        assert one.deepest_frame == pytest.approx(12 * k + STROKE, abs=2)
+
+
+def test_a_pass_whose_turns_hid_has_no_depth(steady) -> None:
+    found = passes_of(hidden(steady, (27, 34)))
+    assert [one.depth_mm is None for one in found] == [False, False, True, False, False, False]
+    assert np.isnan(found[2].depth_px)
+
+
+def test_a_needle_that_rests_on_both_sides_has_not_moved_meanwhile() -> None:
+    depth = np.concatenate([waves(37, 3), np.full(40, 10.0)])
+    assert len(passes_of(hidden(depth, (50, 65)))) == 3
+
+
+def test_the_last_pass_is_told_though_it_came_to_rest_unseen() -> None:
+    depth = np.concatenate([waves(37, 3), np.full(30, 10.0)])
+    assert len(passes_of(hidden(depth, (27, 40)))) == 3
+
+
+def test_an_uneven_needle_is_not_guessed_at() -> None:
+    slow, quick = waves(41, 1), waves(9, 1)
+    depth = np.concatenate([quick, slow, quick, slow, quick, slow])
+    shown = hidden(depth, (52, 60))
+    assert len(passes_of(shown)) <= 5
+
+
+def test_a_needle_elsewhere_meanwhile_is_not_guessed_at(steady) -> None:
+    deeper = steady.copy()
+    deeper[40:] += 12
+    whole, lost = passes_of(deeper), passes_of(hidden(deeper, (34, 46)))
+    assert len(lost) < len(whole)
