@@ -1,9 +1,12 @@
 """The compiled block matching against slow, obvious twins."""
 
+import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from usguide.kernels.block_matching import correlate_at, match_blocks, parabola_peak
+from usguide.kernels.subpixel import refine_blocks
 
 pytestmark = pytest.mark.kernel
 
@@ -122,3 +125,85 @@ def test_match_says_when_every_candidate_leaves_the_image():
     reference = speckle(12, 12)
     got = run(reference, reference, [(3, 3)], [(40, 0)], (5, 4), 1)[0]
     assert got[2] == -1.0
+
+
+def smooth(rows, columns, seed=0):
+    return cv2.GaussianBlur(speckle(rows, columns, seed), (0, 0), 1.5)
+
+
+def shifted(picture, dx, dy):
+    """Move a picture by a fraction of a pixel, by a spline of order 5."""
+    return ndimage.shift(picture, (dy, dx), order=5, mode="reflect")
+
+
+def naive_gauss_newton(reference, target, corner, size, start, rounds):
+    """One block by the textbook formulas: NumPy gradients, one bilinear sample at a time."""
+    (x, y), (w, h) = corner, size
+    rows, columns = slice(y, y + h), slice(x, x + w)
+    f = reference[rows, columns].astype(np.float64)
+    f -= f.mean()
+    down, right = np.gradient(reference.astype(np.float64))
+    slopes = np.stack([right[rows, columns].ravel(), down[rows, columns].ravel()])
+    moved = np.array(start, np.float64)
+    for _ in range(rounds):
+        g = sampled(target, x + moved[0], y + moved[1], size)
+        g -= g.mean()
+        error = f - np.linalg.norm(f) / np.linalg.norm(g) * g
+        moved = moved + np.linalg.solve(slopes @ slopes.T, slopes @ error.ravel())
+    return moved, naive_correlation(f, sampled(target, x + moved[0], y + moved[1], size))
+
+
+def sampled(picture, x, y, size):
+    left, top = int(np.floor(x)), int(np.floor(y))
+    u, v = x - left, y - top
+    part = picture.astype(np.float64)[top : top + size[1] + 1, left : left + size[0] + 1]
+    upper = (1 - u) * part[:-1, :-1] + u * part[:-1, 1:]
+    return (1 - v) * upper + v * ((1 - u) * part[1:, :-1] + u * part[1:, 1:])
+
+
+def refined(reference, target, corners, size, start, rounds=2, leash=1.0):
+    found = np.zeros((len(corners), 4), np.float32)
+    found[:, :2], found[:, 2] = start, 0.9
+    refine_blocks(reference, target, np.array(corners, np.int64), *size, rounds, leash, found)
+    return found
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_refining_agrees_with_the_textbook(rounds):
+    reference = smooth(24, 28)
+    target = 0.8 * shifted(reference, 2.3, -1.4) + 12
+    got = refined(reference, target, [(8, 9)], (9, 7), (2, -1), rounds)[0]
+    moved, correlation = naive_gauss_newton(reference, target, (8, 9), (9, 7), (2, -1), rounds)
+    assert got[:2] == pytest.approx(moved, abs=1e-3)
+    assert got[2] == pytest.approx(correlation, abs=1e-3)
+
+
+def test_refining_comes_nearer_than_the_parabola():
+    reference = smooth(60, 70)
+    corners = [(x, y) for x in range(6, 44, 5) for y in range(6, 34, 4)]
+    errors = {"parabola": [], "refined": []}
+    for part in (-0.35, -0.2, 0.1, 0.3, 0.45):
+        target = shifted(reference, 1 + part, part)
+        found = run(reference, target, corners, [(1, 0)] * len(corners), (15, 11), 2)
+        errors["parabola"].append(found[:, :2] - (1 + part, part))
+        refine_blocks(reference, target, np.array(corners, np.int64), 15, 11, 2, 1.0, found)
+        errors["refined"].append(found[:, :2] - (1 + part, part))
+    rms = {name: np.sqrt(np.mean(np.square(parts))) for name, parts in errors.items()}
+    assert rms["refined"] < 0.3 * rms["parabola"]
+
+
+@pytest.mark.parametrize(
+    ("corner", "start", "leash"),
+    [((8, 9), (2, -1), 0.1), ((8, 9), (40, 0), 1.0), ((8, 9), (-9, 0), 1.0)],
+    ids=["beyond the leash", "out to the right", "out to the left"],
+)
+def test_what_cannot_be_refined_stays_as_it_was_found(corner, start, leash):
+    reference = smooth(24, 28)
+    target = shifted(reference, 2.4, -1.4)
+    got = refined(reference, target, [corner], (9, 7), start, leash=leash)[0]
+    assert got[:3] == pytest.approx((*start, 0.9))
+
+
+def test_a_flat_block_stays_as_it_was_found():
+    flat = np.full((24, 28), 40, np.float32)
+    assert refined(flat, smooth(24, 28), [(8, 9)], (9, 7), (1, 1))[0, :2] == pytest.approx((1, 1))

@@ -1,5 +1,6 @@
 """The parts of the motion stage: tracking, cycles, gap edges."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,8 +90,32 @@ def test_resampling_a_constant_gives_the_constant():
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 50, (30, 2))
     values = np.full((30, 2), (3.0, -1.0))
-    at = rng.uniform(-20, 80, (9, 2))
-    assert resample(points, values, np.ones(30), at, 5.0) == pytest.approx(values[:9])
+    at = rng.uniform(-20, 80, (3, 4, 2))
+    means, trust = resample(points, values, np.ones(30), at, 5.0)
+    assert means == pytest.approx(np.full((3, 4, 2), (3.0, -1.0)))
+    assert trust.shape == (3, 4)
+    assert (trust <= 1 + 1e-9).all()
+
+
+def test_tissue_that_entered_the_picture_is_not_trusted():
+    def window(start):
+        return wide[:, start : start + 400]
+
+    wide = cv2.GaussianBlur(
+        np.random.default_rng(3).integers(0, 255, (320, 600)).astype(np.uint8), (0, 0), 2.0
+    )
+    wide = cv2.normalize(wide, None, 0, 255, cv2.NORM_MINMAX)
+    tracker, history = Tracker(np.ones((320, 400), np.bool_)), History(400, 320)
+    for k in range(21):
+        history.add(k, tracker.step(np.ascontiguousarray(window(5 * k))))
+    motion = history.motion()
+    seen = motion.x_px < 399 - 100 - 20
+    entered = motion.x_px > 399 - 100 + 30
+    assert motion.displacement_px[-1][..., seen, 0] == pytest.approx(
+        np.full((16, seen.sum()), -100), abs=1.0
+    )
+    assert (motion.quality[-1][:, seen] > 0.5).mean() > 0.9
+    assert (motion.quality[-1][:, entered] < 0.15).mean() > 0.9
 
 
 def test_history_keeps_its_budget(monkeypatch):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from usguide.kernels.scattered import gaussian_means
 from usguide.model import Bools, Floats, Frame
 from usguide.motion.matching import GRID, Image, Matcher, fill, pyramid, supported
 
@@ -27,6 +28,9 @@ probe lifted, or tissue leaving the plane."""
 
 CHAINED = 0.7
 """Quality of a point followed from the frame before, relative to one matched to the anchor."""
+
+LEAST_WEIGHT = 1e-3
+"""Weight of a vector that was only filled in, where there is no better one."""
 
 KEYFRAMES = 8
 """How many former anchors are kept for returning to."""
@@ -63,33 +67,48 @@ class _Anchor:
 
     levels: tuple[Image, ...]
     base: Floats
+    trust: Floats
+    """Whether the tissue at each point was in view before, 0 to 1: what entered the picture since
+    has no known displacement, however well it is matched from now on."""
     age: int
     """How many changes of anchor separate it from the clip's first frame."""
 
 
 def resample(
-    positions: Floats, values: Floats, weights: Floats, at: Floats, bandwidth: float
-) -> Floats:
+    positions: Floats, vectors: Floats, quality: Floats, at: Floats, bandwidth: float
+) -> tuple[Floats, Floats]:
     """Gaussian-weighted mean of scattered vectors at other points.
 
     Parameters
     ----------
-    positions, values : ndarray, shape (n, 2)
+    positions, vectors : ndarray, shape (..., 2)
         Where the vectors are, and the vectors.
-    weights : ndarray, shape (n,)
-        Trust in each.
-    at : ndarray, shape (m, 2)
+    quality : ndarray, shape (...)
+        Trust in each, 0 to 1.
+    at : ndarray, shape (rows, columns, 2)
         Where they are wanted; beyond the data the nearest ones decide.
     bandwidth : float
         SD of the weighting, in the unit of the positions.
+
+    Returns
+    -------
+    means : ndarray, shape (rows, columns, 2)
+        The vectors.
+    trust : ndarray, shape (rows, columns)
+        Their quality, 0 where no vector is near.
     """
-    squared = (at[:, None, 0] - positions[None, :, 0]) ** 2
-    squared += (at[:, None, 1] - positions[None, :, 1]) ** 2
-    squared /= bandwidth * bandwidth
-    pull = np.exp(-0.5 * squared) + 1e-4 / (1.0 + squared * squared)
-    pull *= weights + 1e-9
-    resampled: Floats = (pull @ values) / pull.sum(axis=1, keepdims=True)
-    return resampled
+    points = np.ascontiguousarray(at, np.float64).reshape(-1, 2)
+    means, trust = np.empty_like(points), np.empty(len(points))
+    gaussian_means(
+        np.ascontiguousarray(positions, np.float64).reshape(-1, 2),
+        np.ascontiguousarray(vectors, np.float64).reshape(-1, 2),
+        np.maximum(quality.ravel(), LEAST_WEIGHT),
+        points,
+        bandwidth,
+        means,
+        trust,
+    )
+    return means.reshape(at.shape), trust.reshape(at.shape[:-1])
 
 
 class Tracker:
@@ -110,6 +129,7 @@ class Tracker:
         self._shift = np.zeros((*GRID, 2))  # since the anchor, working px
         self._quality = np.zeros(GRID)
         self._velocity = np.zeros((*GRID, 2))
+        self._blind = True  # no velocity is known to guess from
         self._since_return = 0
 
     @property
@@ -121,7 +141,7 @@ class Tracker:
         """Track the next frame; the first one defines zero displacement."""
         levels = pyramid(frame, self._matcher.scale)
         if self._anchor is None or self._field is None:
-            self._anchor = _Anchor(levels, np.zeros((*GRID, 2)), 0)
+            self._anchor = _Anchor(levels, np.zeros((*GRID, 2)), np.ones(GRID), 0)
             self._keyframes = [self._anchor]
             self._previous = levels
             self._field = self._make_field(
@@ -132,9 +152,9 @@ class Tracker:
         guess = self._shift + self._velocity
         fresh = self._anchor.levels is self._previous
         shift, quality, tracked = self._matcher.match(
-            self._anchor.levels, levels, guess, thorough=fresh
+            self._anchor.levels, levels, guess, thorough=fresh, blind=self._blind
         )
-        lost = False
+        self._blind = lost = False
         if tracked < MIN_ANCHORED and not fresh:
             self._renew_anchor()
             shift, quality, tracked = self._matcher.match(
@@ -158,60 +178,68 @@ class Tracker:
         if returned is None:
             self._velocity = shift - moved_from
         else:
-            at = (before.position_px / self._matcher.to_region).reshape(-1, 2)
-            now = (self._matcher.grid + shift).reshape(-1, 2)
-            then = resample(
-                at,
-                before.displacement_px.reshape(-1, 2) / self._matcher.to_region,
-                before.quality.ravel(),
-                now,
+            then, _ = resample(
+                self._matcher.grid + moved_from,
+                before.displacement_px / self._matcher.to_region,
+                before.quality,
+                self._matcher.grid + shift,
                 0.7 * self._matcher.spacing,
-            ).reshape(*GRID, 2)
+            )
             self._velocity = total - then
         self._shift = shift
         self._quality = quality
         self._previous = levels
         self._field = field
         if lost:
+            self._blind = True
             self._velocity = np.zeros((*GRID, 2))
-            self._adopt(_Anchor(levels, self._base_here(), self._anchor.age + 1))
+            self._adopt(_Anchor(levels, *self._base_here(), self._anchor.age + 1))
         return field
 
     def _make_field(self, shift: Floats, quality: Floats, tracked: float, lost: bool) -> Field:
         assert self._anchor is not None
         return Field(
-            (self._matcher.grid + shift) * self._matcher.to_region,
+            (self._matcher.grid + shift + 0.5) * self._matcher.to_region - 0.5,
             (self._anchor.base + shift) * self._matcher.to_region,
-            quality,
+            np.minimum(quality, self._anchor.trust),
             tracked,
             lost,
         )
 
-    def _base_here(self) -> Floats:
-        """Displacement gathered so far by the tissue now at the grid points, working px."""
+    def _base_here(self) -> tuple[Floats, Floats]:
+        """Displacement gathered so far by the tissue now at the grid points, and its trust.
+
+        Working px. A point that was matched badly for once is held by its neighbours; only tissue
+        that none of them saw before is not trusted.
+        """
+        assert self._anchor is not None
         assert self._field is not None
-        weights = np.maximum(self._field.quality.ravel(), 1e-3)
-        return resample(
-            (self._field.position_px / self._matcher.to_region).reshape(-1, 2),
-            (self._field.displacement_px / self._matcher.to_region).reshape(-1, 2),
-            weights,
-            self._matcher.grid.reshape(-1, 2),
+        positions = self._matcher.grid + self._shift
+        base, _ = resample(
+            positions,
+            self._field.displacement_px / self._matcher.to_region,
+            self._field.quality,
+            self._matcher.grid,
             0.5 * self._matcher.spacing,
-        ).reshape(*GRID, 2)
+        )
+        _, trust = resample(
+            positions, base, self._anchor.trust, self._matcher.grid, 0.5 * self._matcher.spacing
+        )
+        return base, trust
 
     def _renew_anchor(self) -> None:
         """Take the frame before as the anchor."""
         assert self._anchor is not None
         assert self._field is not None
-        base = self._base_here()
-        self._velocity = resample(
-            (self._field.position_px / self._matcher.to_region).reshape(-1, 2),
-            self._velocity.reshape(-1, 2),
-            np.maximum(self._field.quality.ravel(), 1e-3),
-            self._matcher.grid.reshape(-1, 2),
+        base, trust = self._base_here()
+        self._velocity, _ = resample(
+            self._matcher.grid + self._shift,
+            self._velocity,
+            self._field.quality,
+            self._matcher.grid,
             0.7 * self._matcher.spacing,
-        ).reshape(*GRID, 2)
-        self._adopt(_Anchor(self._previous, base, self._anchor.age + 1))
+        )
+        self._adopt(_Anchor(self._previous, base, trust, self._anchor.age + 1))
 
     def _adopt(self, anchor: _Anchor) -> None:
         """Match against a new anchor from now on, and keep it if its pose is a new one."""
@@ -240,13 +268,13 @@ class Tracker:
         assert self._anchor is not None
         if self._since_return < 3 or self._anchor.age == 0:
             return None
-        here = resample(
-            (self._matcher.grid + shift).reshape(-1, 2),
-            (self._anchor.base + shift).reshape(-1, 2),
-            np.ones(self._matcher.grid[..., 0].size),
-            self._matcher.grid.reshape(-1, 2),
+        here, _ = resample(
+            self._matcher.grid + shift,
+            self._anchor.base + shift,
+            np.ones(GRID),
+            self._matcher.grid,
             0.7 * self._matcher.spacing,
-        ).reshape(*GRID, 2)
+        )
         older = [k for k in self._keyframes if k.age < self._anchor.age]
         near = sorted(older, key=lambda k: float(np.median(np.abs(here - k.base))))
         for candidate in near[:1]:

@@ -131,24 +131,19 @@ class History:
     def add(self, index: int, measured: Field) -> None:
         """Keep what matters of one frame's field."""
         x, y = self.x_px, self.y_px
-        cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+        cells = np.stack(np.meshgrid(x, y), axis=-1)
         bandwidth = 0.5 * np.array([x[1] - x[0], y[1] - y[0]])
-        quality = measured.quality.ravel()
-        stacked = np.concatenate(
-            [measured.displacement_px.reshape(-1, 2), quality[:, None]], axis=1
-        )
-        there = resample(
-            measured.position_px.reshape(-1, 2) / bandwidth,
-            stacked,
-            np.maximum(quality, 1e-3),
+        there, trust = resample(
+            measured.position_px / bandwidth,
+            measured.displacement_px,
+            measured.quality,
             cells / bandwidth,
             1.0,
         )
-        steps = np.clip(np.rint(there[:, :2] / self.unit_px), -32767, 32767)
-        shape = (self._rows, GRID[1])
+        steps = np.clip(np.rint(there / self.unit_px), -32767, 32767)
         self._frames.append(index)
-        self._displacement.append(steps.astype(np.int16).reshape(*shape, 2))
-        self._quality.append(np.rint(there[:, 2] * 255).astype(np.uint8).reshape(shape))
+        self._displacement.append(steps.astype(np.int16))
+        self._quality.append(np.rint(trust * 255).astype(np.uint8))
         self._tracked.append(measured.tracked)
         self._lost.append(measured.lost)
         self._skin.append(_skin(measured))

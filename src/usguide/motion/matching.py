@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels.block_matching import match_blocks
+from usguide.kernels.subpixel import refine_blocks
 from usguide.model import Bools, Floats, Frame
 
 Image = NDArray[np.float32]
@@ -36,6 +37,9 @@ speckles, correlates with about 0.17 * 2.5 = 0.45."""
 
 MAX_RETURN_ERROR = 1.0
 """A block matched there and back must return to within this many working px."""
+
+ROUNDS = 2
+"""Gauss-Newton steps: from the parabola's tenth of a pixel the second moves under a hundredth."""
 
 MIN_TEXTURE = 3.0
 """Grey-level SD (of 255) under which a block is anechoic or saturated: nothing to track."""
@@ -139,10 +143,12 @@ class Matcher:
         guess: Floats,
         *,
         thorough: bool,
+        blind: bool = False,
     ) -> tuple[Floats, Floats, float]:
         """Displacement from one frame to another (working px), its quality, and the share matched.
 
-        ``thorough`` also looks far around the guess where nothing was found near it.
+        ``thorough`` also looks far around the guess where nothing was found near it; ``blind``
+        says that the guess is none, so that what is found near it by chance is doubted too.
         """
         shift, quality, textured = self.refine(
             reference[0], target[0], self.grid, guess, self.on_tissue
@@ -152,12 +158,16 @@ class Matcher:
         kept = supported(shift, quality > 0)
         filled = fill(shift, quality * kept)
         again = textured & ~kept & self.in_view(filled)
-        if np.count_nonzero(again) > 0.1 * np.count_nonzero(textured):
-            guesses = [filled]
+        few = np.count_nonzero(again) <= 0.1 * np.count_nonzero(textured)
+        if blind or not few:
+            guesses = [] if few else [filled]
             if thorough:
                 guesses.append(self._coarse(reference, target, filled))
             for other in guesses:
-                todo = textured & ~kept & self.in_view(other)
+                doubted = ~kept
+                if blind:
+                    doubted |= np.abs(other - shift).max(axis=-1) > MAX_RETURN_ERROR
+                todo = textured & doubted & self.in_view(other)
                 if not todo.any():
                     continue
                 retried, retried_quality, _ = self.refine(
@@ -222,6 +232,7 @@ class Matcher:
         slip = there[promising, :2] - landed[promising]
         error[promising] = np.linalg.norm(slip + drift, axis=1)
         good = error <= MAX_RETURN_ERROR
+        refine_blocks(reference, target, corners, *BLOCK, ROUNDS, MAX_RETURN_ERROR, there)
         shift[chosen] = np.where(good[:, None], there[:, :2], guess[chosen])
         quality[chosen] = np.where(good, np.clip((there[:, 2] - 0.5) / 0.45, 0.0, 1.0), 0.0)
         textured[chosen] = there[:, 3] >= MIN_TEXTURE

@@ -106,15 +106,17 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
         weight = np.where(weight >= MIN_TRUST, weight, 0.0)
         doubt = np.hypot(TRACKING_ERROR * u, LAYER_ERROR * sliding[rows].mean(axis=0))
         best: Parting | None = None
-        for left in range(1, columns - 2):
-            for right in range(left + 1, min(left + WIDEST, columns - 2) + 1):
+        # An end is where tissue was still seen: fluid between two ends shows nothing to track.
+        ends = np.flatnonzero(weight > 0)
+        for left in ends[(ends >= 1) & (ends < columns - 2)]:
+            for right in ends[(ends > left) & (ends <= min(left + WIDEST, columns - 2))]:
                 step = _step(u, weight, left, right)
                 if step is None:
                     continue
                 jump, error = step
                 error = float(np.hypot(error, doubt[left : right + 1].mean()))
                 if best is None or jump - 2 * error > best.jump_px - 2 * best.error_px:
-                    best = Parting(rows, left, right, jump, error)
+                    best = Parting(rows, int(left), int(right), jump, error)
         if best is not None and best.jump_px > 2 * best.error_px:
             found.append(best)
     found.sort(key=lambda p: p.jump_px - 2 * p.error_px, reverse=True)

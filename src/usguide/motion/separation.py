@@ -204,9 +204,15 @@ def _apart(partings: list[Parting]) -> list[Parting]:
     """Drop partings that lie over a better one."""
     kept: list[Parting] = []
     for parting in partings:
-        if not any(p.left <= parting.right and parting.left <= p.right for p in kept):
+        if not any(_overlap(p, parting) for p in kept):
             kept.append(parting)
     return kept
+
+
+def _overlap(one: Parting, other: Parting) -> bool:
+    """Whether two partings share columns and depths."""
+    beside = one.left <= other.right and other.left <= one.right
+    return beside and one.depths.start < other.depths.stop and other.depths.start < one.depths.stop
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,172 @@
+"""Sub-pixel registration of blocks by Gauss-Newton steps on the pixels themselves.
+
+The parabola through three correlations is drawn towards whole pixels. Here the displacement u of
+a block is found that minimises the zero-mean normalised sum of squared differences
+
+    C(u) = sum [ f / |f| - g(u) / |g(u)| ]^2,      f, g: block and target less their means,
+
+by the inverse compositional method: gradients and the normal matrix H = sum (grad f)(grad f)^T
+are those of the reference block and are worked out once (Baker and Matthews, Int J Comput Vis
+2004;56:221; for speckle Pan, Li and Tong, Exp Mech 2013;53:1277). The target is interpolated
+bilinearly; one displacement for all of a block makes the four weights the same in all of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.kernels import kernel
+
+Image = NDArray[np.float32]
+
+
+@kernel(
+    "void(float32[:, ::1], float32[:, ::1], int64[:, ::1], int64, int64, int64, float64,"
+    " float32[:, ::1])"
+)
+def refine_blocks(
+    reference: Image,
+    target: Image,
+    corners: NDArray[np.int64],
+    width: int,
+    height: int,
+    rounds: int,
+    leash: float,
+    found: Image,
+) -> None:
+    """Move blocks that were matched to about a pixel to where they fit best.
+
+    Parameters
+    ----------
+    reference, target : ndarray of float32, shape (rows, columns)
+        Images of one size.
+    corners : ndarray of int64, shape (n, 2)
+        (x, y) of the first pixel of each block; the block must lie inside the reference.
+    width, height : int
+        Size of a block, px.
+    rounds : int
+        Gauss-Newton steps.
+    leash : float
+        A block that moves further than this from where it was found, px, or out of the target,
+        is left there.
+    found : ndarray of float32, shape (n, 4), in and out
+        As :func:`usguide.kernels.block_matching.match_blocks` leaves it; displacement and
+        correlation are replaced.
+    """
+    rows, columns = target.shape
+    block = np.empty((height, width), np.float32)
+    slope_x = np.empty((height, width), np.float32)
+    slope_y = np.empty((height, width), np.float32)
+    moved = np.empty((height, width), np.float32)
+    sums = np.empty((8, width), np.float32)
+    for n in range(corners.shape[0]):
+        if found[n, 2] <= 0.0:
+            continue
+        x0 = corners[n, 0]
+        y0 = corners[n, 1]
+        mean = 0.0
+        for i in range(height):
+            for j in range(width):
+                mean += reference[y0 + i, x0 + j]
+        mean /= height * width
+        for k in range(8):
+            for j in range(width):
+                sums[k, j] = 0.0
+        for i in range(height):
+            y = y0 + i
+            above = max(y - 1, 0)
+            below = min(y + 1, rows - 1)
+            for j in range(width):
+                x = x0 + j
+                f = reference[y, x] - np.float32(mean)
+                gx = np.float32(0.5) * (
+                    reference[y, min(x + 1, columns - 1)] - reference[y, max(x - 1, 0)]
+                )
+                gy = np.float32(0.5) * (reference[below, x] - reference[above, x])
+                block[i, j] = f
+                slope_x[i, j] = gx
+                slope_y[i, j] = gy
+                sums[0, j] += gx * gx
+                sums[1, j] += gy * gy
+                sums[2, j] += gx * gy
+                sums[3, j] += f * f
+                sums[4, j] += f * gx
+                sums[5, j] += f * gy
+                sums[6, j] += gx
+                sums[7, j] += gy
+        xx = yy = xy = power = own_x = own_y = all_x = all_y = 0.0
+        for j in range(width):
+            xx += sums[0, j]
+            yy += sums[1, j]
+            xy += sums[2, j]
+            power += sums[3, j]
+            own_x += sums[4, j]
+            own_y += sums[5, j]
+            all_x += sums[6, j]
+            all_y += sums[7, j]
+        determinant = xx * yy - xy * xy
+        if power <= 0.0 or determinant <= 1e-6 * xx * yy:
+            continue
+        dx = float(found[n, 0])
+        dy = float(found[n, 1])
+        correlation = 0.0
+        sound = True
+        for step in range(rounds + 1):
+            left = int(np.floor(x0 + dx))
+            top = int(np.floor(y0 + dy))
+            if left < 0 or top < 0 or left + width >= columns or top + height >= rows:
+                sound = False
+                break
+            u = x0 + dx - left
+            v = y0 + dy - top
+            w00 = np.float32((1.0 - u) * (1.0 - v))
+            w01 = np.float32(u * (1.0 - v))
+            w10 = np.float32((1.0 - u) * v)
+            w11 = np.float32(u * v)
+            for k in range(5):
+                for j in range(width):
+                    sums[k, j] = 0.0
+            for i in range(height):
+                for j in range(width):
+                    g = (
+                        w00 * target[top + i, left + j]
+                        + w01 * target[top + i, left + j + 1]
+                        + w10 * target[top + i + 1, left + j]
+                        + w11 * target[top + i + 1, left + j + 1]
+                    )
+                    moved[i, j] = g
+                    sums[0, j] += g
+                    sums[1, j] += g * g
+                    sums[2, j] += g * block[i, j]
+                    sums[3, j] += g * slope_x[i, j]
+                    sums[4, j] += g * slope_y[i, j]
+            total = squares = cross = by_x = by_y = 0.0
+            for j in range(width):
+                total += sums[0, j]
+                squares += sums[1, j]
+                cross += sums[2, j]
+                by_x += sums[3, j]
+                by_y += sums[4, j]
+            squares -= total * total / (height * width)
+            if squares <= 0.0:
+                sound = False
+                break
+            correlation = cross / np.sqrt(power * squares)
+            if step == rounds:
+                break
+            gain = np.sqrt(power / squares)
+            middle = total / (height * width)
+            toward_x = own_x - gain * (by_x - middle * all_x)
+            toward_y = own_y - gain * (by_y - middle * all_y)
+            step_x = (yy * toward_x - xy * toward_y) / determinant
+            step_y = (xx * toward_y - xy * toward_x) / determinant
+            dx += step_x
+            dy += step_y
+            if abs(dx - found[n, 0]) > leash or abs(dy - found[n, 1]) > leash:
+                sound = False
+                break
+        if sound:
+            found[n, 0] = dx
+            found[n, 1] = dy
+            found[n, 2] = correlation
