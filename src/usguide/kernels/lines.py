@@ -77,7 +77,7 @@ def best_segments(
     bias, low, high : float
         In units of ``ridge``.
     segments : ndarray of float32, shape (4, offsets)
-        Output: sum, first row, last row; the last line is scratch. Column ``k`` is the line of
+        Output: sum, first row, last row; the last line is not used. Column ``k`` is the line of
         offset ``k - ceil(max(0, slope * (rows - 1)))``. The sum is 0 where nothing rises above
         the bias.
     """
@@ -88,7 +88,7 @@ def best_segments(
     low32 = np.float32(low)
     high32 = np.float32(high)
     outside = np.float32(0.5 * OUTSIDE)
-    value = np.empty(count, np.float32)
+    nothing = np.float32(0)
     run = np.zeros(count, np.float32)
     start = np.zeros(count, np.float32)
     best = segments[0]
@@ -106,28 +106,25 @@ def best_segments(
         here = ridge[y, k_low + whole : k_high + whole]
         beside = ridge[y, k_low + whole + 1 : k_high + whole + 1]
         row = np.float32(y)
-        value_here = value[k_low:k_high]
         run_here = run[k_low:k_high]
         start_here = start[k_low:k_high]
         best_here = best[k_low:k_high]
         first_here = first[k_low:k_high]
         last_here = last[k_low:k_high]
-        # Several short loops of few arrays each: the compiler vectorises these, and not one loop
-        # over all of them, for which it would have to prove too many pairs apart.
+        # Two short loops of few arrays each: the compiler vectorises these, and not one loop over
+        # all of them, for which it would have to prove too many pairs apart.
         for k in range(k_high - k_low):
             raw = here[k] + t * (beside[k] - here[k])
             clipped = min(max(raw, low32), high32) - bias32
-            value_here[k] = clipped if raw > outside else outside
-        for k in range(k_high - k_low):
-            fresh = run_here[k] <= 0
+            value = clipped if raw > outside else outside
+            fresh = run_here[k] <= nothing
             start_here[k] = row if fresh else start_here[k]
-            run_here[k] = value_here[k] if fresh else run_here[k] + value_here[k]
-        for k in range(k_high - k_low):
-            last_here[k] = row if run_here[k] > best_here[k] else last_here[k]
+            run_here[k] = value + (nothing if fresh else run_here[k])
         for k in range(k_high - k_low):
             better = run_here[k] > best_here[k]
-            first_here[k] = start_here[k] if better else first_here[k]
             best_here[k] = run_here[k] if better else best_here[k]
+            first_here[k] = start_here[k] if better else first_here[k]
+            last_here[k] = row if better else last_here[k]
 
 
 @kernel(
