@@ -281,6 +281,27 @@ class TestUnusualClips:
         assert track.status is Status.MEASURED
         assert np.nanmedian(errors(track, depths)) < 3  # the one that moves
 
+    def test_of_two_moving_needles_one_is_followed_throughout(self) -> None:
+        rng = np.random.default_rng(6)
+        image = tissue(bone=False)
+        first, second = pistoning(50), pistoning(50, cycles=3, low=70.0, high=130.0)
+        entry = np.array([WIDTH - 1.0, 30.0])
+        frames = []
+        for one, other in zip(first, second, strict=True):
+            shown = draw(image + rng.normal(0, 3, image.shape), one).astype(np.float64)
+            frames.append(draw(shown, other, degrees=150.0, level=80.0, entry=entry))
+        track = run(np.stack(frames), fps=30.0)
+        assert track.status is Status.MEASURED
+        assert track.tip_visible.mean() > 0.9
+        assert np.nanmax(errors(track, first)) < 10  # the clearer one, and never the other
+        assert len(track.passes) == 2
+
+    def test_a_frozen_cine_of_a_needle_does_not_tell_it_from_bone(self) -> None:
+        frame = clip_of([150.0])[0]
+        track = run(np.stack([frame] * 20), fps=30.0)
+        assert track.status is Status.NONE_FOUND
+        assert "never moves along itself" in track.reason
+
     def test_a_wide_picture(self) -> None:
         depths = pistoning(24)
         wide = np.stack([cv2.resize(f, (2000, 1625)) for f in clip_of(depths)])
