@@ -131,6 +131,42 @@ def test_a_picture_too_small_for_a_heel():
     assert_nothing(result, "no frame is large enough to show a heel")
 
 
+def test_a_heel_that_is_in_view_for_a_third_of_the_clip():
+    heel, spacing_mm, truth = scene(frames=3)
+    calf, _, _ = scene("muscle", 8801, frames=3)
+    heel, calf = np.repeat(heel, 3, axis=0), np.repeat(calf, 8, axis=0)
+    for frames, start in ((np.concatenate([heel, calf]), 0), (np.concatenate([calf, heel]), 24)):
+        result = fascia(frames, spacing_mm)
+        assert_right(result, truth)
+        seen = np.flatnonzero(np.isfinite(result.frame_thickness_mm))
+        assert seen.min() >= start
+        assert seen.max() < start + 9
+
+
+def test_what_the_tracker_still_follows_is_looked_at_again():
+    heel, spacing_mm, truth = scene(frames=3)
+    # Past the bone, stretched to the size of the frame: the fat is still where it was.
+    past = round(truth["fascia"]["insertion_px"][0]) + 20
+    rest = np.stack([cv2.resize(frame[:, past:], frame.shape[::-1]) for frame in heel])
+    frames = np.concatenate([np.repeat(heel, 4, axis=0), np.repeat(rest, 8, axis=0)])
+    result = fascia(frames, spacing_mm)
+    assert_right(result, truth)
+    assert result.frames_used <= 12
+
+
+def test_a_heel_that_was_seen_once_in_a_clip_is_taken_for_an_accident():
+    heel, spacing_mm, _ = scene(frames=3)
+    calf, _, _ = scene("muscle", 8801, frames=3)
+    frames = np.concatenate([heel[:1], np.repeat(calf, 10, axis=0)])
+    assert_nothing(fascia(frames, spacing_mm), "were seen in only 1 of the")
+
+
+def test_pictures_between_which_the_probe_jumped():
+    heel, spacing_mm, truth = scene(frames=3)
+    jumps = np.stack([np.roll(heel[0], shift, axis=1) for shift in (0, -60, 0, -60, 0)])
+    assert_right(fascia(jumps, spacing_mm), truth)
+
+
 def test_without_a_scale_everything_is_in_pixels():
     frames, spacing_mm, truth = scene(frames=3)
     result = fascia(frames, None)

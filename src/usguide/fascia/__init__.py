@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +41,15 @@ from usguide.model import (
 
 __all__ = ["FasciaStage"]
 
-SEARCHES_FIRST = 3
-"""Frames at the beginning of a clip that are all searched, for a heel or for the one found."""
-SEARCH_EVERY, SEARCH_EVERY_UNTIL_FOUND = 48, 12
-"""Later, every so many frames are searched, to see the heel again or to find it at last."""
+LOOKS_FIRST = 3
+"""Frames at the beginning, of a clip or of a heel found, that are all looked at closely."""
+LOOK_EVERY = SEARCH_EVERY = 12
+"""Later, every so many frames the heel is looked for where it was followed to, or, where there is
+none to follow, in the whole picture."""
+READ_EVERY = 48
+"""Frames between two readings of the fascia's appearance, after the first looks."""
 CONFIRMED_MIN = 0.4
-"""Share of the searches that must find the heel: an accident is not found again and again."""
+"""Share of the looks that must show the heel: an accident is not seen again and again."""
 QUALITY_SHARE_MIN = 0.75
 """A frame much below the clip's usual quality is off-plane or blurred, and is left out."""
 BORDER_COLUMNS = 96
@@ -70,8 +73,21 @@ class _Series:
 
     tracker: Tracker
     index: int
-    records: list[_Record]
-    readings: list[Appearance]
+    records: list[_Record] = field(default_factory=list)
+    readings: list[Appearance] = field(default_factory=list)
+    looks: int = 1
+    seen: int = 1
+    doubted: bool = False
+    """Whether the last look at it failed: then every frame is looked at until it is seen again."""
+
+    @property
+    def due(self) -> bool:
+        """Whether the next frame is to be looked at closely."""
+        return self.doubted or self.looks < LOOKS_FIRST or len(self.records) % LOOK_EVERY == 0
+
+    def confirmed(self, least: int) -> bool:
+        """Say whether it was looked at often enough and mostly seen."""
+        return self.looks >= least and self.seen >= CONFIRMED_MIN * self.looks
 
 
 class FasciaStage:
@@ -87,8 +103,9 @@ class FasciaStage:
         self._header = header
         self._workspace = Workspace.of(header)
         self._series: list[_Series] = []
-        self._seen = 0
-        self._searches = 0
+        self._observed = 0
+        self._rest = 0  # frames to go before the whole picture is searched
+        self._looks = 0
         self._found = 0
         self._reasons: dict[str, int] = {}
         region = header.region
@@ -99,24 +116,26 @@ class FasciaStage:
         if min(frame.shape) < HEIGHT_MIN_PX:
             return
         picture = self._workspace.picture(frame)
-        every = SEARCH_EVERY if self._series else SEARCH_EVERY_UNTIL_FOUND
-        due = self._seen < SEARCHES_FIRST or self._seen % every == 0
-        self._seen += 1
+        self._observed += 1
         series = self._series[-1] if self._series else None
         followed = series.tracker.follow(picture) if series else None
+        close = False
+        if series is not None and followed is not None and series.due:
+            close = series.looks < LOOKS_FIRST or not len(series.records) % READ_EVERY
+            if not self._sees_again(picture, series, followed):
+                followed = None
         if series is None or followed is None:
-            # A heel that was lost is searched for now rather than when the next search is due.
-            heel = self._search(picture) if due or series is not None else None
+            heel = self._search(picture)
             if heel is None:
                 return
-            series = _Series(Tracker(heel, picture, self._workspace), index, [], [])
+            series = _Series(Tracker(heel, picture, self._workspace), index)
             self._series.append(series)
             followed = series.tracker.follow(picture)
             if followed is None:
                 return
-            seen = True
-        else:
-            seen = due and self._sees_again(picture, series.tracker.heel, followed)
+            close = True
+        # Where a heel was in view, it is searched for as soon as it is lost.
+        self._rest = 0
         reach = followed_mm(followed.pair)
         evidence = _evidence(followed.pair)
         record = _Record(
@@ -126,7 +145,7 @@ class FasciaStage:
             *self._border_rows(followed.pair, reach, series.tracker.heel.bone.mirrored),
         )
         series.records.append(record)
-        if seen:
+        if close:
             bone = series.tracker.heel.bone.moved(followed.shift_px)
             series.readings.append(
                 appearance.read(
@@ -141,38 +160,56 @@ class FasciaStage:
 
     def conclude(self) -> FasciaResult:
         """Combine the frames."""
-        if self._seen == 0:
+        if self._observed == 0:
             return FasciaResult(Status.NONE_FOUND, "no frame is large enough to show a heel")
-        series = max(self._series, key=_weight, default=None)
-        if series is None or not series.records:
+        series = [one for one in self._series if one.records]
+        if not series:
             reason = max(self._reasons, key=self._reasons.__getitem__, default="no heel in view")
             return FasciaResult(
                 Status.NONE_FOUND, f"this is not a long-axis view of a heel: {reason}"
             )
-        if self._found < CONFIRMED_MIN * self._searches:
+        # Either one heel was in view for a while, or most frames showed one, as single images do.
+        if self._found < CONFIRMED_MIN * self._looks:
+            least = min(LOOKS_FIRST, self._observed)
+            series = [one for one in series if one.confirmed(least)]
+        if not series:
             return FasciaResult(
                 Status.NONE_FOUND,
                 "this is not a long-axis view of a heel: a bone and fascia were seen in only "
-                f"{self._found} of the {self._searches} frames searched",
+                f"{self._found} of the {self._looks} frames searched",
             )
-        return self._measured(series)
+        return self._measured(max(series, key=_weight))
 
     def _search(self, picture: Image) -> Heel | None:
+        """Find a heel in the whole picture, if it is time to search for one."""
+        if self._rest > 0:
+            self._rest -= 1
+            return None
         heel = detect(picture, self._workspace)
         if isinstance(heel, str):
+            self._rest = SEARCH_EVERY - 1 if self._observed >= LOOKS_FIRST else 0
             self._count(heel)
             return None
         self._count(None)
         return heel
 
-    def _sees_again(self, picture: Image, heel: Heel, followed: Followed) -> bool:
-        objection = seen_again(picture, self._workspace, heel, followed.pair, followed.shift_px)
-        self._count(objection)
+    def _sees_again(self, picture: Image, series: _Series, followed: Followed) -> bool:
+        """Look for a heel where it was followed to."""
+        objection = seen_again(
+            picture, self._workspace, series.tracker.heel, followed.pair, followed.shift_px
+        )
+        if objection is None or not series.doubted:
+            # A doubt that lasts is one doubt, however often it is renewed.
+            series.looks += 1
+            series.seen += objection is None
+            self._rest = SEARCH_EVERY
+            self._count(objection)
+        series.doubted = objection is not None
         return objection is None
 
     def _count(self, objection: str | None) -> None:
-        """Count a frame that was searched, and why no heel was seen in it."""
-        self._searches += 1
+        """Count a frame that was looked at closely, and why no heel was seen in it."""
+        self._looks += 1
         if objection is None:
             self._found += 1
         else:
