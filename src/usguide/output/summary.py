@@ -256,6 +256,7 @@ def _muscle(muscle: MuscleResult) -> Card:
         return _not_measured(title, muscle.status, muscle.reason)
     thickness = muscle.thickness_mm or muscle.thickness_px
     figures = _figure("thickness", thickness)
+    note = sentence(muscle.reason)
     if muscle.echo_intensity is not None:
         level = muscle.echo_intensity
         figures.append(
@@ -265,7 +266,10 @@ def _muscle(muscle: MuscleResult) -> Card:
                 f"{level.low:.0f} to {level.high:.0f}",
             )
         )
-    return Card(title, muscle.status, tuple(figures), note=sentence(muscle.reason))
+        note += (
+            " Echo intensity depends on gain and depth: compare only clips of the same settings."
+        )
+    return Card(title, muscle.status, tuple(figures), note=note)
 
 
 def _contraction(contraction: ContractionResult) -> Card:
