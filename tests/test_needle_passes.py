@@ -20,7 +20,7 @@ from usguide.needle.passes import (
     time_inside,
     turning_points,
 )
-from usguide.needle.track import smoothed
+from usguide.needle.smoothing import smoothed
 
 MM = Calibration(0.1, 0.2, CalibrationSource.USER, 1.0, "given")
 

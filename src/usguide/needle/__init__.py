@@ -9,41 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
-from usguide.model import (
-    Bools,
-    FasciaResult,
-    Floats,
-    Frame,
-    Header,
-    Hint,
-    NeedlePlane,
-    NeedleTrack,
-    Status,
-)
+from usguide.model import FasciaResult, Floats, Frame, Header, Hint, NeedleTrack
 from usguide.needle.candidates import Candidates, Float32, Workspace, search
+from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
-from usguide.needle.evidence import LEAST_FRAMES, Odds, Pool, log_odds
+from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
-from usguide.needle.passes import distance_to_fascia, find_passes, repeated, time_inside
+from usguide.needle.pool import Pool
 from usguide.needle.shaft import Glance, examine
-from usguide.needle.spots import SpotPath, find_spots, follow_moving_spot, follow_spot
-from usguide.needle.track import SURE_ALONE, Path, half_axes, likeliest, smooth_path, smoothed
+from usguide.needle.spots import find_spots, follow_moving_spot, follow_spot
+from usguide.needle.track import SURE_ALONE, Path, likeliest
 
 SMALLEST_SIDE_PX = 24
 """A region with a shorter side has no room for a shaft and its flanks."""
 NOMINAL_FPS = 30.0
 """Rate at which the needle's kinematics are stated; real times are converted to it."""
-SPOT_NOISE_PX = 0.3
-"""Standard deviation of a spot's measured place, working px."""
-SPOT_WANDER_PX = 0.3
-"""Change of its speed in one frame, working px per frame."""
 MEMORY_FRAMES = 90
 """Frames that are looked back on online: 3 s of a cine."""
 FIRST_FRAMES = 8
 """Frames that online must have gone by before a needle is claimed: the mean picture of fewer is the
 needle's own."""
-VISIBLE = 0.5
-"""Least confidence that is claimed: where the tip is more likely than not within 3 mm."""
 
 
 class NeedleStage:
@@ -136,7 +121,7 @@ class NeedleStage:
                 "online: in no frame had a line looked and moved as a needle does by then"
             )
         path = Path(np.where(place >= 0, offsets + place, -1), sure, moved=True)
-        return self._describe(pool, path, fascia)
+        return self._observed().in_plane(pool, path, fascia)
 
     def _remember(self, small: Float32, slide: Floats) -> None:
         """Add a frame to the running mean and deviation of the picture, its slide taken out."""
@@ -175,7 +160,7 @@ class NeedleStage:
         # shaft in view has many spots as bright as its tip.
         spot = None if shaft else follow_spot(spots, self._numbers())
         if spot is not None:
-            return self._describe_spot(spot, fascia)
+            return self._observed().out_of_plane(spot, fascia)
         mean = np.asarray(self._sum / count, np.float32)
         candidates = heeded(self._candidates, tips, self._workspace)
         odds = None
@@ -189,12 +174,12 @@ class NeedleStage:
             )
             path = likeliest(pool, odds, self._numbers(), shown)
             if path is not None:
-                return self._describe(pool, path, fascia)
+                return self._observed().in_plane(pool, path, fascia)
         spot = follow_moving_spot(
             spots, self._numbers(), mean, np.array(self._slides), self._workspace.tissue
         )
         if spot is not None:
-            return self._describe_spot(spot, fascia)
+            return self._observed().out_of_plane(spot, fascia)
         if odds is None:
             return none_found("no frame shows a straight bright line that ends inside the picture")
         return none_found(why_not(odds, count))
@@ -208,6 +193,16 @@ class NeedleStage:
         deviation = np.sqrt(variance).astype(np.float32)
         return pool, log_odds(pool, mean, deviation, len(candidates))
 
+    def _observed(self) -> Observed:
+        return Observed(
+            self._header,
+            self._workspace,
+            np.array(self._frames),
+            self._numbers(),
+            self._hints,
+            self._online,
+        )
+
     def _numbers(self) -> Floats:
         """When each observed frame was taken, in frames at ``NOMINAL_FPS``."""
         frames = np.array(self._frames)
@@ -215,119 +210,6 @@ class NeedleStage:
             times = self._header.timing.time_s[frames] * NOMINAL_FPS
             return np.asarray(times, dtype=np.float64)
         return np.asarray(self._header.frame_numbers[frames], dtype=np.float64)
-
-    def _describe(self, pool: Pool, path: Path, fascia: FasciaResult) -> NeedleTrack:
-        header = self._header
-        origin = header.region.origin_px
-        calibration = header.calibration
-        claimed = np.flatnonzero(path.confidence >= VISIBLE)
-        frames = np.array(self._frames)
-        confidence = np.zeros(header.frames)
-        confidence[frames] = path.confidence
-        if not len(claimed):
-            return none_found("a needle may be in view, but nowhere surely enough to point to it")
-        shaft = smooth_path(
-            pool.records[path.chosen[claimed]],
-            claimed,
-            self._numbers()[claimed],
-            self._workspace.scale,
-            smooth=not self._online,
-        )
-        rows = frames[claimed]
-        tip = np.full((header.frames, 2), np.nan)
-        tail, angle = tip.copy(), np.full(header.frames, np.nan)
-        depth = angle.copy()
-        ellipse = tip.copy()
-        tip[rows] = shaft.tip + origin
-        tail[rows] = shaft.tail + origin
-        ellipse[rows] = half_axes(shaft.deviation, self._workspace.scale)
-        hinted = {k: known for k, known in self._hints.items() if known is not None}
-        for frame, known_tip in hinted.items():
-            tip[frame] = known_tip + origin
-        angle[rows] = undirected_deg(shaft.along)
-        into = self._workspace.way_in(shaft.tip, shaft.along)[0] * self._workspace.scale
-        depth[rows] = into
-        depth_mm = None
-        if calibration.spacing_mm is not None:
-            depth_mm = np.full(header.frames, np.nan)
-            depth_mm[rows] = into * calibration.length_mm(shaft.along)
-        relation = distance_to_fascia(tip, fascia, calibration)
-        inside = None if relation is None else repeated(relation[1], header.timing)
-        first_inside_s, inside_s = time_inside(inside, header.timing)
-        visible = np.isfinite(tip[:, 0])
-        passes = find_passes(
-            depth,
-            depth_mm,
-            inside,
-            header.timing,
-            float(np.hypot(header.region.width, header.region.height)),
-        )
-        share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
-        if hinted:
-            share += f", in {len(hinted)} of them shown by hand"
-        if self._online:
-            share += "; online: each tip from its frame and those before it, 0 frames late"
-        return NeedleTrack(
-            Status.MEASURED,
-            f"an in-plane needle, {share}"
-            if path.moved
-            else f"an in-plane needle by its looks alone, in too few frames to move, {share}",
-            NeedlePlane.IN,
-            tip_px=tip,
-            tail_px=tail,
-            tip_visible=visible,
-            tip_confidence=confidence,
-            tip_ellipse_px=ellipse,
-            shaft_angle_deg=angle,
-            insertion_depth_px=depth,
-            insertion_depth_mm=depth_mm,
-            tip_to_fascia_mm=None if relation is None else relation[0],
-            passes=passes,
-            closest_to_fascia_mm=closest(relation),
-            first_in_fascia_s=first_inside_s,
-            in_fascia_s=inside_s,
-        )
-
-    def _describe_spot(self, path: SpotPath, fascia: FasciaResult) -> NeedleTrack:
-        header = self._header
-        seen = np.flatnonzero(np.isfinite(path.position[:, 0]))
-        rows = np.array(self._frames)[seen]
-        numbers = self._numbers()[seen]
-        noise = np.full(len(seen), SPOT_NOISE_PX)
-        smooth = [
-            smoothed(path.position[seen, axis], numbers, noise, SPOT_WANDER_PX) for axis in (0, 1)
-        ]
-        position = np.column_stack([value for value, _ in smooth])
-        deviation = np.column_stack([spread for _, spread in smooth])
-        tip = np.full((header.frames, 2), np.nan)
-        ellipse = tip.copy()
-        tip[rows] = self._workspace.to_region(position) + header.region.origin_px
-        ellipse[rows] = half_axes(deviation, self._workspace.scale)
-        unknown = np.full(header.frames, np.nan)
-        confidence = np.zeros(header.frames)
-        confidence[np.array(self._frames)] = path.confidence
-        relation = distance_to_fascia(tip, fascia, header.calibration)
-        return NeedleTrack(
-            Status.MEASURED,
-            "a needle that crosses the image plane: only its cross-section is in view, seen in "
-            f"{len(seen)} of {len(self._frames)} distinct frames; it may not be the tip",
-            NeedlePlane.OUT,
-            tip_px=tip,
-            tail_px=np.full_like(tip, np.nan),
-            tip_visible=np.isfinite(tip[:, 0]),
-            tip_confidence=confidence,
-            tip_ellipse_px=ellipse,
-            shaft_angle_deg=unknown,
-            insertion_depth_px=unknown,
-            insertion_depth_mm=None if header.calibration.spacing_mm is None else unknown,
-            tip_to_fascia_mm=None if relation is None else relation[0],
-            closest_to_fascia_mm=closest(relation),
-        )
-
-
-def none_found(reason: str) -> NeedleTrack:
-    """Return the result of a clip in which no needle is claimed."""
-    return NeedleTrack(Status.NONE_FOUND, reason)
 
 
 def why_not(odds: Odds, frames: int) -> str:
@@ -340,14 +222,3 @@ def why_not(odds: Odds, frames: int) -> str:
             "told from bone or fascia"
         )
     return "bright lines are in view, but none looks and moves as a needle does"
-
-
-def closest(relation: tuple[Floats, Bools] | None) -> float | None:
-    """Smallest distance of the tip to the fascia in mm, 0 if it was inside; None if unknown."""
-    return None if relation is None else max(0.0, float(np.nanmin(relation[0])))
-
-
-def undirected_deg(along: Floats) -> Floats:
-    """Angle of undirected lines of direction (n, 2), image axes, in (-90, 90] degrees."""
-    degrees = np.degrees(np.arctan2(along[:, 1], along[:, 0]))
-    return np.asarray(90.0 - (90.0 - degrees) % 180.0)

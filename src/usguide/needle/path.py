@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from usguide.kernels import shaft_path
 from usguide.model import Floats
-from usguide.needle.evidence import Pool
+from usguide.needle.pool import Pool
 
 ALONG_PX = 6.0
 """Scale of a tip's advance in one frame, working px: 1 mm of a 35 mm picture. Pistoning by 10 mm

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.needle.evidence import Odds, Pool, appearance, spread, weighted
+from usguide.needle.evidence import Odds, appearance, weighted
+from usguide.needle.pool import Pool, spread
 
 NEIGHBOURS = 8
 """Claims, nearest in time, that a candidate is compared with."""

@@ -1,0 +1,185 @@
+"""What a path says of the needle: its tip, shaft and depth in every frame, its passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.model import (
+    Bools,
+    FasciaResult,
+    Floats,
+    Header,
+    NeedlePlane,
+    NeedleTrack,
+    Status,
+)
+from usguide.needle.candidates import Workspace
+from usguide.needle.passes import distance_to_fascia, find_passes, repeated, time_inside
+from usguide.needle.pool import Pool
+from usguide.needle.smoothing import half_axes, smooth_path, smoothed
+from usguide.needle.spots import SpotPath
+from usguide.needle.track import Path
+
+SPOT_NOISE_PX = 0.3
+"""Standard deviation of a spot's measured place, working px."""
+SPOT_WANDER_PX = 0.3
+"""Change of its speed in one frame, working px per frame."""
+VISIBLE = 0.5
+"""Least confidence that is claimed: where the tip is more likely than not within 3 mm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was looked at, in which a path is to be described.
+
+    Parameters
+    ----------
+    header : Header
+        The clip.
+    workspace : Workspace
+        Its sizes and masks.
+    frames : ndarray of int64, shape (n,)
+        Which source frames were observed.
+    numbers : ndarray, shape (n,)
+        When each was taken, in frames.
+    hints : dict
+        By source frame, the tip that a person has shown, region px, or None for 'not visible'.
+    online : bool
+        Whether every frame was decided without later ones.
+    """
+
+    header: Header
+    workspace: Workspace
+    frames: NDArray[np.int64]
+    numbers: Floats
+    hints: dict[int, Floats | None]
+    online: bool
+
+    def in_plane(self, pool: Pool, path: Path, fascia: FasciaResult) -> NeedleTrack:
+        """Describe a shaft that was followed."""
+        header = self.header
+        origin = header.region.origin_px
+        calibration = header.calibration
+        claimed = np.flatnonzero(path.confidence >= VISIBLE)
+        frames = self.frames
+        confidence = np.zeros(header.frames)
+        confidence[frames] = path.confidence
+        if not len(claimed):
+            return none_found("a needle may be in view, but nowhere surely enough to point to it")
+        shaft = smooth_path(
+            pool.records[path.chosen[claimed]],
+            claimed,
+            self.numbers[claimed],
+            self.workspace.scale,
+            smooth=not self.online,
+        )
+        rows = frames[claimed]
+        tip = np.full((header.frames, 2), np.nan)
+        tail, angle = tip.copy(), np.full(header.frames, np.nan)
+        depth = angle.copy()
+        ellipse = tip.copy()
+        tip[rows] = shaft.tip + origin
+        tail[rows] = shaft.tail + origin
+        ellipse[rows] = half_axes(shaft.deviation, self.workspace.scale)
+        hinted = {k: known for k, known in self.hints.items() if known is not None}
+        for frame, known_tip in hinted.items():
+            tip[frame] = known_tip + origin
+        angle[rows] = undirected_deg(shaft.along)
+        into = self.workspace.way_in(shaft.tip, shaft.along)[0] * self.workspace.scale
+        depth[rows] = into
+        depth_mm = None
+        if calibration.spacing_mm is not None:
+            depth_mm = np.full(header.frames, np.nan)
+            depth_mm[rows] = into * calibration.length_mm(shaft.along)
+        relation = distance_to_fascia(tip, fascia, calibration)
+        inside = None if relation is None else repeated(relation[1], header.timing)
+        first_inside_s, inside_s = time_inside(inside, header.timing)
+        visible = np.isfinite(tip[:, 0])
+        passes = find_passes(
+            depth,
+            depth_mm,
+            inside,
+            header.timing,
+            float(np.hypot(header.region.width, header.region.height)),
+        )
+        share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
+        if hinted:
+            share += f", in {len(hinted)} of them shown by hand"
+        if self.online:
+            share += "; online: each tip from its frame and those before it, 0 frames late"
+        return NeedleTrack(
+            Status.MEASURED,
+            f"an in-plane needle, {share}"
+            if path.moved
+            else f"an in-plane needle by its looks alone, in too few frames to move, {share}",
+            NeedlePlane.IN,
+            tip_px=tip,
+            tail_px=tail,
+            tip_visible=visible,
+            tip_confidence=confidence,
+            tip_ellipse_px=ellipse,
+            shaft_angle_deg=angle,
+            insertion_depth_px=depth,
+            insertion_depth_mm=depth_mm,
+            tip_to_fascia_mm=None if relation is None else relation[0],
+            passes=passes,
+            closest_to_fascia_mm=closest(relation),
+            first_in_fascia_s=first_inside_s,
+            in_fascia_s=inside_s,
+        )
+
+    def out_of_plane(self, path: SpotPath, fascia: FasciaResult) -> NeedleTrack:
+        """Describe a cross-section that was followed."""
+        header = self.header
+        seen = np.flatnonzero(np.isfinite(path.position[:, 0]))
+        rows = self.frames[seen]
+        numbers = self.numbers[seen]
+        noise = np.full(len(seen), SPOT_NOISE_PX)
+        smooth = [
+            smoothed(path.position[seen, axis], numbers, noise, SPOT_WANDER_PX) for axis in (0, 1)
+        ]
+        position = np.column_stack([value for value, _ in smooth])
+        deviation = np.column_stack([spread for _, spread in smooth])
+        tip = np.full((header.frames, 2), np.nan)
+        ellipse = tip.copy()
+        tip[rows] = self.workspace.to_region(position) + header.region.origin_px
+        ellipse[rows] = half_axes(deviation, self.workspace.scale)
+        unknown = np.full(header.frames, np.nan)
+        confidence = np.zeros(header.frames)
+        confidence[self.frames] = path.confidence
+        relation = distance_to_fascia(tip, fascia, header.calibration)
+        return NeedleTrack(
+            Status.MEASURED,
+            "a needle that crosses the image plane: only its cross-section is in view, seen in "
+            f"{len(seen)} of {len(self.frames)} distinct frames; it may not be the tip",
+            NeedlePlane.OUT,
+            tip_px=tip,
+            tail_px=np.full_like(tip, np.nan),
+            tip_visible=np.isfinite(tip[:, 0]),
+            tip_confidence=confidence,
+            tip_ellipse_px=ellipse,
+            shaft_angle_deg=unknown,
+            insertion_depth_px=unknown,
+            insertion_depth_mm=None if header.calibration.spacing_mm is None else unknown,
+            tip_to_fascia_mm=None if relation is None else relation[0],
+            closest_to_fascia_mm=closest(relation),
+        )
+
+
+def none_found(reason: str) -> NeedleTrack:
+    """Return the result of a clip in which no needle is claimed."""
+    return NeedleTrack(Status.NONE_FOUND, reason)
+
+
+def closest(relation: tuple[Floats, Bools] | None) -> float | None:
+    """Smallest distance of the tip to the fascia in mm, 0 if it was inside; None if unknown."""
+    return None if relation is None else max(0.0, float(np.nanmin(relation[0])))
+
+
+def undirected_deg(along: Floats) -> Floats:
+    """Angle of undirected lines of direction (n, 2), image axes, in (-90, 90] degrees."""
+    degrees = np.degrees(np.arctan2(along[:, 1], along[:, 0]))
+    return np.asarray(90.0 - (90.0 - degrees) % 180.0)
