@@ -76,20 +76,27 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
     count, across = strip.shape
     middle = across // 2
     line[:] = 0.0
-    # Averaged over 3 samples both ways.
-    smooth = np.zeros((count, across))
+    # Averaged over 3 samples both ways, one way after the other.
+    across_mean = np.empty((count, across))
+    for i in range(count):
+        before = 0.0
+        here = 0.0 if np.isnan(strip[i, 0]) else strip[i, 0]
+        for j in range(across):
+            beyond = 0.0
+            if j + 1 < across and not np.isnan(strip[i, j + 1]):
+                beyond = strip[i, j + 1]
+            across_mean[i, j] = (before + here + beyond) / (min(across, j + 2) - max(0, j - 1))
+            before = here
+            here = beyond
+    smooth = np.empty((count, across))
     for i in range(count):
         first = max(0, i - 1)
         last = min(count, i + 2)
         for j in range(across):
-            left = max(0, j - 1)
-            right = min(across, j + 2)
             total = 0.0
             for m in range(first, last):
-                for k in range(left, right):
-                    if not np.isnan(strip[m, k]):
-                        total += strip[m, k]
-            smooth[i, j] = total / ((last - first) * (right - left))
+                total += across_mean[m, j]
+            smooth[i, j] = total / (last - first)
     lifted = np.zeros(count)
     where = np.zeros(count)
     ordered = np.empty(across)
