@@ -15,6 +15,7 @@ from usguide.fascia.findings import UNSCALED
 from usguide.fascia.findings import findings as combined
 from usguide.fascia.fluid import Layer
 from usguide.fascia.thickness import (
+    INTERVAL,
     PROFILE_MM,
     FrameProfile,
     Profile,
@@ -326,7 +327,7 @@ def _profile(
 ) -> FasciaProfile:
     known = np.isfinite(profile.thickness)
     distance = PROFILE_MM[known]
-    half = 1.96 * profile.sd[known]
+    under, over = INTERVAL * profile.sd[:, known]
     value = profile.thickness[known]
     middle = pair.band.points((pair.upper_px + pair.lower_px) / 2)
     points = np.stack(
@@ -336,8 +337,8 @@ def _profile(
     return FasciaProfile(
         distance * scale,
         value * scale,
-        np.maximum(value - half, 0) * scale,
-        (value + half) * scale,
+        np.maximum(value - under, 0) * scale,
+        (value + over) * scale,
         stage._source(points, mirrored),
         "mm" if calibrated else "px",
     )

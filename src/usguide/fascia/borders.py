@@ -20,7 +20,7 @@ from scipy import ndimage
 from usguide.fascia.arcs import Fields, Surface
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.fitting import (
-    DEEP_LINE_WEIGHT,
+    FINE_STEP_MM,
     SuperficialFit,
     drop_score,
     fit_deep,
@@ -59,11 +59,17 @@ WITHIN_MM = 0.4
 
 OUTLINES = 8
 """Outlines that are fitted before one is chosen."""
-WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.42, 0.8
+WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.55, 1.3
 """Of the evidence measured again on a fitted band, and of its line and its tissues: maximum
 likelihood over the same heels as :data:`usguide.fascia.outline.WEIGHTS`."""
+TAIL = 0.025
+"""Likelihood left out at either end of the thicknesses that may be right."""
 TANGENT_MM = (2.0, 7.0)
 """Part of the deep border that is drawn on straight to the bone."""
+MEETING_SD_MM, BONE_END_SD_MM, BONE_END_WORTH = 0.4, 0.7, 9.0
+"""How far the deep border drawn on is from the bone at the insertion, how far the end of the bone's
+line is from it, and the most that may speak for the latter: a spur, or a wall seen far down, ends
+elsewhere. Tuned on synthetic heels."""
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
 
@@ -85,8 +91,9 @@ class Course:
         The strip they were found on.
     upper_px, lower_px : ndarray of float64, shape (columns,)
         Offsets from the centre line, work px, positive deep.
-    doubt_px : ndarray of float64, shape (columns,)
-        Standard deviation of the thickness over all the outlines that might be right.
+    doubt_px : ndarray of float64, shape (2, columns)
+        How much thinner and how much thicker the band may be, by the other bands that might be
+        right: 95 % of their likelihood.
     """
 
     band: Band
@@ -110,7 +117,9 @@ class Course:
             band,
             band.offsets_of(self.band.points(self.upper_px)),
             band.offsets_of(self.band.points(self.lower_px)),
-            np.interp(band.distance_mm, self.band.distance_mm, self.doubt_px),
+            np.stack(
+                [np.interp(band.distance_mm, self.band.distance_mm, side) for side in self.doubt_px]
+            ),
         )
 
 
@@ -157,9 +166,8 @@ def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
         Nominal size of a work pixel.
     """
     levels = smoothed_along(strip.levels, ALONG_MM)
-    lines, drops = line_score(strip.levels), drop_score(levels)
-    deep = (drops + DEEP_LINE_WEIGHT * lines) / (1 + DEEP_LINE_WEIGHT)
-    scores: list[Image] = [lines, np.asarray(deep, dtype=np.float32)]
+    drops = drop_score(levels, FINE_STEP_MM)
+    scores: list[Image] = [line_score(strip.levels), drops]
     # Each border is searched on its own few rows about the course, stacked to one image.
     reach = round(WITHIN_MM / ROW_MM)
     row_px = ROW_MM / pixel_mm
@@ -219,12 +227,14 @@ def sharpness(window: Image) -> Floats:
     return np.asarray(np.sqrt((weight * (rows - mean) ** 2).sum(axis=0)), dtype=np.float64)
 
 
-def insertion(surface: Surface, deep_mm: Floats) -> float | None:
+def insertion(surface: Surface, deep_mm: Floats) -> float:
     """Find where the deep border leaves the bone, along the strip from the end of the bone's line.
 
     The bone goes on past its front lower edge, down its front wall, so its line alone does not
-    say where the edge is; but there it passes from above the fascia's deep border to below it.
-    The border is drawn on straight to there, because the bone's echo hides where it begins.
+    say where the edge is; but there it meets the fascia's deep border, drawn on straight because
+    the bone's echo hides where it begins. Where the two run at a small angle to each other, where
+    they meet is uncertain, and the end of the bone's line says more: what is returned is the most
+    likely place given both.
 
     Parameters
     ----------
@@ -237,8 +247,9 @@ def insertion(surface: Surface, deep_mm: Floats) -> float | None:
     slope, start = np.polyfit(deep_mm[:, 0], deep_mm[:, 1], 1)
     top = int(np.argmin(surface.down_mm))
     along, down = surface.along_mm[top:], surface.down_mm[top:]
-    above = np.flatnonzero(down <= start + slope * along)
-    return float(along[above[-1]]) if above.size else None
+    apart = (down - start - slope * along) / MEETING_SD_MM
+    unusual = np.minimum((along / BONE_END_SD_MM) ** 2, BONE_END_WORTH)
+    return float(along[np.argmin(apart**2 + unusual)])
 
 
 def find_borders(
@@ -278,15 +289,23 @@ def find_borders(
 
 
 def _doubt(best: _Fitted, fitted: list[_Fitted]) -> Floats:
-    """Spread of thickness over all the bands that might be right, by their likelihood."""
+    """How much thinner and thicker the bands are that might be right, shape (2, columns).
+
+    Per column, the thickness below and the one above which ``TAIL`` of the likelihood lies.
+    """
     distance = best.pair.band.distance_mm
-    variance, total = np.zeros(len(distance)), 0.0
-    for one in fitted:
-        likelihood = np.exp(one.score - best.score)
-        other = np.interp(distance, one.pair.band.distance_mm, one.pair.thickness_px)
-        variance += likelihood * (other - best.pair.thickness_px) ** 2
-        total += likelihood
-    return np.asarray(np.sqrt(variance / total))
+    odds = np.exp([one.score - best.score for one in fitted])
+    thickness = np.stack(
+        [np.interp(distance, one.pair.band.distance_mm, one.pair.thickness_px) for one in fitted]
+    )
+    order = np.argsort(thickness, axis=0)
+    thickness = np.take_along_axis(thickness, order, axis=0)
+    below = np.cumsum(odds[order], axis=0) / odds.sum()
+    columns = np.arange(len(distance))
+    least = thickness[np.argmax(below >= TAIL, axis=0), columns]
+    most = thickness[np.argmax(below >= 1.0 - TAIL, axis=0), columns]
+    best_px = best.pair.thickness_px
+    return np.stack([np.maximum(best_px - least, 0.0), np.maximum(most - best_px, 0.0)])
 
 
 def _fitted(
@@ -306,13 +325,14 @@ def _fitted(
     deep_mm = fit_deep(laid, pixel_mm, np.zeros(len(thickness_mm)))
     fit = SuperficialFit(laid, pixel_mm)
     thickness_mm = fit.corrected(thickness_mm)
-    course = Course(band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, np.zeros(len(thickness_mm)))
+    course = Course(
+        band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, np.zeros((2, len(thickness_mm)))
+    )
     clear = (band.distance_mm >= TANGENT_MM[0]) & (band.distance_mm <= TANGENT_MM[1])
     if np.count_nonzero(clear) > 2:
         deep = (band.points(course.lower_px)[clear] - bone_end) * pixel_mm
         start = insertion(surface, deep)
-        if start is not None:
-            edge = upright.at(start, surface.down_at(start), pixel_mm)
+        edge = upright.at(start, surface.down_at(start), pixel_mm)
     band = straightened(band, course.middle_px, edge, pixel_mm)
     course = course.carried_to(band)
     pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, pixel_mm)

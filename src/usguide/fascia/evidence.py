@@ -25,6 +25,8 @@ USUAL_MM = 3.8
 """Middle of the range of thickness, between controls (2-4 mm) and patients (+2.2 mm)."""
 HEIGHTS_MM: Floats = np.arange(0.0, 11.0, ROW_MM)
 ROWS_MIN = 25
+EVIDENCE = 30
+"""How many numbers speak for a band."""
 CLEAR_MM = 0.15
 """Half of what is left out between two tissues: the border line itself."""
 DEEP_BLUR_MM = 0.3
@@ -35,12 +37,16 @@ much of the band, and how much of either lies right at the border."""
 OVER_BONE_MM = 0.2
 """The superficial border runs on at least so far above the bone."""
 BEHIND_MM = (-6.0, -0.5)
+UNSEEN_LINE, UNSEEN_COLUMNS = 0.3, 4
+"""What a line counts where it cannot be seen, and the fewest columns that are counted."""
 BENEATH_MM: Floats = np.arange(-1.5, 2.6, ROW_MM)
 BENEATH_FROM_MM = 2.5
-VARIANCE_FLOOR = (2e-3, 4e-4, 4e-3)
-"""Of level, persistence and unrest: rows are never more alike than speckle allows."""
-USUAL: Floats = np.array([0.2, 0.3, 0.6])
-"""Differences of level, persistence and unrest that are plain to see."""
+VARIANCE_FLOOR = (2e-3, 4e-4, 4e-3, 4e-3)
+"""Of level, persistence, unrest and contrast: rows are never more alike than speckle allows."""
+USUAL: Floats = np.array([0.2, 0.3, 0.6, 0.3])
+"""Differences of level, persistence, unrest and contrast that are plain to see."""
+BOUND = 3.0
+"""Multiple of them beyond which a greater difference says no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +63,7 @@ class Stretching:
         Distance of each column from the arc's insertion.
     deep_mm : ndarray of float64, shape (columns,)
         The arc, straight on over the bone.
-    beneath : ndarray of float64, shape (2, 3)
+    beneath : ndarray of float64, shape (2, 4)
         Mean look of the millimetre above the arc, and of the two beneath it.
     """
 
@@ -110,7 +116,7 @@ class Stretching:
         -------
         heights_mm : ndarray of float64, shape (k,)
             Thicknesses at the insertion that are possible.
-        evidence : ndarray of float64, shape (k, 27)
+        evidence : ndarray of float64, shape (k, 30)
             In the order of :data:`usguide.fascia.outline.WEIGHTS`.
         """
         ahead = self.ahead_mm
@@ -118,16 +124,16 @@ class Stretching:
         depth_mm = self.strip.band.centre[:, 1] * self.pixel_mm + self.deep_mm
         count = int(np.sum(((depth_mm - SKIN_MM) / taper)[forwards].min() > HEIGHTS_MM))
         if count < ROWS_MIN:
-            return np.empty(0), np.empty((0, 27))
+            return np.empty(0), np.empty((0, EVIDENCE))
         heights = HEIGHTS_MM[:count]
         image = _resampled(self.strip, self.deep_mm - HEIGHTS_MM[:, None] * taper, self.pixel_mm)
-        over_bone, clear = self._over_bone(heights, taper)
+        behind = self._line_over_bone(line_score(image), taper)
         values = features(image)[:, :count, forwards]
         looks = values.mean(axis=2).astype(np.float64)
         # A hole in the band, or a shadow across it, is not to darken all of it.
         looks[0] = np.median(values[0], axis=1)
         change = change_point(looks)
-        possible = clear & np.isfinite(change)
+        possible = np.isfinite(change)
         possible &= (heights >= bounds_mm[0]) & (heights <= bounds_mm[1])
         within, unlike = _within(looks)
         wide, narrow = (
@@ -136,17 +142,19 @@ class Stretching:
         )
         against_muscle = np.tile(self.beneath[0] - self.beneath[1], (count, 1)).T
         against_muscle[0] = within - self.beneath[1, 0]
-        level, lasting, unrest = (_bounded(against_muscle, at) for at in range(3))
+        level, lasting, unrest, contrast = (_bounded(against_muscle, at) for at in range(4))
         columns = [
             *np.tile(self.arc.evidence, (count, 1)).T,
-            *(lasting, unrest, level),
-            *_lines(line_score(image), forwards, over_bone)[:, :count],
+            *(lasting, unrest, level, contrast),
+            *_lines(line_score(image), forwards, behind)[:, :count],
             np.where(possible, change, 0.0),
             *(
                 _bounded(wide, 1),
                 _bounded(narrow, 1),
                 _bounded(wide, 2),
                 _bounded(narrow, 2),
+                _bounded(wide, 3),
+                _bounded(narrow, 3),
             ),
             *(np.abs(_bounded(narrow, 0)), np.abs(_bounded(wide, 0))),
             np.log(np.maximum(heights, ROW_MM) / USUAL_MM) ** 2,
@@ -155,14 +163,22 @@ class Stretching:
         ]
         return heights[possible], np.stack(columns, axis=1)[possible]
 
-    def _over_bone(self, heights: Floats, taper: Floats) -> tuple[Bools, Bools]:
-        """Columns over the bone, and heights whose border stays above it there."""
+    def _line_over_bone(self, line: Image, taper: Floats) -> Floats:
+        """Mean line along every row over the bone, where the row stays clear of the bone.
+
+        A thin fascia bends round the bone's front edge; its border is not seen in the bone's echo.
+        """
         distance, surface = self.strip.band.distance_mm, self.surface
         columns = (self.ahead_mm >= BEHIND_MM[0]) & (self.ahead_mm <= BEHIND_MM[1])
         columns &= distance >= surface.along_mm[0]
         bone = np.interp(distance[columns], surface.along_mm, surface.down_mm)
-        border = self.deep_mm[columns] - heights[:, None] * taper[columns]
-        return columns, np.asarray((border < bone - OVER_BONE_MM).all(axis=1))
+        border = self.deep_mm[columns] - HEIGHTS_MM[:, None] * taper[columns]
+        near = _highest(line, 5)[:, columns]
+        seen = np.where(border < bone - OVER_BONE_MM, near, UNSEEN_LINE)
+        counted = int(np.count_nonzero(columns))
+        unknown = max(UNSEEN_COLUMNS - counted, 0)
+        total = seen.sum(axis=1) + unknown * UNSEEN_LINE
+        return np.asarray(total / (counted + unknown), dtype=np.float64)
 
 
 def _resampled(strip: Strip, offset_mm: Floats, pixel_mm: float) -> Image:
@@ -180,12 +196,9 @@ def _resampled(strip: Strip, offset_mm: Floats, pixel_mm: float) -> Image:
     )
 
 
-def _lines(line: Image, forwards: Bools, over_bone: Bools) -> Floats:
+def _lines(line: Image, forwards: Bools, behind: Floats) -> Floats:
     """Line along every row: within 0.1 mm, exactly, over the bone, its weakest fifth."""
     near = _highest(line, 3)
-    behind = np.full(len(line), 0.3)
-    if np.count_nonzero(over_bone) > 3:
-        behind = _highest(line, 5)[:, over_bone].mean(axis=1)
     weakest = _fifth(smoothed_along(near, 1.5)[:, forwards])
     return np.stack(
         [
@@ -211,7 +224,7 @@ def _fifth(values: Image) -> Floats:
 
 
 def _bounded(looks: Floats, feature: int) -> Floats:
-    return np.asarray(np.clip(looks[feature] / USUAL[feature], -1.0, 1.0))
+    return np.asarray(np.clip(looks[feature] / USUAL[feature], -BOUND, BOUND))
 
 
 def _within(looks: Floats) -> tuple[Floats, Floats]:
@@ -226,7 +239,7 @@ def _within(looks: Floats) -> tuple[Floats, Floats]:
 
 
 def _differences(looks: Floats, above_mm: float, below_mm: float) -> Floats:
-    """Mean look of the rows below each row less that of the rows above it, shape (3, rows)."""
+    """Mean look of the rows below each row less that of the rows above it, shape (4, rows)."""
     clear, skip = round(CLEAR_MM / ROW_MM), round(DEEP_BLUR_MM / ROW_MM)
     count = looks.shape[1]
     sums = np.concatenate([np.zeros((len(looks), 1)), np.cumsum(looks, axis=1)], axis=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from usguide.fascia.straighten import ROW_MM, Strip, derivative_across, smoothed_along
-from usguide.fascia.texture import TissueModel, features, separation
+from usguide.fascia.texture import fascia_over_fat, features, separation
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
 
@@ -27,9 +27,9 @@ whole length is worth 1."""
 LINE_MM = 0.2
 LINE_SATURATION = 8.0
 """Multiple of the usual line strength beyond which a stronger line counts little more."""
-STEP_MM = 0.5
+STEP_MM, FINE_STEP_MM = 0.5, 0.3
+"""Standard deviation of the step looked for, to find a deep border and to place it."""
 STEP_LEVEL = 0.15
-DEEP_LINE_WEIGHT = 0.5
 SUPERFICIAL_LINE_WEIGHT = 3.0
 WORTH_OF_LINE, WORTH_OF_SEPARATION = 3.0, 1.0
 """Against one unit of an outline's score."""
@@ -113,16 +113,15 @@ def line_score(levels: Image) -> Image:
     return np.asarray(np.tanh(line / (LINE_SATURATION * usual + 0.0025)), dtype=np.float32)
 
 
-def drop_score(levels: Image) -> Image:
+def drop_score(levels: Image, step_mm: float = STEP_MM) -> Image:
     """Score steps down in level along a strip, -1 to 1."""
-    step = derivative_across(levels, STEP_MM, order=1) * (STEP_MM / ROW_MM)
+    step = derivative_across(levels, step_mm, order=1) * (step_mm / ROW_MM)
     return np.asarray(np.tanh(-step / STEP_LEVEL), dtype=np.float32)
 
 
 def fit_deep(strip: Strip, pixel_mm: float, offset_mm: Floats) -> Floats:
-    """Correct a deep border: a step down that is often a line as well."""
-    levels = strip.levels
-    score = drop_score(smoothed_along(levels, 1.0)) + DEEP_LINE_WEIGHT * line_score(levels)
+    """Correct a deep border: a step down. A line near it is as likely the last fibril above it."""
+    score = drop_score(smoothed_along(strip.levels, 1.0))
     return corrected(score, strip, pixel_mm, offset_mm, DEEP, 2.0 / 3.0 * PRICE, DEEP_FROM_MM)
 
 
@@ -150,8 +149,7 @@ class SuperficialFit:
 
         What fascia and fat look like is learned from the border so far.
         """
-        tissue = TissueModel.learn(self._values, *self._sides(-thickness_mm))
-        ratio = tissue.against_fat(self._values)
+        ratio = fascia_over_fat(self._values, *self._sides(-thickness_mm))
         ratio[self._rows_mm > -CLEAR_MM] = 0.0
         inside = np.cumsum(ratio[::-1], axis=0)[::-1] * ROW_MM
         score = SUPERFICIAL_LINE_WEIGHT * self._line + inside
@@ -161,7 +159,7 @@ class SuperficialFit:
 
     def worth(self, thickness_mm: Floats) -> float:
         """How much speaks for a border: its line, and how unlike the tissues on its sides are."""
-        fascia, fat, _ = self._sides(-thickness_mm)
+        fascia, fat = self._sides(-thickness_mm)
         apart = separation(self._values, fascia, fat)
         distance = self._strip.band.distance_mm
         columns = np.flatnonzero((distance >= LENGTH_MM[0]) & (distance <= LENGTH_MM[1]))
@@ -169,8 +167,8 @@ class SuperficialFit:
         line = float(self._line[np.clip(rows, 0, len(self._line) - 1), columns].mean())
         return WORTH_OF_LINE * line + WORTH_OF_SEPARATION * apart
 
-    def _sides(self, upper_mm: Floats) -> tuple[Bools, Bools, Bools]:
-        """Where fascia, fat and (below the deep border) muscle surely are."""
+    def _sides(self, upper_mm: Floats) -> tuple[Bools, Bools]:
+        """Where fascia and fat surely are."""
         above = upper_mm - self._rows_mm[:, None]
         below = self._rows_mm[:, None]
         distance = self._strip.band.distance_mm
@@ -178,5 +176,4 @@ class SuperficialFit:
         return (
             used & (below < -CLEAR_MM) & (above < -CLEAR_MM),
             used & (above > CLEAR_MM) & (above < FAT_MM) & ~self._shallow,
-            used & (below > 2 * CLEAR_MM),
         )

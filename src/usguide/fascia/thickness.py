@@ -23,9 +23,9 @@ INTERVAL = 1.96
 """Half-width of a 95 % interval in standard deviations."""
 
 SHARPNESS_SHARE = 0.8
-DOUBT_SHARE = 1.1
-"""Standard deviation of the error, per spread of a border's score profile and per spread of the
-bands that might be right. Tuned on synthetic heels (seeds 52000-52035); on others (61000-61023)
+FIT_SD_MM = 0.2
+"""Standard deviation of the error: per spread of a border's score profile, and of a smooth band
+fitted to the picture. Tuned on synthetic heels (seeds 52000-52035); on others (61000-61023)
 95 % intervals cover 86-100 % of the truth, station by station."""
 
 START_MM = 1.5
@@ -44,12 +44,13 @@ class FrameProfile:
 
     thickness: NDArray[np.float32]
     sd: NDArray[np.float32]
-    """Standard deviation of its error, nominal mm."""
+    """Standard deviation of its error where it is too thick and where too thin, shape (2, n),
+    nominal mm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """The clip's thickness on ``PROFILE_MM``, nominal mm, with its standard deviation."""
+    """The clip's thickness on ``PROFILE_MM``, nominal mm, with its standard deviations (2, n)."""
 
     thickness: Floats
     sd: Floats
@@ -60,7 +61,13 @@ def frame_profile(pair: BorderPair, reach_mm: float, pixel_mm: float) -> FramePr
     distance = pair.band.distance_mm
     thickness = np.interp(PROFILE_MM, distance, pair.thickness_px) * pixel_mm
     placement = SHARPNESS_SHARE * np.hypot(pair.upper_sd_px, pair.lower_sd_px)
-    sd = np.interp(PROFILE_MM, distance, np.hypot(placement, DOUBT_SHARE * pair.doubt_px))
+    placement = np.hypot(placement, FIT_SD_MM / pixel_mm)
+    sd = np.stack(
+        [
+            np.interp(PROFILE_MM, distance, np.hypot(placement, side / INTERVAL))
+            for side in pair.doubt_px
+        ]
+    )
     lost = (min(reach_mm, distance[-1]) < PROFILE_MM) | (distance[0] - START_MM > PROFILE_MM)
     thickness[lost] = np.nan
     return FrameProfile(thickness.astype(np.float32), (sd * pixel_mm).astype(np.float32))
@@ -86,14 +93,14 @@ def combine(frames: Sequence[FrameProfile], pixel_nominal_mm: float) -> Profile:
     count = known.sum(axis=0)
     enough = count >= max(1, 0.5 * len(frames))
     value = np.full(thickness.shape[1], np.nan)
-    sd = value.copy()
+    sd = np.full((2, thickness.shape[1]), np.nan)
     for at in np.flatnonzero(enough):
         column = thickness[known[:, at], at]
         value[at] = np.median(column)
         between = 1.4826 * float(np.median(np.abs(column - value[at])))
-        placement = float(np.median(own_sd[known[:, at], at]))
+        placement = np.median(own_sd[known[:, at], :, at], axis=0)
         independent = min(len(column), EFFECTIVE_FRAMES_MAX)
-        sd[at] = np.sqrt(
+        sd[:, at] = np.sqrt(
             placement**2 + between**2 / independent + 2 * (PIXELATION_PX * pixel_nominal_mm) ** 2
         )
     return Profile(value, sd)
@@ -115,10 +122,11 @@ def summary(profile: Profile, unit: str, scale: float = 1.0, *, stations: bool =
     """
 
     def at(index: int) -> Measurement | None:
-        value, half = float(profile.thickness[index]), INTERVAL * float(profile.sd[index])
-        if not np.isfinite(value + half):
+        value = float(profile.thickness[index])
+        under, over = (INTERVAL * float(sd) for sd in profile.sd[:, index])
+        if not np.isfinite(value + under + over):
             return None
-        return Measurement(value, max(value - half, 0.0), value + half, "mm").scaled(scale, unit)
+        return Measurement(value, max(value - under, 0.0), value + over, "mm").scaled(scale, unit)
 
     if not np.isfinite(profile.thickness).any():
         return Thickness()
