@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from test_needle import NO_FASCIA, clip_of, errors, pistoning
+from test_needle import HEIGHT, NO_FASCIA, WIDTH, clip_of, errors, pistoning
 from usguide import Options, analyze
 from usguide.errors import ConfigError
 from usguide.ingest.clip import Clip
-from usguide.model import Hint, Status, Task
+from usguide.model import Hint, NeedlePlane, Status, Task
 from usguide.needle import NeedleStage
 from usguide.request import read_options
 
@@ -50,6 +50,21 @@ def test_without_a_needle_no_frame_claims_one() -> None:
     track = online(clip_of(np.full(20, -1.0)))
     assert track.status is Status.NONE_FOUND
     assert "online" in track.reason
+
+
+def test_a_cross_section_that_outshines_the_picture_is_followed_too() -> None:
+    rng = np.random.default_rng(1)
+    x = np.linspace(80, 220, 40)
+    yy, xx = np.mgrid[:HEIGHT, :WIDTH]
+    spots = 200 * np.exp(-0.5 * (((xx - x[:, None, None]) / 4) ** 2 + ((yy - 90) / 4) ** 2))
+    frames = np.clip(spots + rng.rayleigh(3, spots.shape), 0, 255).astype(np.uint8)
+    track = online(frames)
+    assert track.plane is NeedlePlane.OUT
+    assert "0 frames late" in track.reason
+    assert track.tip_visible[12:].mean() > 0.95
+    assert np.nanmedian(np.abs(track.tip_px[:, 0] - x)) < 2
+    half = online(frames[:25])
+    np.testing.assert_array_equal(half.tip_px, track.tip_px[:25])
 
 
 def test_hints_are_refused(frames) -> None:

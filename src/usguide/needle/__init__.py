@@ -17,7 +17,7 @@ from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
 from usguide.needle.pool import Pool
 from usguide.needle.shaft import Glance, examine
-from usguide.needle.spots import find_spots, follow_moving_spot, follow_spot
+from usguide.needle.spots import SpotPath, find_spots, follow_moving_spot, follow_spot
 from usguide.needle.track import SURE_ALONE, Path, likeliest
 
 SMALLEST_SIDE_PX = 24
@@ -42,7 +42,8 @@ class NeedleStage:
         What a person knows of the tip in some frames, which the path honours.
     online : bool
         Find the tip of every frame from that frame and those before it, as one would who saw them
-        arrive, without waiting for a later one. Only needles in the plane are followed so.
+        arrive, without waiting for a later one. A needle that crosses the plane is followed so only
+        where its cross-section outshines the picture.
 
     Raises
     ------
@@ -68,6 +69,7 @@ class NeedleStage:
         self._spots: list[NDArray[np.void]] = []
         self._slides: list[Floats] = []
         self._at_once: list[tuple[int, float]] = []
+        self._crossing: list[tuple[Floats, float]] = []
         rows, columns = self._workspace.tissue.shape
         self._sum = np.zeros((rows, columns), np.float64)
         self._squares = np.zeros((rows, columns), np.float64)
@@ -95,12 +97,24 @@ class NeedleStage:
         self._slides.append(slide)
         self._candidates.append(found)
         if self._online:
+            self._crossing.append(self._crosses_now())
             self._at_once.append(self._decide_now())
+
+    def _crosses_now(self) -> tuple[Floats, float]:
+        """Where the cross-section is in the newest frame, working px or NaN, and how surely."""
+        shaft = any(which >= 0 for which, _ in self._at_once)
+        if len(self._frames) >= FIRST_FRAMES and not shaft:
+            path = follow_spot(self._spots[-MEMORY_FRAMES:], self._numbers()[-MEMORY_FRAMES:])
+            if path is not None:
+                return path.position[-1], float(path.confidence[-1])
+        return np.full(2, np.nan), 0.0
 
     def _decide_now(self) -> tuple[int, float]:
         """Which candidate of the newest frame is the needle (-1 for none), and how surely."""
         candidates = self._candidates[-MEMORY_FRAMES:]
-        if len(candidates) < FIRST_FRAMES or not any(len(found) for found in candidates):
+        crosses = any(sure > 0 for _, sure in self._crossing)
+        few = len(candidates) < FIRST_FRAMES or not any(len(found) for found in candidates)
+        if few or crosses:
             return -1, 0.0
         mean = np.asarray(self._sum / len(self._frames), np.float32)
         pool, odds = self._evidence(candidates, self._slides[-MEMORY_FRAMES:], mean)
@@ -111,14 +125,18 @@ class NeedleStage:
         return int(path.chosen[-1] - first), float(path.confidence[-1])
 
     def _conclude_online(self, fascia: FasciaResult) -> NeedleTrack:
-        """Gather what was decided frame by frame."""
+        """Gather what was decided frame by frame: the plane is that of the first claim."""
+        position = np.array([place for place, _ in self._crossing])
+        sure = np.array([confidence for _, confidence in self._crossing])
+        if np.any(sure > 0):
+            return self._observed().out_of_plane(SpotPath(position, sure), fascia)
         pool = Pool.of(self._candidates, np.array(self._slides), self._workspace)
         offsets = np.searchsorted(pool.frame, np.arange(len(self._frames)))
         place = np.array([which for which, _ in self._at_once])
         sure = np.array([confidence for _, confidence in self._at_once])
         if not np.any(place >= 0):
             return none_found(
-                "online: in no frame had a line looked and moved as a needle does by then"
+                "online: in no frame had a line or spot looked and moved as a needle does by then"
             )
         path = Path(np.where(place >= 0, offsets + place, -1), sure, moved=True)
         return self._observed().in_plane(pool, path, fascia)

@@ -58,6 +58,13 @@ class Observed:
     hints: dict[int, Floats | None]
     online: bool
 
+    @property
+    def late(self) -> str:
+        """What the reason says of a needle followed online."""
+        if not self.online:
+            return ""
+        return "; online: each tip from its frame and those before it, 0 frames late"
+
     def in_plane(self, pool: Pool, path: Path, fascia: FasciaResult) -> NeedleTrack:
         """Describe a shaft that was followed."""
         header = self.header
@@ -108,8 +115,7 @@ class Observed:
         share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
-        if self.online:
-            share += "; online: each tip from its frame and those before it, 0 frames late"
+        share += self.late
         return NeedleTrack(
             Status.MEASURED,
             f"an in-plane needle, {share}"
@@ -138,11 +144,12 @@ class Observed:
         rows = self.frames[seen]
         numbers = self.numbers[seen]
         noise = np.full(len(seen), SPOT_NOISE_PX)
-        smooth = [
-            smoothed(path.position[seen, axis], numbers, noise, SPOT_WANDER_PX) for axis in (0, 1)
-        ]
-        position = np.column_stack([value for value, _ in smooth])
-        deviation = np.column_stack([spread for _, spread in smooth])
+        position, deviation = path.position[seen], np.column_stack([noise, noise])
+        if not self.online:  # smoothing looks ahead
+            for axis in (0, 1):
+                position[:, axis], deviation[:, axis] = smoothed(
+                    position[:, axis], numbers, noise, SPOT_WANDER_PX
+                )
         tip = np.full((header.frames, 2), np.nan)
         ellipse = tip.copy()
         tip[rows] = self.workspace.to_region(position) + header.region.origin_px
@@ -154,7 +161,7 @@ class Observed:
         return NeedleTrack(
             Status.MEASURED,
             "a needle that crosses the image plane: only its cross-section is in view, seen in "
-            f"{len(seen)} of {len(self.frames)} distinct frames; it may not be the tip",
+            f"{len(seen)} of {len(self.frames)} distinct frames; it may not be the tip{self.late}",
             NeedlePlane.OUT,
             tip_px=tip,
             tail_px=np.full_like(tip, np.nan),
