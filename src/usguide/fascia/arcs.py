@@ -160,11 +160,10 @@ def deep_arcs(fields: Fields, surface: Surface, pixel_mm: float, count: int) -> 
         return []
     over = distance - PIVOT_MM
     offset = height + slope * over + curve * over**2 / 2
-    direction = np.arctan(slope + curve * over)
     evidence = _evidence(
         fields,
         offset,
-        direction,
+        slope + curve * over,
         used,
         insertion[:, 0],
         tilt[:, 0],
@@ -189,13 +188,12 @@ def arc_of(fields: Fields, offset_mm: Floats, insertion_mm: float, pixel_mm: flo
     """Judge any curve as a deep border; ``offset_mm`` has shape (columns,)."""
     distance = fields.strip.band.distance_mm
     used = (distance >= insertion_mm + CLEAR_OF_BONE_MM) & (distance <= insertion_mm + JUDGED_MM)
-    direction = np.arctan(np.gradient(offset_mm, COLUMN_MM))
     curve, slope, _ = np.polyfit(distance[used] - PIVOT_MM, offset_mm[used], 2)
     bend = np.degrees(2 * curve) * 30.0
     evidence = _evidence(
         fields,
         offset_mm[None],
-        direction[None],
+        np.gradient(offset_mm, COLUMN_MM)[None],
         used[None],
         np.array([insertion_mm]),
         np.degrees(np.arctan([slope])),
@@ -209,7 +207,7 @@ def arc_of(fields: Fields, offset_mm: Floats, insertion_mm: float, pixel_mm: flo
 def _evidence(
     fields: Fields,
     offset_mm: Floats,
-    direction: Floats,
+    slope: Floats,
     used: Bools,
     insertion_mm: Floats,
     tilt_deg: Floats,
@@ -217,28 +215,31 @@ def _evidence(
     pixel_mm: float,
 ) -> Floats:
     """Measure what speaks for arcs; all but the last three are of shape (arcs, columns)."""
-    first, columns = fields.strip.rows_px[0] * pixel_mm, np.arange(offset_mm.shape[1])
-    length = used.sum(axis=1)
+    columns = np.flatnonzero(used.any(axis=0))
+    used, length = used[:, columns], used.sum(axis=1)
+    first = fields.strip.rows_px[0] * pixel_mm
+    row = (offset_mm[:, columns] - first) / ROW_MM
+    # Cosine and sine of twice the arc's direction.
+    squared = slope[:, columns] ** 2
+    cosine, sine = (1 - squared) / (1 + squared), 2 * slope[:, columns] / (1 + squared)
 
-    def mean_along(image: Image, above_mm: float, weight: Floats | None = None) -> Floats:
-        rows = np.rint((offset_mm - above_mm - first) / ROW_MM).astype(np.int64)
-        inside = (rows >= 0) & (rows < len(image)) & used
-        values = image[np.where(inside, rows, 0), columns] * inside
-        return np.asarray((values if weight is None else values * weight).sum(axis=1) / length)
+    def along(above_mm: float, *images: Image) -> list[Floats]:
+        """Values of images above the arcs, 0 where they are not used."""
+        rows = np.rint(row - above_mm / ROW_MM).astype(np.int64)
+        inside = (rows >= 0) & (rows < len(fields.line)) & used
+        at = np.where(inside, rows, 0), columns
+        return [image[at] * inside for image in images]
 
-    agreement = np.mean(
-        [
-            mean_along(fields.cosine, above_mm, np.cos(2 * direction))
-            + mean_along(fields.sine, above_mm, np.sin(2 * direction))
-            for above_mm in FIBRILS_MM
-        ],
-        axis=0,
-    )
+    drop, line = along(0.0, fields.drop, fields.line)
+    agreement = np.zeros(len(length))
+    for above_mm in FIBRILS_MM:
+        along_cosine, along_sine = along(above_mm, fields.cosine, fields.sine)
+        agreement += (along_cosine * cosine + along_sine * sine).sum(axis=1)
     return np.stack(
         [
-            mean_along(fields.drop, 0.0),
-            mean_along(fields.line, 0.0),
-            agreement,
+            drop.sum(axis=1) / length,
+            line.sum(axis=1) / length,
+            agreement / len(FIBRILS_MM) / length,
             (tilt_deg / 8.0) ** 2,
             (bend_deg / 5.0) ** 2,
             np.clip(insertion_mm - LATE_MM, 0, 3) / 2,
