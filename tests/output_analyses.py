@@ -36,6 +36,7 @@ from usguide.model import (
     Spur,
     Station,
     Status,
+    Strain,
     Thickness,
     Timing,
     TimingSource,
@@ -258,10 +259,24 @@ def measured(source: Clip, scale: int = 1) -> Analysis:
                 gap_mm=gap,
                 gap_low_mm=gap - 0.4,
                 gap_high_mm=gap + 0.4,
+                strain=Strain(
+                    Status.MEASURED,
+                    "between its aponeuroses.",
+                    Measurement(-0.08, -0.1, -0.06, "1"),
+                    Measurement(-0.3, -0.4, -0.2, "1/s"),
+                    activation * -0.08,
+                    np.gradient(activation * -0.08),
+                ),
             ),
             (
                 Twitch(
-                    at(last // 2), at(last * 2 // 3), 1.4, 22.0, (60.0 * scale, 90.0 * scale), 0.8
+                    at(last // 2),
+                    at(last * 2 // 3),
+                    1.4,
+                    22.0,
+                    (60.0 * scale, 90.0 * scale),
+                    0.8,
+                    needle_pass=1,
                 ),
             ),
         ),

@@ -7,15 +7,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motion_scenes import NO_MUSCLE, recorded
-from usguide.model import Measurement, Region
+from usguide.model import (
+    Borders,
+    Calibration,
+    CalibrationSource,
+    Measurement,
+    MuscleResult,
+    Region,
+    Status,
+)
 from usguide.motion.contraction import find_cycles, rest_is_high
+from usguide.motion.defect import standing_gaps
 from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
 from usguide.motion.fluid import GLANCES, Glances
-from usguide.motion.gap import along_rows, darkest_interval, out_of_the_dark
+from usguide.motion.gap import along_rows, darkest_interval, find_gap, out_of_the_dark
 from usguide.motion.history import FEWEST_ROWS, History
+from usguide.motion.judgement import suggested_grade
 from usguide.motion.matching import supported
-from usguide.motion.separation import suggested_grade
 from usguide.motion.strip import DEPTHS, belly_of
 
 # --- displacement -----------------------------------------------------------------------------
@@ -204,12 +213,12 @@ def test_the_fascicles_direction(angle):
     radians = np.radians(angle)
     across = y * np.cos(radians) - x * np.sin(radians)
     picture = (127 + 100 * np.sin(across)).astype(np.uint8)
-    assert between(direction(picture, (10, 10, 110, 110)), angle) < 3
+    assert between(direction(picture, [(10, 10, 110, 110)]), angle) < 3
 
 
 def test_no_direction_in_noise():
     noise = np.random.default_rng(0).integers(0, 255, (80, 80)).astype(np.uint8)
-    assert direction(noise, (0, 0, 80, 80)) is None
+    assert direction(noise, [(0, 0, 80, 80)]) is None
 
 
 @pytest.mark.parametrize(
@@ -251,3 +260,47 @@ def test_columns_inside_a_wide_gap_are_moved_to_its_ends(dark, inner, found):
     strip = np.full((24, 200), 80.0, dtype=np.float32)
     strip[:, slice(*dark)] = 20.0
     assert out_of_the_dark(strip, slice(6, 18), inner) == found
+
+
+def test_blood_that_pools_beside_a_gap_does_not_widen_it():
+    rng = np.random.default_rng(1)
+    strip = rng.normal(90, 8, (24, 300)).astype(np.float32)
+    strip[:, 130:170] = 12  # the gap
+    strip[:10, 90:210] = 12  # the pool
+    gap = find_gap(strip, 0, slice(12, 18), (135.0, 165.0), 15.0)
+    assert gap.width == pytest.approx(40, abs=3)
+    assert gap.rows.min() > 10
+    assert len(gap.torn) >= 22
+
+
+@pytest.mark.parametrize("shape", ["even", "tapering"])
+def test_without_a_pool_the_middle_half_of_a_gap_is_measured(shape):
+    strip = np.random.default_rng(1).normal(90, 8, (24, 300)).astype(np.float32)
+    for row in range(24):
+        half = 20 if shape == "even" else 30 - row
+        strip[row, 150 - half : 150 + half] = 12
+    gap = find_gap(strip, 0, slice(9, 15), (140.0, 160.0), 15.0)
+    assert gap.rows[0] == len(gap.torn) // 4
+    assert len(gap.rows) == len(gap.torn) - 2 * (len(gap.torn) // 4)
+
+
+def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():
+    rng = np.random.default_rng(2)
+    region = Region(0, 0, 400, 300)
+    columns = np.arange(400.0)
+    borders = Borders(
+        columns,
+        np.full((1, 400), 80, np.float32),
+        np.full((1, 400), 180, np.float32),
+    )
+    belly = belly_of(MuscleResult(Status.MEASURED, "given.", borders=borders), region)
+    scale = Calibration(0.1, 0.1, CalibrationSource.USER, 1.0)
+    tissue = cv2.GaussianBlur(rng.integers(20, 200, (300, 400)).astype(np.uint8), (0, 0), 1.5)
+    gap, shadow = tissue.copy(), tissue.copy()
+    gap[80:180, 180:230] = 5
+    shadow[80:, 180:230] = 5
+    (found, _), *others = standing_gaps(gap, 0, 0, belly, 17.0, scale)
+    assert not others
+    assert found.width == pytest.approx(50, abs=4)
+    assert standing_gaps(shadow, 0, 0, belly, 17.0, scale) == []
+    assert standing_gaps(tissue, 0, 0, belly, 17.0, scale) == []

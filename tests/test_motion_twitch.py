@@ -6,10 +6,11 @@ import pytest
 
 from motion_scenes import NO_NEEDLE, concluded, recorded
 from usguide.ingest.clip import Clip
-from usguide.model import NeedleTrack, Status
+from usguide.model import NeedlePass, NeedleTrack, Status, Twitch
 from usguide.motion import twitch as twitches
 from usguide.motion.close_up import Window, follow
 from usguide.motion.drag import SETTLING_S, near_needle, settling, stuck
+from usguide.motion.twitch import elicited
 
 NEEDLING = {"frames": 70, "fps": 30, "width_px": 480, "height_px": 400, "drift_mm": 0.5}
 LARGE = {"twitches": 1, "twitch_mm": 2.5, "twitch_s": 0.3}
@@ -145,3 +146,17 @@ def test_what_the_needle_leaves_stays_masked_while_tissue_settles():
 
 def test_tissue_sticks_and_slips():
     assert stuck(np.array([0.0, 1.0, 3.0, 2.0, 2.5]), 1.5).tolist() == [0.0, 1.0, 1.5, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("start_s", "number"),
+    [(0.5, None), (1.2, 1), (2.05, 1), (2.5, None), (3.1, 2), (9.0, None)],
+    ids=["before", "in the first", "right after it", "between", "in the second", "long after"],
+)
+def test_a_twitch_names_the_pass_it_began_in(start_s, number):
+    passes = tuple(
+        NeedlePass(0, 1, 2, start, start + 0.4, start + 1.0, 8.0, 80.0) for start in (1.0, 3.0)
+    )
+    twitch = Twitch(start_s, start_s + 0.3, 1.5, 20.0, (10.0, 10.0), 0.9)
+    assert elicited(twitch, passes).needle_pass == number
+    assert elicited(twitch, ()) == twitch

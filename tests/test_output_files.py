@@ -22,7 +22,7 @@ COLUMNS = (
     "tip_visible,tip_confidence,tip_along_95_px,tip_across_95_px,tail_x_px,tail_y_px,"
     "shaft_angle_deg,insertion_depth_mm,tip_to_fascia_mm,fascia_thickness_mm,fascia_quality,muscle_superficial_y_px,"
     "muscle_deep_y_px,muscle_thickness_mm,contraction,displacement_mm,gap_mm,gap_low_mm,"
-    "gap_high_mm"
+    "gap_high_mm,muscle_strain,muscle_strain_rate_per_s"
 )
 
 

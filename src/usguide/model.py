@@ -604,6 +604,8 @@ class Twitch:
     """A lower bound: at 30 frames/s the true peak falls between frames."""
     centre_px: Point
     confidence: float
+    needle_pass: int | None = None
+    """Which of the needle's passes, from 1, it began in or right after; None where in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -634,6 +636,8 @@ class Separation:
     grade: str | None = None
     """Suggested Peetrons grade, '1', '2' or '3'."""
     location_px: Point | None = None
+    defect_at_rest: bool = False
+    """A gap is seen at rest that does not widen on contraction: no separation, and not nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -660,6 +664,22 @@ class MotionMap:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Strain:
+    """Lagrangian strain of the muscle along its own axis, (l - L) / L: shortening is negative."""
+
+    status: Status
+    reason: str
+    peak: Measurement | None = None
+    """From rest to the peak of the largest contraction (unit 1)."""
+    peak_rate_per_s: Measurement | None = None
+    """The fastest change on the way there; a lower bound at low frame rates."""
+    course: Floats | None = None
+    """Shape (frames,): strain since rest."""
+    rate_per_s: Floats | None = None
+    """Shape (frames,): its rate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ContractionResult:
     """What the muscle did; every array has one entry per source frame."""
 
@@ -682,6 +702,7 @@ class ContractionResult:
     gap_low_mm: Floats | None = None
     gap_high_mm: Floats | None = None
     peak: MotionMap | None = None
+    strain: Strain | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,8 +25,10 @@ from usguide.motion.contraction import Contraction, analyse, described, without_
 from usguide.motion.displacement import Tracker
 from usguide.motion.fluid import Glances, find_collections
 from usguide.motion.history import History, Motion
+from usguide.motion.judgement import Finding
 from usguide.motion.parting import MIN_TRUST
-from usguide.motion.separation import Finding, examine
+from usguide.motion.separation import examine
+from usguide.motion.strain import measure_strain
 from usguide.motion.strip import Belly, belly_of
 from usguide.motion.twitch import find_twitches
 
@@ -132,6 +134,16 @@ class MotionStage:
             gap = spread(finding.gap_px * scale)
             low = spread(np.maximum(finding.gap_px - 1.96 * finding.error_px, 0.0) * scale)
             high = spread((finding.gap_px + 1.96 * finding.error_px) * scale)
+        time_s = header.timing.time_s
+        strain, course, rate = measure_strain(
+            motion,
+            contraction,
+            belly,
+            header.calibration,
+            None if time_s is None else time_s[motion.frames],
+        )
+        if strain.status is Status.MEASURED:
+            strain = replace(strain, course=spread(course), rate_per_s=spread(rate))
         return ContractionResult(
             status=status,
             reason=reason,
@@ -145,6 +157,7 @@ class MotionStage:
             gap_low_mm=low,
             gap_high_mm=high,
             peak=_peak_map(motion, contraction, header),
+            strain=strain,
         )
 
 

@@ -23,10 +23,11 @@ PLAIN_SHARE = 0.6
 """Grey level of a plainly dark gap as a share of the tissue's beside it: synthetic tears of 3 mm
 reach 0.03 to 0.51, the dark lanes of two real healthy muscles 0.65 and more."""
 
-BLUR_PER_FLANK = 2.0
-"""See :func:`_blur`. The response 10 log10 Phi(sqrt(2) x / SD) of a Gaussian beam to an edge in
-speckle, 30 dB deep, gives 3.1 on a grey scale linear in dB and 2.3 on a grey map of exponent 1.8;
-lowered to 2.0 on four synthetic tears, where 3.1 widened gaps by half a millimetre."""
+
+POOL_ROWS, POOL_RATIO, POOL_RESIDUAL = 5, 1.4, 0.5
+"""Least rows at either side of a step in a gap's width, the least ratio of the widths there, and
+the largest share of what a straight taper leaves unexplained that the step may leave. Tuned on
+synthetic tears with and without a hematoma."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +109,7 @@ class Gap:
     torn : ndarray of int64, shape (m,)
         Rows of the strip it crosses.
     rows : ndarray of int64, shape (k,)
-        The middle half of those, over which its width is taken: ends taper.
+        Those over which its width is taken: see :func:`_measurable`.
     edges : ndarray, shape (k, 2)
         Its left and right edge in each of these rows, columns.
     levels : Levels
@@ -190,13 +191,44 @@ def find_gap(
     torn = np.flatnonzero(np.isfinite(edges[:, 0]))
     if len(torn) < 2:
         return None
-    spare = len(torn) // 4
-    core = torn[spare : len(torn) - spare]
-    smooth = np.stack([along_rows(torn, edges[torn, side])[spare:][: len(core)] for side in (0, 1)])
+    core = _measurable(edges[torn, 1] - edges[torn, 0])
+    # A line through all rows would bend at the step to where blood has pooled.
+    along = core if core.stop - core.start < len(torn) // 2 else slice(0, len(torn))
+    smooth = np.stack([along_rows(torn[along], edges[torn[along], side]) for side in (0, 1)])
+    smooth = smooth[:, core.start - along.start : core.stop - along.start]
     profile = calm[torn].mean(axis=0).astype(np.float64)
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
     contrast = _contrast(profile, *span)
-    return Gap(entry, torn.astype(np.int64), core.astype(np.int64), smooth.T, levels, contrast)
+    rows_px = torn.astype(np.int64)
+    return Gap(entry, rows_px, rows_px[core], smooth.T, levels, contrast)
+
+
+def _measurable(widths: Floats) -> slice:
+    """Rows over which a gap's width is taken: the middle half, since ends taper.
+
+    Blood that pools beside a gap joins it, and looks like a part of it that is suddenly wider.
+    Where the width has such a step, only the rows at its narrow side count: at least a quarter of
+    all, without the one at either end.
+    """
+    n = len(widths)
+    usual = slice(n // 4, n - n // 4)
+    least = max(POOL_ROWS, n // 4)
+    if n < 2 * least:
+        return usual
+    splits = np.arange(least, n - least + 1)
+    residuals = [_scatter(widths[:k]) + _scatter(widths[k:]) for k in splits]
+    at = int(splits[np.argmin(residuals)])
+    row = np.arange(n, dtype=np.float64)
+    line = np.polynomial.polynomial.polyval(row, np.polynomial.polynomial.polyfit(row, widths, 1))
+    first, last = float(widths[:at].mean()), float(widths[at:].mean())
+    step = max(first, last) >= POOL_RATIO * min(first, last)
+    if not step or min(residuals) > POOL_RESIDUAL * float(((widths - line) ** 2).sum()):
+        return usual
+    return slice(1, at - 1) if first < last else slice(at + 1, n - 1)
+
+
+def _scatter(values: Floats) -> float:
+    return float(((values - values.mean()) ** 2).sum())
 
 
 def out_of_the_dark(
@@ -270,115 +302,3 @@ def _row_edges(
     if end <= start:
         return None
     return low + start, low + end
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Width:
-    """Width of a gap in one frame, normal to its edges, columns, with its standard error.
-
-    ``rows``, shape (k,), is the width in each of the gap's rows; ``edges``, shape (k, 2), are the
-    left and right edge there; ``blur`` is how much the beam was found to narrow the gap at either
-    edge, 0 where the gap is closed.
-    """
-
-    value: float
-    error: float
-    rows: Floats
-    edges: Floats
-    blur: float
-
-
-def measure_width(
-    strip: NDArray[np.float32], gap: Gap, expected: Floats, slack: float, flank: int, row_px: float
-) -> Width | None:
-    """Measure a known gap in another frame.
-
-    Parameters
-    ----------
-    strip : ndarray of float32, shape (rows, columns)
-        The straightened muscle of that frame.
-    gap : Gap
-        The gap as seen at the peak.
-    expected : ndarray, shape (k, 2)
-        Where the motion of the two ends puts its edges in each of ``gap.rows``. They may have
-        met: right < left.
-    slack : float
-        How far the edges may lie from there, columns.
-    flank : int
-        Columns of tissue at either side that set the grey level.
-    row_px : float
-        Distance between rows of the strip, px.
-    """
-    centres = expected.mean(axis=1)
-    half = max(0.5 * float((expected[:, 1] - expected[:, 0]).mean()), 0.0) + slack
-    reach = int(half + flank) + 1
-    steps = np.arange(-reach, reach + 1)
-    columns = float(centres.mean()) + steps
-    seen = (columns >= 0) & (columns <= strip.shape[1] - 1)
-    inside = slice(max(0, int(reach - half)), int(reach + half) + 1)
-    outside = seen.copy()
-    outside[inside] = False
-    if not seen[inside].all() or np.count_nonzero(outside) < flank // 2:
-        return None
-    calm = np.asarray(cv2.GaussianBlur(strip, (0, 0), sigmaX=0.5, sigmaY=0.8), np.float32)
-    axis = np.arange(strip.shape[1], dtype=np.float64)
-    profiles = np.stack(
-        [
-            np.interp(centre + steps, axis, calm[row])
-            for row, centre in zip(gap.rows, centres, strict=True)
-        ]
-    )
-    tissue = float(np.median(profiles[:, outside]))
-    # A change of gain shifts a log-compressed picture; the gap cannot get darker than black.
-    shift = tissue - min(gap.levels.left, gap.levels.right)
-    floor = max(0.0, min(gap.levels.floor + shift, 0.8 * tissue))
-    dark = floor + EDGE_SHARE * (tissue - floor)
-    # A dip of the mean profile shallower than one full column of darkness is speckle.
-    dip = np.clip(dark - profiles[:, inside].mean(axis=0), 0.0, None).sum()
-    if dip < dark - floor:
-        closed = np.repeat(centres[:, None], 2, axis=1)
-        return Width(0.0, 0.5, np.zeros(len(closed)), closed, 0.0)
-    edges = np.array([darkest_interval(row[inside], dark) for row in profiles]) + inside.start
-    smooth = np.stack([along_rows(gap.rows, edges[:, side]) for side in (0, 1)], axis=1)
-    # No edge is sharper than the beam; one that looks softer borders on dark tissue.
-    blur = min(_blur(profiles, edges[:, side], side, floor, tissue) for side in (0, 1))
-    widths = edges[:, 1] - edges[:, 0]
-    slope = 0.0
-    if len(gap.rows) >= 3:
-        line = centres + smooth.mean(axis=1)
-        slope = float(np.polyfit(gap.rows.astype(np.float64), line, 1)[0]) / row_px
-    lean = float(1.0 / np.hypot(1.0, slope))
-    opened = (widths + 2.0 * blur) * lean
-    # Neighbouring rows share speckle: about every other one counts.
-    error = float(np.hypot(widths.std() / np.sqrt(max(1.0, 0.5 * len(widths))), 0.5))
-    place = centres[:, None] - reach + smooth + np.array([-blur, blur])
-    return Width(max(float(opened.mean()), 0.0), error * lean, opened, place, blur)
-
-
-def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: float) -> float:
-    """How far outside the point at ``EDGE_SHARE`` the true edge lies, samples.
-
-    A Gaussian beam blurs an edge, and on a logarithmic grey scale every gap looks too narrow for
-    it, by 1.2 to 2 beam SDs at either edge for gaps 20 to 40 dB under the tissue. The beam's
-    width is read off the edge itself: ``BLUR_PER_FLANK`` times the distance between the points
-    a quarter and a half up its flank. The rows are laid over one another by their own edges, so
-    that a frayed edge is not taken for a blurred one.
-    """
-    reach = 12
-    steps = np.arange(-reach, reach + 1, dtype=np.float64)
-    axis = np.arange(profiles.shape[1], dtype=np.float64)
-    # Seen from the gap: rising from left to right.
-    outward = steps if side == 1 else -steps
-    mean = np.mean(
-        [np.interp(edge + outward, axis, row) for row, edge in zip(profiles, edges, strict=True)],
-        axis=0,
-    )
-    at = []
-    for share in (0.25, 0.5):
-        level = floor + share * (tissue - floor)
-        above = np.flatnonzero((mean[1:] >= level) & (mean[:-1] < level))
-        if len(above) == 0:
-            return 0.0
-        k = int(above[np.argmin(np.abs(above - reach))])
-        at.append(steps[k] + (level - mean[k]) / (mean[k + 1] - mean[k]))
-    return float(np.clip(BLUR_PER_FLANK * (at[1] - at[0]), 0.0, reach))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from usguide.model import Bools, Floats, Frames, Header, NeedleTrack, Status, Twitch
+from usguide.model import Bools, Floats, Frames, Header, NeedlePass, NeedleTrack, Status, Twitch
 from usguide.motion.bursts import SLOW_S, Quick, Suspect, quick_motion, suspects
 from usguide.motion.close_up import CloseUp, Window, follow
 from usguide.motion.contraction import Contraction
@@ -89,6 +89,10 @@ MIN_OVER_SHAKING = 1.0
 """Least peak, as a multiple of the quick motion of the whole picture at the time: a shaking probe
 moves layers of tissue differently."""
 
+AFTER_PASS_S = 0.1
+"""How long after a pass a twitch may begin to be put down to it: a twitch is a spinal
+reflex (Hong and Torigoe, J Musculoskelet Pain 1994;2:17), tens of ms late, as a frame is long."""
+
 AT_ONCE = 1000
 """Entries looked at together, half a minute of a cine: what is needed for it grows with them."""
 
@@ -150,7 +154,8 @@ def find_twitches(
         twitch = _judged(look, seen, hidden, motion, header, times[look.first : look.last + 1])
         if twitch is not None:
             found.append(twitch)
-    return _merged(found, SAME_SHARE * header.region.width)
+    merged = _merged(found, SAME_SHARE * header.region.width)
+    return tuple(elicited(twitch, needle.passes) for twitch in merged)
 
 
 def _measure(header: Header) -> tuple[Floats, float, float]:
@@ -334,3 +339,13 @@ def _merged(found: list[Twitch], near_px: float) -> tuple[Twitch, ...]:
         ):
             kept.append(twitch)
     return tuple(sorted(kept, key=lambda twitch: twitch.start_s))
+
+
+def elicited(twitch: Twitch, passes: tuple[NeedlePass, ...]) -> Twitch:
+    """Name the pass that a twitch began in or right after: the latest one that had begun."""
+    for number, each in reversed(list(enumerate(passes, start=1))):
+        if each.start_s is None or each.end_s is None or each.start_s > twitch.start_s:
+            continue
+        near = twitch.start_s <= each.end_s + AFTER_PASS_S
+        return replace(twitch, needle_pass=number) if near else twitch
+    return twitch

@@ -25,6 +25,7 @@ from usguide.model import (
     NeedleTrack,
     Options,
     Separation,
+    Strain,
     Task,
     Thickness,
     Twitch,
@@ -239,6 +240,7 @@ def _twitch(twitch: Twitch) -> Json:
         "peak_velocity_mm_s": _number(twitch.peak_velocity_mm_s),
         "centre_px": _point(twitch.centre_px),
         "confidence": _number(twitch.confidence),
+        "needle_pass": twitch.needle_pass,
     }
 
 
@@ -261,6 +263,16 @@ def _contraction(contraction: ContractionResult) -> Json:
         ],
         "separation": _separation(contraction.separation),
         "collections": [_collection(one) for one in contraction.collections],
+        "strain": None if contraction.strain is None else _strain(contraction.strain),
+    }
+
+
+def _strain(strain: Strain) -> Json:
+    return {
+        "status": strain.status.value,
+        "reason": strain.reason,
+        "peak": measurement_document(strain.peak),
+        "peak_rate_per_s": measurement_document(strain.peak_rate_per_s),
     }
 
 
@@ -274,6 +286,7 @@ def _separation(separation: Separation) -> Json:
         "torn_fraction": measurement_document(separation.torn_fraction),
         "grade": separation.grade,
         "location_px": _point(separation.location_px),
+        "defect_at_rest": separation.defect_at_rest,
     }
 
 

@@ -33,6 +33,9 @@ class Tone(StrEnum):
     UNSURE = "unsure"
 
 
+PEETRONS = "1: under 5 % torn, 2: 5 to 50 %, 3: complete (Peetrons, Eur Radiol 2002;12:35)"
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A number as it is read, its 95 % interval, and what else to know of it; empty where none."""
@@ -288,6 +291,8 @@ def _contraction(contraction: ContractionResult) -> Card:
                 else number(largest.excursion_mm, "mm"),
             )
         )
+    if contraction.strain is not None and contraction.strain.peak is not None:
+        figures += _figure("strain along the muscle", contraction.strain.peak.scaled(100, "%"))
     return Card(title, contraction.status, tuple(figures), note=sentence(contraction.reason))
 
 
@@ -301,7 +306,7 @@ def _separation(contraction: ContractionResult) -> Card:
     if separation.torn_fraction is not None:
         figures += _figure("torn part of the thickness", separation.torn_fraction.scaled(100, "%"))
     if separation.grade is not None:
-        figures.append(Figure("suggested Peetrons grade", separation.grade))
+        figures.append(Figure("suggested Peetrons grade", separation.grade, detail=PEETRONS))
     if contraction.collections:
         areas = [one.area_mm2 for one in contraction.collections if one.area_mm2 is not None]
         figures.append(
@@ -316,6 +321,8 @@ def _separation(contraction: ContractionResult) -> Card:
         SeparationFlag.NONE: Verdict("no separation seen", Tone.PLAIN),
         SeparationFlag.INDETERMINATE: Verdict("cannot be decided", Tone.UNSURE),
     }[separation.flag]
+    if separation.defect_at_rest:
+        verdict = Verdict("a defect seen at rest, no separation", Tone.NOTABLE)
     decided = separation.flag is not SeparationFlag.INDETERMINATE
     status = Status.MEASURED if decided else Status.NOT_MEASURED
     return Card("Muscle separation", status, tuple(figures), verdict, sentence(separation.reason))
@@ -326,6 +333,10 @@ def _twitches(motion: MotionResult) -> Card:
     figures = [Figure("twitch" if len(twitches) == 1 else "twitches", str(len(twitches)))]
     figures += _largest("peak movement", (one.peak_mm for one in twitches), "mm")
     speeds = _largest("peak speed, at least", (one.peak_velocity_mm_s for one in twitches), "mm/s")
+    elicited = [str(one.needle_pass) for one in twitches if one.needle_pass is not None]
+    if elicited:
+        label = "on the needle's pass" if len(set(elicited)) == 1 else "on the needle's passes"
+        speeds.append(Figure(label, ", ".join(dict.fromkeys(elicited))))
     return Card("Local twitch", Status.MEASURED, (*figures, *speeds))
 
 

@@ -40,6 +40,8 @@ FRAME_COLUMNS = (
     "gap_mm",
     "gap_low_mm",
     "gap_high_mm",
+    "muscle_strain",
+    "muscle_strain_rate_per_s",
 )
 
 Cell = float | int | str | None
@@ -106,6 +108,7 @@ def _measured_columns(analysis: Analysis) -> dict[str, Column]:
     calibration = analysis.header.calibration
     needle, muscle = analysis.needle, analysis.muscle
     fascia, contraction = analysis.fascia, analysis.motion.contraction
+    strain = contraction.strain
     unknown = np.full(count, np.nan)
     points = np.full((count, 2), np.nan)
 
@@ -142,6 +145,8 @@ def _measured_columns(analysis: Analysis) -> dict[str, Column]:
         "gap_mm": known(contraction.gap_mm),
         "gap_low_mm": known(contraction.gap_low_mm),
         "gap_high_mm": known(contraction.gap_high_mm),
+        "muscle_strain": known(None if strain is None else strain.course),
+        "muscle_strain_rate_per_s": known(None if strain is None else strain.rate_per_s),
     }
 
 
