@@ -1,9 +1,13 @@
 """Passes of which a turn hid: told from the rhythm, or not at all."""
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from test_needle_passes import passes_of, waves
+from test_needle_passes import passes_of, timing, waves
 
 STROKE = 6  # frames
 
@@ -58,3 +62,24 @@ def test_a_needle_elsewhere_meanwhile_is_not_guessed_at(steady) -> None:
     deeper[40:] += 12
     whole, lost = passes_of(deeper), passes_of(hidden(deeper, (34, 46)))
     assert len(lost) < len(whole)
+
+
+@given(
+    seed=st.integers(0, 500),
+    share=st.floats(0.0, 0.9),
+    cycles=st.integers(1, 7),
+    clock=st.sampled_from([25.0, 1e9]),
+)
+def test_whatever_hides_passes_follow_one_another(seed, share, cycles, clock) -> None:
+    rng = np.random.default_rng(seed)
+    depth = waves(90, cycles) + rng.normal(0, 0.4, 90)
+    depth[rng.uniform(size=90) < share] = np.nan
+    first = int(rng.integers(0, 60))
+    depth[first : first + int(rng.integers(0, 30))] = np.nan
+    found = passes_of(depth, when=timing(90, clock))
+    for one, after in itertools.pairwise(found):
+        assert one.end_frame <= after.start_frame
+    for one in found:
+        assert one.start_frame <= one.deepest_frame <= one.end_frame
+        assert one.depth_mm is None or 1.0 < one.depth_mm < 9.0
+    assert len(found) <= cycles + 1

@@ -63,7 +63,7 @@ def through_hidden_turns(
         return out
     lasted = np.array([when[b] - when[a] for a, b in whole])
     short, stroke_s, long = np.quantile(lasted, [0.25, 0.5, 0.75])
-    if long > EVEN * short:
+    if short <= 0 or long > EVEN * short:
         return out
     ends = np.array([[known[a], known[b]] for a, b in whole])
     low, high = float(np.median(ends.min(axis=1))), float(np.median(ends.max(axis=1)))
