@@ -58,6 +58,7 @@ def same(sources: Sequence[Path], scratch: Path) -> str:
         ]
         for name, one in runs.items()
     ]
+    outcomes["not to be read at all"] = reference.manifest["found"] - outcomes.total()
     counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in outcomes.items())
     return "\n".join(
         [
