@@ -15,6 +15,7 @@ from usguide.model import (
     Frame,
     Header,
     MuscleResult,
+    Separation,
     SeparationFlag,
     Status,
     Twitch,
@@ -70,11 +71,16 @@ def legend(analysis: Analysis) -> tuple[LegendEntry, ...]:
     if analysis.needle.status is Status.MEASURED:
         entries.append(LegendEntry(NEEDLE, "needle (grey: unsure)"))
     contraction = analysis.motion.contraction
-    if contraction.separation.flag is SeparationFlag.SEPARATION or contraction.collections:
+    if _has_gap(contraction.separation) or contraction.collections:
         entries.append(LegendEntry(GAP, "gap or collection"))
     if analysis.motion.twitches:
         entries.append(LegendEntry(TWITCH, "twitch"))
     return tuple(entries)
+
+
+def _has_gap(separation: Separation) -> bool:
+    """Whether a gap is stated, be it one that opens or one that stays."""
+    return separation.flag is SeparationFlag.SEPARATION or separation.defect_at_rest
 
 
 class Annotator:
@@ -194,7 +200,7 @@ class Annotator:
         contraction = self.analysis.motion.contraction
         separation = contraction.separation
         calibration = self.analysis.header.calibration
-        if separation.flag is not SeparationFlag.SEPARATION or separation.location_px is None:
+        if not _has_gap(separation) or separation.location_px is None:
             return
         centre = np.array(separation.location_px)
         gap_mm = contraction.gap_mm

@@ -201,7 +201,7 @@ def _trend(axes: Axes, activation: Floats, gap: Floats) -> None:
     ends = np.array([activation.min(), activation.max()])
     axes.plot(
         100 * ends, start + slope * ends, color=_INK, linewidth=1.2, linestyle=(0, (5, 3)),
-        label=f"gains {slope:.1f} mm ({slope - margin:.1f} to {slope + margin:.1f})",
+        label=f"+{slope:.1f} mm ({slope - margin:.1f} to {slope + margin:.1f})",
     )  # fmt: skip
 
 

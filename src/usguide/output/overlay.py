@@ -6,7 +6,7 @@ that is where scanners burn in the patient's name. A strip below says what the c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ def render(
     video: Path | None,
     stills: Collection[int],
     progress: Progress,
+    passing: Callable[[int, Frame], None] | None = None,
 ) -> dict[int, bytes]:
     """Draw the findings in one pass over the clip.
 
@@ -60,6 +61,8 @@ def render(
         Distinct frames wanted as pictures of the region.
     progress : callable
         Told ``("overlay", done, total)``.
+    passing : callable, optional
+        Shown every distinct frame with its index, for pictures made of many frames.
 
     Returns
     -------
@@ -70,7 +73,8 @@ def render(
     view = still_view(header)
     still = Annotator(analysis, view)
     pictures: dict[int, bytes] = {}
-    total = header.frames if video is not None else max(stills, default=-1) + 1
+    whole = video is not None or passing is not None
+    total = header.frames if whole else max(stills, default=-1) + 1
     progress("overlay", 0, total)
 
     def watched() -> Iterator[tuple[int, Frame]]:
@@ -80,6 +84,8 @@ def render(
                 page = np.zeros((view.height, view.width, 3), dtype=np.uint8)
                 still.draw(page, index, frame)
                 pictures[index] = _jpeg(page)
+            if passing is not None:
+                passing(index, frame)
             progress("overlay", index + 1, total)
             yield index, frame
             if index + 1 >= total:

@@ -12,6 +12,7 @@ from usguide.model import Analysis, Task
 from usguide.output import charts
 from usguide.output.annotation import legend
 from usguide.output.keyframes import KeyFrame
+from usguide.output.m_mode import MMode, m_mode
 from usguide.output.pages import render_page
 from usguide.output.quality import recording_facts
 from usguide.output.summary import cards, sentence, status_words
@@ -41,6 +42,7 @@ def write_report(
     stills: Mapping[int, bytes],
     *,
     overlay: bool,
+    muscle_line: MMode | None = None,
 ) -> str:
     """Return the page.
 
@@ -54,6 +56,8 @@ def write_report(
         Their JPEG data by frame.
     overlay : bool
         Whether an overlay video lies beside the page.
+    muscle_line : MMode, optional
+        The muscle's line over time.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def write_report(
         legend=[
             ("rgb({}, {}, {})".format(*entry.colour), entry.text) for entry in legend(analysis)
         ],
-        charts=_charts(analysis),
+        charts=_charts(analysis, muscle_line),
         overlay=overlay,
         warnings=[sentence(warning) for warning in analysis.warnings],
         quality=_quality(analysis),
@@ -99,7 +103,7 @@ def _where(analysis: Analysis, index: int) -> str:
     return f"frame {index} of {header.frames}{when}"
 
 
-def _charts(analysis: Analysis) -> list[Chart]:
+def _charts(analysis: Analysis, muscle_line: MMode | None) -> list[Chart]:
     drawn = [
         (
             "Fascia thickness",
@@ -121,6 +125,12 @@ def _charts(analysis: Analysis) -> list[Chart]:
             charts.gap_against_contraction(analysis),
             "A gap that widens as the muscle contracts speaks for a tear; one that stays does not. "
             "Dashed: what the gap gains, with its 95 % interval.",
+        ),
+        (
+            "The muscle over time",
+            m_mode(analysis, muscle_line),
+            "One line of tissue along the muscle, through the gap or its middle, in every frame: "
+            "ends that part leave a dark lens between them.",
         ),
         (
             "Movement of the muscle",

@@ -59,6 +59,7 @@ def write_results(
         If the directory cannot be written to; nothing is left behind then.
     """
     # Drawing charts takes half a second to import: not before there is something to draw.
+    from usguide.output.m_mode import MMode
     from usguide.output.report import write_report
 
     frames = key_frames(analysis)
@@ -67,14 +68,16 @@ def write_results(
         write_frames(analysis, partial / FRAMES)
         if analysis.fascia.profile is not None:
             write_profile(analysis.fascia.profile, partial / PROFILE)
+        line = MMode.of(analysis)
         stills = render(
             analysis,
             clip,
+            passing=None if line is None else line.add,
             video=partial / OVERLAY if overlay else None,
             stills={frame.index for frame in frames},
             progress=progress or _silent,
         )
-        page = write_report(analysis, frames, stills, overlay=overlay)
+        page = write_report(analysis, frames, stills, overlay=overlay, muscle_line=line)
         (partial / REPORT).write_text(page, encoding="utf-8")
     return directory / REPORT
 
