@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 
@@ -259,3 +260,33 @@ def test_the_map_of_the_peak_shows_the_slide_at_the_deep_aponeurosis():
     slip = np.median(true[peak.points_px[..., 1] < top - 10], axis=0)
     error = np.linalg.norm(moved - (true - slip), axis=-1)
     assert np.nanmedian(error) < 0.3
+
+
+def test_a_clip_that_starts_in_mid_contraction_has_a_cycle_that_starts_with_it():
+    scene = recorded(2)
+    truth = scene.contraction["cycles"][0]
+    times = np.arange(len(scene.frames)) / scene.scene.fps
+    begun = int(np.searchsorted(times, 0.5 * (truth["start_s"] + truth["peak_s"])))
+    result = scene.analysed(frames=scene.frames[begun:]).contraction
+    (cycle,) = result.cycles
+    assert cycle.start_frame == 0
+    assert cycle.end_s == pytest.approx(truth["end_s"] - times[begun], abs=0.15)
+    assert result.separation.flag is SeparationFlag.NONE
+
+
+@pytest.mark.parametrize("tear", [None, CLOSED], ids=["whole", "torn"])
+def test_a_doppler_box_neither_tears_a_muscle_nor_hides_a_tear(tear):
+    scene = recorded(2, **(tear or {}))
+    flow = np.random.default_rng(4)
+    frames = scene.frames.copy()
+    for frame in frames:
+        # As luma shows it: patches of another grey, new in every frame, inside a still box.
+        patches = cv2.resize(flow.uniform(0, 1, (8, 10)).astype(np.float32), (120, 90)) > 0.6
+        box = frame[200:290, 20:140]
+        box[patches] = flow.integers(60, 200)
+        cv2.rectangle(frame, (20, 200), (139, 289), 220, 1)
+    result = scene.analysed(frames=frames).contraction
+    assert len(result.cycles) == 1
+    wanted = SeparationFlag.NONE if tear is None else SeparationFlag.SEPARATION
+    assert result.separation.flag is wanted, result.separation.reason
+    assert result.collections == ()

@@ -35,6 +35,9 @@ STANDSTILL = 0.1
 """Share of the steepest change in a cycle's rise (or fall) under which the muscle stands still:
 onset and release are dated where the curve leaves and regains its standstill."""
 
+STARTS_MOVING = 0.3
+"""Share of a clip's steepest change over which its start or its end is no standstill."""
+
 SMOOTHING_S = 0.04
 """SD of the smoothing of the displacement curve: below the 100 ms in which muscle force rises."""
 
@@ -153,15 +156,19 @@ def smoothed(curve: Floats, step_s: float | None) -> Floats:
 def rest_is_high(curve: Floats) -> bool:
     """Whether rest lies at the upper end of the curve.
 
-    Recordings start at rest and mostly end there. The start decides if it lies near one end of
-    the range; if the clip starts in mid-movement, its end decides; if that does not either, the
-    level at which the muscle dwells.
+    Recordings start at rest and mostly end there. The start decides if it stands still near one
+    end of the range; if the clip starts in mid-movement, its end decides; if that does not either,
+    the level at which the muscle dwells.
     """
     low, high = np.percentile(curve, [1, 99])
     span = max(high - low, 1e-12)
     window = max(1, min(5, len(curve) // 10))
-    for level in (np.median(curve[:window]), np.median(curve[-window:])):
-        share = (level - low) / span
+    pace = np.abs(np.diff(curve))
+    fast = STARTS_MOVING * float(pace.max(initial=0.0))
+    for part, change in ((curve[:window], pace[:window]), (curve[-window:], pace[-window:])):
+        share = (np.median(part) - low) / span
+        if len(change) and np.median(change) > fast:
+            continue
         if share < 0.25:
             return False
         if share > 0.75:
