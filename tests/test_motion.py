@@ -290,3 +290,39 @@ def test_a_doppler_box_neither_tears_a_muscle_nor_hides_a_tear(tear):
     wanted = SeparationFlag.NONE if tear is None else SeparationFlag.SEPARATION
     assert result.separation.flag is wanted, result.separation.reason
     assert result.collections == ()
+
+
+# --- collections ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_vessels_in_a_healthy_muscle_are_no_collections_and_no_defect(seed):
+    result = recorded(seed, vessels=3).analysed().contraction
+    assert result.collections == ()
+    assert result.separation.flag is SeparationFlag.NONE
+    assert not result.separation.defect_at_rest
+
+
+def with_dark_patch(scene, middle, half):
+    """Make an ellipse of the muscle nearly free of echoes, in the same place of every frame."""
+    y, x = np.mgrid[0 : scene.frames.shape[1], 0 : scene.frames.shape[2]]
+    inside = ((x - middle[0]) / half[0]) ** 2 + ((y - middle[1]) / half[1]) ** 2 <= 1
+    frames = scene.frames.copy()
+    frames[:, inside] //= 12
+    return frames
+
+
+def test_a_dark_area_that_is_lit_underneath_is_a_collection_and_a_shadow_is_none():
+    scene = recorded(2, contractions=0)
+    top = float(np.median(scene.muscle.borders.superficial_y_px))
+    deep = float(np.median(scene.muscle.borders.deep_y_px))
+    middle = (200.0, 0.5 * (top + deep))
+    frames = with_dark_patch(scene, middle, (45, 0.3 * (deep - top)))
+    (found,) = scene.analysed(frames=frames).contraction.collections
+    assert np.hypot(*np.subtract(found.centre_px, middle)) < 8
+    spacing = scene.scene.spacing_mm
+    area = np.pi * 45 * 0.3 * (deep - top) * spacing[0] * spacing[1]
+    assert found.area_mm2 == pytest.approx(area, rel=0.3)
+    shadowed = scene.frames.copy()
+    shadowed[:, int(middle[1]) :, 160:240] //= 12
+    assert scene.analysed(frames=shadowed).contraction.collections == ()
