@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from usguide.needle.spots import SPOT, rides_along
+from usguide.needle.spot_path import rides_along
+from usguide.needle.spots import SPOT
 
 FRAMES = 30
 

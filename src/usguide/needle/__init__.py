@@ -17,7 +17,8 @@ from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
 from usguide.needle.pool import Pool
 from usguide.needle.shaft import Glance, examine
-from usguide.needle.spots import SpotPath, find_spots, follow_moving_spot, follow_spot
+from usguide.needle.spot_path import SpotPath, follow_moving_spot, follow_spot
+from usguide.needle.spots import find_spots
 from usguide.needle.track import SURE_ALONE, Path, likeliest
 
 SMALLEST_SIDE_PX = 24

@@ -20,7 +20,7 @@ from usguide.needle.candidates import Workspace
 from usguide.needle.passes import distance_to_fascia, find_passes, repeated, time_inside
 from usguide.needle.pool import Pool
 from usguide.needle.smoothing import half_axes, smooth_path, smoothed
-from usguide.needle.spots import SpotPath
+from usguide.needle.spot_path import SpotPath
 from usguide.needle.track import Path
 
 SPOT_NOISE_PX = 0.3
