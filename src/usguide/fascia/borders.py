@@ -62,11 +62,9 @@ OUTLINES = 8
 WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.55, 1.3
 """Of the evidence measured again on a fitted band, and of its line and its tissues: maximum
 likelihood over the same heels as :data:`usguide.fascia.outline.WEIGHTS`."""
-DECLINE_NEAR_MM, DECLINE_FAR_MM = (2.5, 7.5), (12.5, 17.5)
-USUAL_DECLINE, DECLINE_PRICE = (0.65, 1.0), 8.0
-"""Thickness in the second part of the band over that in the first: it declines away from the
-insertion (doi 10.1109/access.2019.2909409), less in some and more in others. Price per unit of
-what lies outside the usual."""
+GROWTH_NEAR_MM, GROWTH_FAR_MM, GROWTH_PRICE = (2.5, 7.5), (12.5, 17.5), 2.0
+"""Thickness declines away from the insertion (doi 10.1109/access.2019.2909409) or stays: where it
+grows from one part of the band to the other, the price per mm."""
 TAIL = 0.025
 """Likelihood left out at either end of the thicknesses that may be right."""
 TANGENT_MM = (2.0, 7.0)
@@ -75,9 +73,6 @@ MEETING_SD_MM, BONE_END_SD_MM, BONE_END_WORTH = 0.4, 0.7, 9.0
 """How far the deep border drawn on is from the bone at the insertion, how far the end of the bone's
 line is from it, and the most that may speak for the latter: a spur, or a wall seen far down, ends
 elsewhere. Tuned on synthetic heels."""
-DEEP_LINE_WEIGHT = 0.25
-"""Of a line against a step down, to place the deep border: more of it, and the last fibril above
-the border is taken for it. Tuned on synthetic heels."""
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
 
@@ -174,9 +169,8 @@ def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
         Nominal size of a work pixel.
     """
     levels = smoothed_along(strip.levels, ALONG_MM)
-    lines, drops = line_score(strip.levels), drop_score(levels, FINE_STEP_MM)
-    deep = (drops + DEEP_LINE_WEIGHT * lines) / (1 + DEEP_LINE_WEIGHT)
-    scores: list[Image] = [lines, np.asarray(deep, dtype=np.float32)]
+    drops = drop_score(levels, FINE_STEP_MM)
+    scores: list[Image] = [line_score(strip.levels), drops]
     # Each border is searched on its own few rows about the course, stacked to one image.
     reach = round(WITHIN_MM / ROW_MM)
     row_px = ROW_MM / pixel_mm
@@ -355,16 +349,14 @@ def _fitted(
     again = score_of(fields, surface, lower_mm, upper_mm, start_mm, pixel_mm)
     tissue = fit.worth(thickness_mm)
     score = WORTH_OF_EVIDENCE * again + WORTH_OF_TISSUE * tissue
-    decline = _decline(pair)
-    unusual = abs(decline - float(np.clip(decline, *USUAL_DECLINE)))
-    return _Fitted(pair, edge, score - DECLINE_PRICE * unusual)
+    return _Fitted(pair, edge, score - GROWTH_PRICE * max(_growth_mm(pair, pixel_mm), 0.0))
 
 
-def _decline(pair: BorderPair) -> float:
-    """Thickness far from the insertion over that near it; 1 where not seen so far."""
-    distance = pair.band.distance_mm
+def _growth_mm(pair: BorderPair, pixel_mm: float) -> float:
+    """How much thicker the band is far from the insertion than near it; 0 where not seen so far."""
+    distance, thickness = pair.band.distance_mm, pair.thickness_px * pixel_mm
     near, far = (
-        pair.thickness_px[(distance >= first) & (distance <= last)]
-        for first, last in (DECLINE_NEAR_MM, DECLINE_FAR_MM)
+        thickness[(distance >= first) & (distance <= last)]
+        for first, last in (GROWTH_NEAR_MM, GROWTH_FAR_MM)
     )
-    return float(far.mean() / near.mean()) if near.size and far.size else 1.0
+    return float(far.mean() - near.mean()) if near.size and far.size else 0.0
