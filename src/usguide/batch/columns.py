@@ -229,6 +229,12 @@ def _motion() -> Iterator[Column]:
         "largest excursion of a cycle",
         lambda a: _largest([one.excursion_mm for one in a.motion.contraction.cycles]),
     )
+    yield from measurement(
+        "contraction_strain",
+        "1",
+        "strain of the muscle along its axis at the peak; shortening is negative",
+        lambda a: None if a.motion.contraction.strain is None else a.motion.contraction.strain.peak,
+    )
     yield text(
         "separation",
         "separation, none or indeterminate",
@@ -251,6 +257,11 @@ def _motion() -> Iterator[Column]:
             about,
             lambda a, name=name: getattr(a.motion.contraction.separation, name),  # type: ignore[misc]
         )
+    yield text(
+        "defect_at_rest",
+        "yes if a gap is seen at rest that does not widen",
+        lambda a: "yes" if a.motion.contraction.separation.defect_at_rest else None,
+    )
     yield text(
         "separation_grade",
         "suggested Peetrons grade",
