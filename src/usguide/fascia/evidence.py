@@ -93,10 +93,8 @@ class Stretching:
         """Thickness over that at the insertion; over the bone it goes on in its own direction."""
         ahead = self.ahead_mm
         decline = np.exp(-np.maximum(ahead, 0.0) / DECLINE_MM)
-        return np.asarray(
-            np.where(ahead < 0, 1 - (1 - share) * ahead / (2 * DECLINE_MM), 0)
-            + np.where(ahead < 0, 0, share + (1 - share) * decline)
-        )
+        over_bone = 1 - (1 - share) * ahead / (2 * DECLINE_MM)
+        return np.asarray(np.where(ahead < 0, over_bone, share + (1 - share) * decline))
 
     def evidence(
         self, taper: Floats, share: float, bounds_mm: tuple[float, float]

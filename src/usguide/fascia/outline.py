@@ -64,6 +64,7 @@ WEIGHTS = {
     "unrest unlike near the superficial border": -1.18,
 }
 """Maximum likelihood over 253 synthetic heels (seeds 43000-43159 and others), ridge 0.003."""
+_WEIGHTS: Floats = np.array(list(WEIGHTS.values()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,14 +110,13 @@ def outlines(
         How many to return at most.
     """
     strip = fields.strip
-    weights = np.array(list(WEIGHTS.values()))
     tried: list[Outline] = []
     for arc in deep_arcs(fields, surface, pixel_mm, ARCS):
         stretching = Stretching.of(strip, surface, arc, pixel_mm)
         for share in DISTAL_SHARES:
             taper = stretching.taper(share)
             heights, evidence = stretching.evidence(taper, share, bounds_mm)
-            scores = evidence @ weights
+            scores = evidence @ _WEIGHTS
             tried += [
                 Outline(
                     float(scores[at]),
@@ -155,7 +155,19 @@ def score_of(
     insertion_mm: float,
     pixel_mm: float,
 ) -> float:
-    """Score any band, on its own borders; -inf where it is impossible."""
+    """Score any band, on its own borders; -inf where it is impossible.
+
+    Parameters
+    ----------
+    fields, surface
+        The strip and the bone.
+    deep_mm, upper_mm : ndarray of float64, shape (columns,)
+        Offsets of both borders from the strip's centre line, positive deep.
+    insertion_mm : float
+        Along the strip.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    """
     arc = arc_of(fields, deep_mm, insertion_mm, pixel_mm)
     stretching = Stretching.of(fields.strip, surface, arc, pixel_mm)
     ahead = stretching.ahead_mm
@@ -168,4 +180,4 @@ def score_of(
     taper = np.where(ahead < 0, line[1] + line[0] * ahead, taper)
     far = float(taper[(ahead > 10) & (ahead < 22)].mean()) if (ahead > 12).any() else USUAL_SHARE
     heights, evidence = stretching.evidence(taper, far, (height - 0.05, height + 0.05))
-    return float(evidence[0] @ np.array(list(WEIGHTS.values()))) if len(heights) else -np.inf
+    return float(evidence[0] @ _WEIGHTS) if len(heights) else -np.inf

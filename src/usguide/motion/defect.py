@@ -75,9 +75,9 @@ def standing_gaps(
             gap = find_gap(strip, entry, rows, (float(start), float(end)), cell)
             if gap is None or not _plain(gap) or any(_same(gap, other) for other, _ in found):
                 continue
-            ends = beside(gap, belly.depth_lines(frame, DEPTHS)[gap.rows], width, cell)
-            lit = _lit(picture, gap, belly, frame)
             lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
+            ends = beside(gap, lines, width, cell)
+            lit = _lit(picture, gap, belly, frame)
             if ends is not None and lit and not is_lane(picture, gap, lines):
                 found.append((gap, ends))
     return sorted(found, key=lambda each: -len(each[0].torn) * each[0].width)

@@ -199,8 +199,8 @@ def find_gap(
     profile = calm[torn].mean(axis=0).astype(np.float64)
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
     contrast = _contrast(profile, *span)
-    rows_px = torn.astype(np.int64)
-    return Gap(entry, rows_px, rows_px[core], smooth.T, levels, contrast)
+    crossed = torn.astype(np.int64)
+    return Gap(entry, crossed, crossed[core], smooth.T, levels, contrast)
 
 
 def _measurable(widths: Floats) -> slice:

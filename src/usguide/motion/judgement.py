@@ -245,9 +245,10 @@ def _with(finding: Finding, flag: SeparationFlag, reason: str) -> Finding:
 
 
 def suggested_grade(torn: Measurement) -> str | None:
-    """Peetrons grade: 1 under 5 % of the muscle, 2 from 5 to 50 %, 3 complete (BJSM).
+    """Peetrons grade: 1 under 5 % of the muscle, 2 from 5 to 50 %, 3 complete.
 
-    None between a half and complete, for which the grading has no name.
+    Peetrons, Eur Radiol 2002;12:35. None between a half and complete, for which the grading has
+    no name.
     """
     if torn.high >= 1.0 and torn.low >= 0.5:
         return "3"

@@ -16,7 +16,7 @@ from usguide.motion.strip import DEPTHS, Belly, straighten
 from usguide.motion.width import Ends
 
 PLACES = 3
-"""Places examined in each of them."""
+"""Places examined at the peak of each contraction."""
 
 MIN_JUMP_MM = 0.7
 """Least parting that is looked into; half of the 1.5 mm of widening that must not be missed."""
@@ -27,7 +27,7 @@ MIN_JUMP_SHARE = 0.012
 MIN_CONTRAST, USUAL_CONTRAST, CLEAR_CONTRAST = 0.8, 1.8, 3.0
 """How many spreads of the muscle's brightness, over places as large as the gap, the gap is darker:
 to be looked into, to need no stronger witness of motion, and to leave a doubt where the rest does
-not fit. Tuned, as the next four, on synthetic tears (0.9 to 20) and on crops, mirror images,
+not fit. Tuned, as the next three, on synthetic tears (0.9 to 20) and on crops, mirror images,
 reversals and grey maps of two real healthy clips (up to 2.0)."""
 
 MAX_FLOOR = 0.85
