@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import retakes
 
+import retakes
 from usguide import Clip, open_clip
 from usguide.fascia import FasciaStage
 from usguide.synth import make_scene

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import retakes
 
+import retakes
 from usguide import Clip, open_clip
 from usguide.muscle import MuscleStage
 from usguide.synth import make_scene
