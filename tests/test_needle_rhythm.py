@@ -72,7 +72,7 @@ def test_a_needle_elsewhere_meanwhile_is_not_guessed_at(steady) -> None:
 )
 def test_whatever_hides_passes_follow_one_another(seed, share, cycles, clock) -> None:
     rng = np.random.default_rng(seed)
-    depth = waves(90, cycles) + rng.normal(0, 0.4, 90)
+    depth = waves(90, cycles) + rng.uniform(-0.4, 0.4, 90)
     depth[rng.uniform(size=90) < share] = np.nan
     first = int(rng.integers(0, 60))
     depth[first : first + int(rng.integers(0, 30))] = np.nan

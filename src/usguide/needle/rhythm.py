@@ -52,6 +52,8 @@ def through_hidden_turns(
     -------
     ndarray, shape (n,)
         The depth, with sinusoids where it was hidden between strokes; NaN where nothing is told.
+        Where more strokes would have hidden than were in view, none is told: so little in view
+        shows no rhythm.
     """
     out = depth.copy()
     known, when = depth[seen], times[seen]
@@ -68,6 +70,7 @@ def through_hidden_turns(
     ends = np.array([[known[a], known[b]] for a, b in whole])
     low, high = float(np.median(ends.min(axis=1))), float(np.median(ends.max(axis=1)))
     stroke = high - low
+    told = 0.0
     for k in np.flatnonzero(np.diff(when) > LONG * stroke_s):
         before, after = known[: k + 1], known[k + 1 :]
         if min(before[-1], after[0]) < low - BESIDE * stroke:
@@ -96,7 +99,8 @@ def through_hidden_turns(
         hidden = np.arange(seen[k] + 1, seen[k + 1])
         share = (times[hidden] - when[k]) / (when[k + 1] - when[k])
         out[hidden] = low + 0.5 * stroke * (1 - np.cos(start + share * total))
-    return out
+        told += total / math.pi
+    return out if told <= len(whole) else depth
 
 
 def rests(depth: Floats, apart: Floats, stroke: float, stroke_s: float) -> bool:
