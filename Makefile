@@ -25,8 +25,8 @@ lint: $(STAMP)
 
 # The kernels run twice: compiled, and as plain Python against their naive twins.
 test: lint
-	$(BIN)/pytest -n auto
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
+	$(BIN)/pytest -n auto --hypothesis-profile=ci
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel --hypothesis-profile=ci
 
 # SHARE=0.3 runs that part of the clips: minutes instead of half an hour.
 SHARE ?= 1
