@@ -10,9 +10,10 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from ingest_files import US_MULTIFRAME, speckle, write_dicom
-from usguide.batch.archive import find_recordings
+from usguide.batch.archive import Entry, find_recordings
+from usguide.batch.identity import Hashes, identify
 from usguide.errors import ConfigError, UnreadableError
-from usguide.model import Options, Task
+from usguide.model import Hint, Options, Task
 
 DEFAULT = Options()
 
@@ -179,9 +180,9 @@ def test_a_listing_gives_each_clip_its_options(tmp_path: Path) -> None:
             {"path": str(tmp_path / "b.mp4"), "region": "1,2,30,40"},
         ],
     )
-    first, second = find_recordings([rows], Options(fps=20.0)).entries
+    first, second = find_recordings([rows], Options(fps=20.0, online=True)).entries
     assert first.options == Options(
-        frozenset({Task.FASCIA, Task.NEEDLE}), spacing_mm=(0.1, 0.2), fps=20.0
+        frozenset({Task.FASCIA, Task.NEEDLE}), spacing_mm=(0.1, 0.2), fps=20.0, online=True
     )
     assert (first.subject, first.session, first.time_point, first.side) == (
         "S 1",
@@ -189,7 +190,31 @@ def test_a_listing_gives_each_clip_its_options(tmp_path: Path) -> None:
         "before",
         "left",
     )
-    assert second.options == Options(region=(1, 2, 30, 40), fps=20.0)
+    assert second.options == Options(region=(1, 2, 30, 40), fps=20.0, online=True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Options(frozenset({Task.MUSCLE})),
+        Options(spacing_mm=(0.1, 0.1)),
+        Options(region=2),
+        Options(region=(0, 0, 20, 20)),
+        Options(fps=20.0),
+        Options(hints=(Hint(3, (10.0, 20.0)),)),
+        Options(online=True),
+    ],
+)
+def test_whatever_else_is_asked_of_a_clip_gives_it_another_key(
+    tmp_path: Path, other: Options
+) -> None:
+    file = touch(tmp_path / "clip.mp4")
+    entries = [Entry(file, (file,), options) for options in (DEFAULT, other, DEFAULT)]
+    with Hashes(tmp_path / "hashes.json") as hashes:
+        known, closed = identify(entries, hashes, overlay=False)
+    assert closed == []
+    first, second, again = (one.key for one in known)
+    assert first == again != second
 
 
 def test_a_clip_listed_but_not_there_is_recorded(tmp_path: Path) -> None:

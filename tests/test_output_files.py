@@ -1,6 +1,7 @@
 """The tables, the overlay video and the report, and that they appear whole or not at all."""
 
 import csv
+import dataclasses
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import output_analyses as made
 from usguide.errors import OutputError
-from usguide.model import Analysis
+from usguide.model import Analysis, Hint, Options
 from usguide.output.overlay import Strip, render, still_view
 from usguide.output.summary import because, cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
@@ -226,6 +227,14 @@ def test_report_says_why_nothing_was_measured(tmp_path: Path) -> None:
     assert "The last frame is cut short and was left out." in page
     assert "<svg" not in page
     assert "overlay.mp4" not in page
+
+
+def test_report_says_what_was_given_by_hand(full: Analysis, tmp_path: Path) -> None:
+    asked = Options(spacing_mm=(0.25, 0.2), region=2, fps=20.0, hints=(Hint(3, None),), online=True)
+    page = page_of(dataclasses.replace(full, options=asked), tmp_path)
+    given = "spacing 0.25 × 0.2 mm, region number 2, 20 frames/s, the needle&#39;s tip in 1 frame"
+    assert given in page
+    assert "no look at later frames" in page
 
 
 def test_report_without_calibration_gives_no_millimetre(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import output_analyses as made
-from usguide.model import Analysis, Measurement, Thickness
+from usguide.model import Analysis, Hint, Measurement, Options, Task, Thickness
 from usguide.output.result_json import (
     header_document,
     result_document,
@@ -139,6 +139,29 @@ def test_numbers_come_through() -> None:
     assert document["timing"]["duplicates"] == 3
     assert document["needle"]["plane"] == "in"
     assert document["contraction"]["separation"]["flag"] == "separation"
+
+
+def test_everything_that_was_asked_for_comes_through() -> None:
+    asked = Options(
+        frozenset({Task.NEEDLE}),
+        spacing_mm=(0.25, 0.2),
+        region=2,
+        fps=20.0,
+        hints=(Hint(3, (60.0, 50.5)), Hint(9, None)),
+        online=True,
+    )
+    whole = dataclasses.replace(made.measured(made.clip()), options=asked)
+    document = result_document(whole)
+    jsonschema.validate(document, result_schema())
+    assert document["options"] == {
+        "tasks": ["needle"],
+        "spacing_mm": [0.25, 0.2],
+        "region_px": None,
+        "region_number": 2,
+        "fps": 20.0,
+        "hints": [{"frame": 3, "tip_px": [60.0, 50.5]}, {"frame": 9, "tip_px": None}],
+        "online": True,
+    }
 
 
 def test_what_is_unknown_is_null_and_lists_stay_lists() -> None:

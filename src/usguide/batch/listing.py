@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from usguide.errors import ConfigError, UnreadableError
@@ -93,7 +93,8 @@ def _settled(text: dict[str, str], options: Options) -> Options:
     if "task" in asked:
         asked["task"] = [name.strip() for name in str(asked["task"]).split(",")]
     given = read_options(asked)
-    return Options(
+    return replace(
+        options,
         tasks=given.tasks if "task" in asked else options.tasks,
         spacing_mm=given.spacing_mm or options.spacing_mm,
         region=given.region or options.region,

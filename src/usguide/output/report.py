@@ -166,6 +166,10 @@ def _region_given(region: tuple[int, int, int, int] | int | None) -> str:
     return "region {2} × {3} px at ({0}, {1})".format(*region) if region else ""
 
 
+def _hints_given(hints: int) -> str:
+    return f"the needle's tip in {hints} frame{'' if hints == 1 else 's'}" if hints else ""
+
+
 def _method(analysis: Analysis) -> list[tuple[str, str]]:
     options = analysis.options
     given = [
@@ -174,10 +178,12 @@ def _method(analysis: Analysis) -> list[tuple[str, str]]:
         else "",
         _region_given(options.region),
         f"{options.fps:g} frames/s" if options.fps else "",
+        _hints_given(len(options.hints)),
     ]
+    asked = ", ".join(task.value for task in Task if task in options.tasks)
     return [
         ("Program", f"usguide {analysis.version}"),
-        ("Asked for", ", ".join(task.value for task in Task if task in options.tasks)),
+        ("Asked for", f"{asked}; no look at later frames" if options.online else asked),
         ("Given by hand", ", ".join(one for one in given if one) or "nothing"),
         ("SHA-256 of the recording", analysis.header.sha256),
     ]

@@ -100,6 +100,8 @@ def options_document(options: Options) -> Json:
         "region_px": list(options.region) if isinstance(options.region, tuple) else None,
         "region_number": options.region if isinstance(options.region, int) else None,
         "fps": options.fps,
+        "hints": [{"frame": one.frame, "tip_px": _point(one.tip_px)} for one in options.hints],
+        "online": options.online,
     }
 
 
