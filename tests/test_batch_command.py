@@ -31,6 +31,25 @@ def test_every_column_is_named_once_with_a_unit_where_it_is_a_length() -> None:
     assert frames_schema().metadata == {b"schema": b"usguide/frames/1"}
 
 
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("time_s", b"s"),
+        ("tip_x_px", b"px"),
+        ("gap_low_mm", b"mm"),
+        ("shaft_angle_deg", b"deg"),
+        ("muscle_strain_rate_per_s", b"1/s"),
+    ],
+)
+def test_a_frame_s_column_has_the_unit_of_its_name(column: str, unit: bytes) -> None:
+    assert frames_schema().field(column).metadata == {b"unit": unit}
+
+
+@pytest.mark.parametrize("column", ["frame", "tip_visible", "muscle_strain"])
+def test_a_frame_s_column_without_a_unit_has_none(column: str) -> None:
+    assert frames_schema().field(column).metadata is None
+
+
 def test_the_documentation_lists_every_column() -> None:
     page = (TESTS.parent / "docs" / "batch.md").read_text("utf-8")
     for column in COLUMNS:

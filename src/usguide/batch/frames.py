@@ -13,14 +13,15 @@ from usguide.output.writing import FRAMES
 
 FRAMES_SCHEMA_NAME = "usguide/frames/1"
 
-_UNITS = {"px": "px", "mm": "mm", "s": "s", "deg": "deg"}
+_UNITS = {"_px": "px", "_mm": "mm", "_deg": "deg", "_per_s": "1/s", "_s": "s"}
+"""By how a column's name ends; the first that fits."""
 
 
 def frames_schema() -> pa.Schema:
     """Return the columns of the dataset with their types, units as metadata."""
     fields = [pa.field("clip", pa.string(), nullable=False)]
     for name in FRAME_COLUMNS:
-        unit = _UNITS.get(name.rsplit("_", 1)[-1])
+        unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
         about = None if unit is None else {"unit": unit}
         fields.append(pa.field(name, _type_of(name), metadata=about))
     return pa.schema(fields, metadata={"schema": FRAMES_SCHEMA_NAME})
