@@ -13,6 +13,7 @@ import pytest
 import output_analyses as made
 from usguide.errors import OutputError
 from usguide.model import Analysis, Hint, Options
+from usguide.output.charts import gap_against_contraction
 from usguide.output.overlay import Strip, render, still_view
 from usguide.output.summary import because, cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
@@ -218,6 +219,18 @@ def test_report_leads_with_numbers_intervals_and_status(full: Analysis, tmp_path
     # Drawn text stays text, axes have units.
     for label in ("thickness (mm)", "time (s)", "gap (mm)", "insertion depth (mm)"):
         assert label in page
+
+
+@pytest.mark.parametrize(("gain", "said"), [(4.0, "+4.0 mm ("), (-4.0, "−4.0 mm (−")])
+def test_what_the_gap_gains_is_said_with_its_sign(full: Analysis, gain: float, said: str) -> None:
+    activation = np.linspace(0.0, 1.0, made.FRAMES)
+    contraction = dataclasses.replace(
+        full.motion.contraction, activation=activation, gap_mm=6.0 + gain * activation
+    )
+    motion = dataclasses.replace(full.motion, contraction=contraction)
+    drawn = gap_against_contraction(dataclasses.replace(full, motion=motion))
+    assert drawn is not None
+    assert said in drawn
 
 
 def test_report_says_why_nothing_was_measured(tmp_path: Path) -> None:

@@ -639,6 +639,11 @@ class Separation:
     defect_at_rest: bool = False
     """A gap is seen at rest that does not widen on contraction: no separation, and not nothing."""
 
+    @property
+    def has_gap(self) -> bool:
+        """Whether a gap is stated, be it one that opens or one that stays."""
+        return self.flag is SeparationFlag.SEPARATION or self.defect_at_rest
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -703,6 +708,11 @@ class ContractionResult:
     gap_high_mm: Floats | None = None
     peak: MotionMap | None = None
     strain: Strain | None = None
+
+    @property
+    def largest_cycle(self) -> Cycle | None:
+        """The cycle with the largest excursion, or None without any."""
+        return max(self.cycles, key=lambda cycle: cycle.excursion_px, default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

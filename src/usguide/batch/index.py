@@ -13,7 +13,7 @@ from markupsafe import Markup
 from usguide import __version__
 from usguide.batch.column import Row
 from usguide.batch.longitudinal_output import FollowUp
-from usguide.output.charts import as_svg, new_page
+from usguide.output.chart_page import BLUE, as_svg, new_page
 from usguide.output.pages import render_page
 
 _FEWEST = 3
@@ -81,8 +81,8 @@ def _chart(rows: Sequence[Row], name: str, title: str, axis: str) -> Chart | Non
     values = np.array([row[name] for row in rows if row[name] is not None], dtype=np.float64)
     if len(values) < _FEWEST:
         return None
-    figure, axes = new_page(2.4)
-    axes.hist(values, bins=min(40, max(5, int(np.sqrt(len(values)) * 2))), color="#0072B2")
+    figure, axes = new_page(2.3, keyed=False)
+    axes.hist(values, bins=min(40, max(5, int(np.sqrt(len(values)) * 2))), color=BLUE)
     axes.set_xlabel(axis)
     axes.set_ylabel("clips")
     return Chart(title, as_svg(figure, name), len(values))

@@ -14,8 +14,9 @@ from matplotlib.ticker import MaxNLocator
 
 from usguide.batch.longitudinal import Course, Group, change_rows, group_summary
 from usguide.batch.store import Store, replacing
+from usguide.followup.change import Verdict
 from usguide.followup.quantities import QUANTITIES
-from usguide.output.charts import as_svg, new_page
+from usguide.output.chart_page import GREY, ORANGE, as_svg, new_page
 
 CHANGES, GROUPS = "changes", "groups"
 CHANGES_SCHEMA_NAME, GROUPS_SCHEMA_NAME = "usguide/changes/1", "usguide/groups/1"
@@ -129,7 +130,7 @@ def _group_line(group: Group) -> dict[str, str]:
 def _courses_chart(name: str, courses: Sequence[Course]) -> Markup | None:
     """Draw every course as a line over its visits, and those that changed in colour."""
     quantity = next(one for one in QUANTITIES if one.name == name)
-    figure, axes = new_page(2.8)
+    figure, axes = new_page(2.6, keyed=False)
     lines = 0
     for course in courses[:_MOST_LINES]:
         points = [
@@ -139,19 +140,19 @@ def _courses_chart(name: str, courses: Sequence[Course]) -> Markup | None:
         ]
         if len(points) < 2:
             continue
-        changed = any(change.verdict.value == "changed" for _, change in course.changes(quantity))
+        changed = any(change.verdict is Verdict.CHANGED for _, change in course.changes(quantity))
         axes.plot(
             *zip(*points, strict=True),
             marker="o",
             markersize=3,
             linewidth=1.2,
-            color="#b85c00" if changed else "#8a94a1",
+            color=ORANGE if changed else GREY,
             zorder=3 if changed else 2,
         )
         lines += 1
     if not lines:
         return None
     axes.set_xlabel("visit")
-    axes.set_ylabel(f"{quantity.unit}")
+    axes.set_ylabel(quantity.unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return as_svg(figure, f"course_{name}")

@@ -19,7 +19,7 @@ from usguide.followup.words import (
     value_words,
     verdict_words,
 )
-from usguide.output.charts import as_svg, new_page
+from usguide.output.chart_page import BLUE, MUTED, as_svg, new_page
 from usguide.output.pages import render_page
 from usguide.output.result_json import to_json
 from usguide.output.summary import sentence
@@ -28,7 +28,7 @@ from usguide.output.writing import whole
 COMPARISON = "compare.json"
 PAGE = "compare.html"
 
-_COLOURS = ("#5c6675", "#0072B2")
+_COLOURS = (MUTED, BLUE)
 _TONES = {
     Verdict.CHANGED: "notable",
     Verdict.NOT_SHOWN: "plain",
@@ -90,7 +90,7 @@ def _profiles(comparison: Comparison) -> Markup | None:
     pair = (comparison.before.profile, comparison.after.profile)
     if pair[0] is None or pair[1] is None:
         return None
-    figure, axes = new_page(3.4)
+    figure, axes = new_page(3.4, keyed=False)
     top = 0.0
     for profile, colour, label, style in zip(
         pair, _COLOURS, times(comparison.sides), ("--", "-"), strict=True

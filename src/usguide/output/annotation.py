@@ -15,8 +15,6 @@ from usguide.model import (
     Frame,
     Header,
     MuscleResult,
-    Separation,
-    SeparationFlag,
     Status,
     Twitch,
 )
@@ -71,16 +69,11 @@ def legend(analysis: Analysis) -> tuple[LegendEntry, ...]:
     if analysis.needle.status is Status.MEASURED:
         entries.append(LegendEntry(NEEDLE, "needle (grey: unsure)"))
     contraction = analysis.motion.contraction
-    if _has_gap(contraction.separation) or contraction.collections:
+    if contraction.separation.has_gap or contraction.collections:
         entries.append(LegendEntry(GAP, "gap or collection"))
     if analysis.motion.twitches:
         entries.append(LegendEntry(TWITCH, "twitch"))
     return tuple(entries)
-
-
-def _has_gap(separation: Separation) -> bool:
-    """Whether a gap is stated, be it one that opens or one that stays."""
-    return separation.flag is SeparationFlag.SEPARATION or separation.defect_at_rest
 
 
 class Annotator:
@@ -200,7 +193,7 @@ class Annotator:
         contraction = self.analysis.motion.contraction
         separation = contraction.separation
         calibration = self.analysis.header.calibration
-        if not _has_gap(separation) or separation.location_px is None:
+        if not separation.has_gap or separation.location_px is None:
             return
         centre = np.array(separation.location_px)
         gap_mm = contraction.gap_mm

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from io import StringIO
-from typing import Any
-
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from usguide.model import Analysis, Bools, FasciaProfile, Floats, Header, Status, Thickness
+from usguide.output.chart_page import (
+    BLUE,
+    BOTTOM,
+    GREEN,
+    INK,
+    LEFT,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    RIGHT,
+    TOP,
+    WIDTH,
+    as_svg,
+    key_above,
+    new_page,
+)
 
 # PMC7425221: over 4 mm, sensitivity 96 % and specificity 100 % for plantar fasciopathy.
 THICKENED_MM = 4.0
-
-# Okabe and Ito's palette again, in its darker half: these are read on white.
-_BLUE = "#0072B2"
-_GREEN = "#00795a"
-_ORANGE = "#b85c00"
-_PURPLE = "#a8487f"
-_INK = "#1c2430"
-_MUTED = "#5c6675"
-_FAINT = "#e4e8ee"
-
-_WIDTH = 5.2
-_MARGINS = (0.7, 0.15, 0.5, 0.32)
-"""Left, right, bottom and top, in inches: numbers of five digits, labels, a key above."""
 
 _MOST_DOTS = 80
 # More marks than this become one picture: ten minutes of them as shapes would be megabytes.
@@ -38,25 +35,13 @@ _MOST_SHAPES = 1500
 # Fewer say nothing about their own spread.
 _FEWEST_FRAMES = 5.0
 
+# Shares of a chart's width that a bar of colours takes with its gap, and the gap.
+_BAR_SHARE, _BAR_GAP = 0.16, 0.04
+# Inches; a picture that is deeper than wide is scaled down to it.
+_TALLEST = 4.5
+
 # Share of the largest contraction that must be seen for a slope to mean anything.
 _LEAST_SPAN = 0.3
-
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.edgecolor": _MUTED,
-    "axes.labelcolor": _INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _FAINT,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "text.color": _INK,
-    "lines.linewidth": 1.8,
-}
 
 
 def fascia_profile(analysis: Analysis) -> Markup | None:
@@ -65,12 +50,12 @@ def fascia_profile(analysis: Analysis) -> Markup | None:
     if profile is None or not np.isfinite(profile.thickness).any():
         return None
     unit = profile.unit
-    figure, axes = new_page()
+    figure, axes = new_page(keyed=False)
     axes.fill_between(
-        profile.distance, profile.low, profile.high, color=_BLUE, alpha=0.18, linewidth=0,
+        profile.distance, profile.low, profile.high, color=BLUE, alpha=0.18, linewidth=0,
         label="95 % interval",
     )  # fmt: skip
-    axes.plot(profile.distance, profile.thickness, color=_BLUE, label="thickness")
+    axes.plot(profile.distance, profile.thickness, color=BLUE, label="thickness")
     stated = fascia.thickness_mm if unit == "mm" else fascia.thickness_px
     if stated is not None:
         _stations(axes, stated)
@@ -78,7 +63,7 @@ def fascia_profile(analysis: Analysis) -> Markup | None:
     if unit == "mm":
         top = max(top, THICKENED_MM * 1.25)
         axes.axhline(
-            THICKENED_MM, color=_ORANGE, linestyle=(0, (5, 3)), linewidth=1.4,
+            THICKENED_MM, color=ORANGE, linestyle=(0, (5, 3)), linewidth=1.4,
             label="4 mm: thickened above",
         )  # fmt: skip
     axes.set_ylim(0, top)
@@ -101,8 +86,8 @@ def needle_depth(analysis: Analysis) -> Markup | None:
     own = header.timing.duplicate_of < 0
     figure, axes = new_page()
     for one in needle.passes:
-        axes.axvspan(x[one.start_frame], x[one.end_frame], color=_ORANGE, alpha=0.1, linewidth=0)
-    axes.plot(x[own], depth[own], color=_INK, linewidth=1.0, alpha=0.5)
+        axes.axvspan(x[one.start_frame], x[one.end_frame], color=ORANGE, alpha=0.1, linewidth=0)
+    axes.plot(x[own], depth[own], color=INK, linewidth=1.0, alpha=0.5)
     confidence = needle.tip_confidence
     sure = np.ones(len(depth)) if confidence is None else np.nan_to_num(confidence)
     known = own & np.isfinite(depth)
@@ -115,14 +100,14 @@ def needle_depth(analysis: Analysis) -> Markup | None:
     deepest = [one.deepest_frame for one in needle.passes]
     if deepest:
         axes.plot(
-            x[deepest], depth[deepest], "v", color=_ORANGE, markersize=8, linestyle="none",
+            x[deepest], depth[deepest], "v", color=ORANGE, markersize=8, linestyle="none",
             label="deepest of a pass", zorder=4,
         )  # fmt: skip
     axes.set_ylim(bottom=0)
     axes.invert_yaxis()
     axes.set_xlabel(label)
     axes.set_ylabel(f"insertion depth ({unit})")
-    _key_above(axes)
+    key_above(axes)
     return as_svg(figure, "needle_depth")
 
 
@@ -133,14 +118,14 @@ def needle_to_fascia(analysis: Analysis) -> Markup | None:
         return None
     x, label = _abscissa(analysis.header)
     own = analysis.header.timing.duplicate_of < 0
-    figure, axes = new_page(height=2.6)
-    axes.axhspan(min(float(np.nanmin(distance)), 0.0) - 0.5, 0, color=_BLUE, alpha=0.12)
-    axes.axhline(0, color=_BLUE, linewidth=1.2)
+    figure, axes = new_page(2.4, keyed=False)
+    axes.axhspan(min(float(np.nanmin(distance)), 0.0) - 0.5, 0, color=BLUE, alpha=0.12)
+    axes.axhline(0, color=BLUE, linewidth=1.2)
     axes.annotate(
         "inside the fascia", (0, 0), xycoords=("axes fraction", "data"), xytext=(4, -4),
-        textcoords="offset points", va="top", color=_BLUE,
+        textcoords="offset points", va="top", color=BLUE,
     )  # fmt: skip
-    axes.plot(x[own], distance[own], color=_ORANGE, marker=_marker(own), markersize=3)
+    axes.plot(x[own], distance[own], color=ORANGE, marker=_marker(own), markersize=3)
     axes.set_xlabel(label)
     axes.set_ylabel("tip to fascia (mm)")
     axes.margins(y=0.08)
@@ -161,14 +146,14 @@ def gap_against_contraction(analysis: Analysis) -> Markup | None:
     low, high = contraction.gap_low_mm, contraction.gap_high_mm
     if low is not None and high is not None:
         axes.vlines(
-            100 * activation[known], low[known], high[known], color=_PURPLE, alpha=0.35,
+            100 * activation[known], low[known], high[known], color=PURPLE, alpha=0.35,
             linewidth=1.2, label="95 % interval", rasterized=many,
         )  # fmt: skip
     axes.plot(
         100 * activation[known],
         gap[known],
         "o",
-        color=_PURPLE,
+        color=PURPLE,
         markersize=4.5,
         label="one frame",
         rasterized=many,
@@ -178,31 +163,37 @@ def gap_against_contraction(analysis: Analysis) -> Markup | None:
     axes.set_xlim(-3, 103)
     axes.set_xlabel("contraction (% of the largest in the clip)")
     axes.set_ylabel("gap (mm)")
-    _key_above(axes)
+    key_above(axes)
     return as_svg(figure, "gap")
 
 
 def _trend(axes: Axes, activation: Floats, gap: Floats) -> None:
-    """Draw the straight line through a gap against contraction, and say its slope.
+    """Draw the straight line through a gap against contraction, and say what it gains."""
+    if len(gap) < _FEWEST_FRAMES or np.ptp(activation) < _LEAST_SPAN:
+        return
+    start, gain, margin = _line_through(activation, gap)
+    ends = np.array([activation.min(), activation.max()])
+    said = f"{gain:+.1f} mm ({gain - margin:.1f} to {gain + margin:.1f})"
+    axes.plot(
+        100 * ends, start + gain * ends, color=INK, linewidth=1.2, linestyle=(0, (5, 3)),
+        label=said.replace("-", "−"),
+    )  # fmt: skip
+
+
+def _line_through(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Return a straight line's start and slope, and the half-width of the slope's 95 % interval.
 
     The interval is Student's, for as many independent frames as the residuals' first
     autocorrelation leaves (Bartlett): neighbouring frames show the same speckle.
     """
-    n = len(gap)
-    if n < _FEWEST_FRAMES or np.ptp(activation) < _LEAST_SPAN:
-        return
-    slope, start = np.polyfit(activation, gap, 1)
-    residual = gap - start - slope * activation
+    n = len(y)
+    slope, start = np.polyfit(x, y, 1)
+    residual = y - start - slope * x
     power = float(residual @ residual)
     along = float(residual[1:] @ residual[:-1]) / power if power > 0 else 0.0
     independent = max(_FEWEST_FRAMES, n * (1 - along) / (1 + along)) if along > 0 else float(n)
-    spread = np.sqrt(power / n * independent / (independent - 2) / independent)
-    margin = float(student.ppf(0.975, independent - 2)) * float(spread / activation.std())
-    ends = np.array([activation.min(), activation.max()])
-    axes.plot(
-        100 * ends, start + slope * ends, color=_INK, linewidth=1.2, linestyle=(0, (5, 3)),
-        label=f"+{slope:.1f} mm ({slope - margin:.1f} to {slope + margin:.1f})",
-    )  # fmt: skip
+    error = float(np.sqrt(power / n / (independent - 2)) / x.std())
+    return float(start), float(slope), float(student.ppf(0.975, independent - 2)) * error
 
 
 def contraction(analysis: Analysis) -> Markup | None:
@@ -216,19 +207,19 @@ def contraction(analysis: Analysis) -> Markup | None:
     own = header.timing.duplicate_of < 0
     figure, axes = new_page()
     for cycle in result.cycles:
-        axes.axvspan(x[cycle.start_frame], x[cycle.end_frame], color=_GREEN, alpha=0.1, linewidth=0)
-    axes.axhline(0, color=_MUTED, linewidth=0.8)
-    axes.plot(x[own], moved[own], color=_GREEN, label="displacement from rest")
+        axes.axvspan(x[cycle.start_frame], x[cycle.end_frame], color=GREEN, alpha=0.1, linewidth=0)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    axes.plot(x[own], moved[own], color=GREEN, label="displacement from rest")
     peaks = [cycle.peak_frame for cycle in result.cycles]
     if peaks:
         axes.plot(
-            x[peaks], moved[peaks], "^", color=_GREEN, markersize=8, linestyle="none",
+            x[peaks], moved[peaks], "^", color=GREEN, markersize=8, linestyle="none",
             label="peak of a cycle",
         )  # fmt: skip
     _twitches(axes, analysis)
     axes.set_xlabel(label)
     axes.set_ylabel(f"displacement ({unit})")
-    _key_above(axes)
+    key_above(axes)
     return as_svg(figure, "contraction")
 
 
@@ -245,7 +236,8 @@ def motion_at_peak(analysis: Analysis) -> Markup | None:
     x, y = places[known].T
     right, down = moved[known].T
     width, height = header.region.width * scale[0], header.region.height * scale[1]
-    figure, axes = new_page(height=min(4.5, 5.2 * height / width + 0.6))
+    page = (1 - _BAR_SHARE) * (WIDTH - LEFT - RIGHT) * height / width + BOTTOM + TOP
+    figure, axes = new_page(height=min(page, _TALLEST))
     arrows = axes.quiver(
         x, y, right, down, np.hypot(right, down), cmap="cividis_r", angles="xy",
         scale_units="xy", scale=_arrow_scale(right, down, width), width=0.004,
@@ -253,15 +245,18 @@ def motion_at_peak(analysis: Analysis) -> Markup | None:
     separation = analysis.motion.contraction.separation
     if separation.location_px is not None:
         where = (np.array(separation.location_px) - header.region.origin_px) * scale
-        axes.plot(*where, "o", markersize=14, markerfacecolor="none", markeredgecolor=_PURPLE,
-                  markeredgewidth=2, label="gap", linestyle="none")  # fmt: skip
+        axes.plot(*where, "o", markersize=14, markerfacecolor="none", markeredgecolor=PURPLE,
+                  markeredgewidth=2, linestyle="none",
+                  label="gap" if separation.has_gap else "gap, if it is one")  # fmt: skip
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_aspect("equal")
     axes.set_xlabel(f"along the image ({unit})")
     axes.set_ylabel(f"depth ({unit})")
-    figure.colorbar(arrows, ax=axes, label=f"movement ({unit})", shrink=0.8)
-    _key_above(axes)
+    figure.colorbar(
+        arrows, ax=axes, label=f"movement ({unit})", fraction=_BAR_SHARE - _BAR_GAP, pad=_BAR_GAP
+    )
+    key_above(axes)
     return as_svg(figure, "motion_at_peak")
 
 
@@ -276,7 +271,7 @@ def _twitches(axes: Axes, analysis: Analysis) -> None:
         return
     for number, twitch in enumerate(analysis.motion.twitches):
         axes.axvspan(
-            twitch.start_s, twitch.end_s, color=_PURPLE, alpha=0.3, linewidth=0,
+            twitch.start_s, twitch.end_s, color=PURPLE, alpha=0.3, linewidth=0,
             label=None if number else "twitch",
         )  # fmt: skip
 
@@ -289,8 +284,8 @@ def muscle_thickness(analysis: Analysis) -> Markup | None:
         return None
     x, label = _abscissa(header)
     own = header.timing.duplicate_of < 0
-    figure, axes = new_page(height=2.6)
-    axes.plot(x[own], thickness[own], color=_GREEN, marker=_marker(own), markersize=3)
+    figure, axes = new_page(2.4, keyed=False)
+    axes.plot(x[own], thickness[own], color=GREEN, marker=_marker(own), markersize=3)
     axes.set_ylim(0, float(np.nanmax(thickness)) * 1.15)
     axes.set_xlabel(label)
     axes.set_ylabel(f"thickness ({unit})")
@@ -314,7 +309,7 @@ def _stations(axes: Axes, thickness: Thickness) -> None:
             np.array([one.high for _, one in places]) - value,
         ],
         fmt="o",
-        color=_INK,
+        color=INK,
         markersize=5,
         capsize=3,
         linewidth=1.2,
@@ -346,53 +341,3 @@ def _marker(own: Bools) -> str:
 def _span(profile: FasciaProfile) -> float:
     known: Bools = np.asarray(np.isfinite(profile.thickness))
     return float(profile.distance[known].max()) or 1.0
-
-
-def _key_above(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            ncols=3,
-            borderaxespad=0.2,
-            frameon=False,
-            columnspacing=1.2,
-            handlelength=1.5,
-            handletextpad=0.5,
-        )
-
-
-def new_page(height: float = 3.1) -> tuple[Figure, Axes]:
-    """Return an empty chart in the style of every page.
-
-    Its margins are fixed: a layout fitted to the text draws everything twice, which was half of the
-    time that a clip's report takes.
-    """
-    left, right, bottom, top = _MARGINS
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, height))
-        return figure, figure.add_axes(
-            (
-                left / _WIDTH,
-                bottom / height,
-                1 - (left + right) / _WIDTH,
-                1 - (bottom + top) / height,
-            )
-        )
-
-
-def as_svg(figure: Figure, name: str) -> Markup:
-    """Inline SVG: no prologue, no namespaces, no metadata, scaling with the page."""
-    text = StringIO()
-    # The salt makes identifiers differ between the charts of a page, yet not between runs.
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure.savefig(text, format="svg", dpi=200, metadata={"Date": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg, count=1)
-    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
-    # Groups are numbered anew in every drawing and referred to by nothing.
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    return Markup(svg)

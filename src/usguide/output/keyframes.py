@@ -82,9 +82,9 @@ def _needle(needle: NeedleTrack) -> list[KeyFrame]:
 
 def _contraction(analysis: Analysis) -> list[KeyFrame]:
     contraction = analysis.motion.contraction
-    if contraction.status is not Status.MEASURED or not contraction.cycles:
+    largest = contraction.largest_cycle
+    if contraction.status is not Status.MEASURED or largest is None:
         return []
-    largest = max(contraction.cycles, key=lambda cycle: cycle.excursion_px)
     gap = ""
     if contraction.separation.flag is SeparationFlag.SEPARATION:
         known = contraction.gap_mm is not None

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from usguide.model import Analysis, Borders, Floats, Frame, Status
-from usguide.output.charts import as_svg, new_page
+from usguide.output.chart_page import BRIGHT_GREEN, BRIGHT_ORANGE, as_svg, key_above, new_page
 
 MOST_COLUMNS = 900
 """Columns of the picture, over twice what is seen of it; of longer clips every few frames."""
@@ -99,10 +99,10 @@ class MMode:
 
     def _share_of(self, analysis: Analysis) -> float:
         separation = analysis.motion.contraction.separation
-        if separation.location_px is None:
+        cycle = analysis.motion.contraction.largest_cycle
+        if separation.location_px is None or cycle is None:
             return 0.5
         x, y = separation.location_px
-        cycle = max(analysis.motion.contraction.cycles, key=lambda each: each.excursion_px)
         superficial, deep = (
             float(np.interp(x, self._columns, line)) for line in self._at(cycle.peak_frame)
         )
@@ -135,23 +135,19 @@ def m_mode(analysis: Analysis, gathered: MMode | None) -> Markup | None:
     axes.grid(visible=False)
     for number, cycle in enumerate(contraction.cycles):
         axes.axvline(
-            when[cycle.peak_frame], color="#4dbb95", linewidth=1.2, linestyle=(0, (4, 3)),
+            when[cycle.peak_frame], color=BRIGHT_GREEN, linewidth=1.2, linestyle=(0, (4, 3)),
             label=None if number else "peak of a contraction",
         )  # fmt: skip
     separation = contraction.separation
-    if separation.location_px is not None and separation.gap_peak_mm is not None and spacing:
+    largest, gap_mm = contraction.largest_cycle, separation.gap_peak_mm
+    if largest and gap_mm and separation.has_gap and separation.location_px and spacing:
         middle = (separation.location_px[0] - header.region.x) * scale
-        half = 0.5 * separation.gap_peak_mm.value
-        cycle = max(contraction.cycles, key=lambda each: each.excursion_px)
+        half = 0.5 * gap_mm.value
         axes.plot(
-            [when[cycle.peak_frame]] * 2, [middle - half, middle + half], "_-", color="#e69f00",
-            markersize=9, linewidth=2, label="gap",
+            [when[largest.peak_frame]] * 2, [middle - half, middle + half], "_-",
+            color=BRIGHT_ORANGE, markersize=9, linewidth=2, label="gap",
         )  # fmt: skip
     axes.set_xlabel("frame (no timing in the file)" if time_s is None else "time (s)")
     axes.set_ylabel(f"along the muscle ({unit})")
-    if contraction.cycles:
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2, frameon=False,
-            handlelength=1.5,
-        )  # fmt: skip
+    key_above(axes)
     return as_svg(figure, "m_mode")

@@ -124,7 +124,8 @@ def _charts(analysis: Analysis, muscle_line: MMode | None) -> list[Chart]:
             "Gap against contraction",
             charts.gap_against_contraction(analysis),
             "A gap that widens as the muscle contracts speaks for a tear; one that stays does not. "
-            "Dashed: what the gap gains, with its 95 % interval.",
+            "Dashed: a straight line through the frames, and what it gains over the contraction "
+            "with the 95 % interval of that slope alone.",
         ),
         (
             "The muscle over time",

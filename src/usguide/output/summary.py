@@ -281,8 +281,8 @@ def _contraction(contraction: ContractionResult) -> Card:
         return _not_measured(title, contraction.status, contraction.reason)
     count = len(contraction.cycles)
     figures = [Figure("contraction" if count == 1 else "contractions", str(count))]
-    if contraction.cycles:
-        largest = max(contraction.cycles, key=lambda cycle: cycle.excursion_px)
+    largest = contraction.largest_cycle
+    if largest is not None:
         figures.append(
             Figure(
                 "largest excursion",
