@@ -12,11 +12,21 @@ import pytest
 
 import output_analyses as made
 from usguide.errors import OutputError
-from usguide.model import Analysis, Hint, Options
+from usguide.model import (
+    Analysis,
+    Discontinuity,
+    FasciaResult,
+    Hint,
+    MuscleResult,
+    Options,
+    Status,
+    Strain,
+)
 from usguide.output.charts import gap_against_contraction
 from usguide.output.overlay import Strip, render, still_view
-from usguide.output.summary import because, cards
+from usguide.output.summary import cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
+from usguide.output.words import because, number
 from usguide.output.writing import write_results
 
 COLUMNS = (
@@ -275,16 +285,60 @@ def test_reasons_read_as_clauses(reason: str, clause: str) -> None:
     assert because(reason) == clause
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [(-1.25, "mm", "−1.2 mm"), (-3.0, "%", "−3 %"), (12.4, "px", "12 px"), (-0.5, "1", "−0.50")],
+)
+def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, said: str) -> None:
+    assert number(value, unit) == said
+
+
 def test_cards_cover_what_was_asked_for(full: Analysis) -> None:
-    assert [card.title for card in cards(full)] == [
+    assert all(card.measured and card.figures for card in cards(full))
+    assert {card.title for card in cards(full)} == {
         "Plantar fascia",
         "Needle",
         "Muscle",
         "Contraction",
         "Muscle separation",
         "Local twitch",
+    }
+
+
+def test_what_asks_for_attention_is_read_first_and_what_is_not_in_view_last(
+    full: Analysis,
+) -> None:
+    absent = dataclasses.replace(
+        full,
+        fascia=FasciaResult(Status.NONE_FOUND, "no heel is in view"),
+        muscle=MuscleResult(Status.NOT_MEASURED, "the deep border leaves the picture"),
+    )
+    read = [(card.title, card.status) for card in cards(absent)]
+    assert read[0] == ("Muscle separation", Status.MEASURED)
+    assert read[-2:] == [
+        ("Muscle", Status.NOT_MEASURED),
+        ("Plantar fascia", Status.NONE_FOUND),
     ]
-    assert all(card.measured and card.figures for card in cards(full))
+
+
+def test_every_interruption_is_named_and_missing_strain_is_said(full: Analysis) -> None:
+    twice = (Discontinuity(6.0, 2.5, 0.9), Discontinuity(14.0, 3.5, 0.6))
+    strain = Strain(Status.NOT_MEASURED, "the deep border leaves the picture.")
+    contraction = dataclasses.replace(full.motion.contraction, strain=strain)
+    made_up = dataclasses.replace(
+        full,
+        fascia=dataclasses.replace(full.fascia, discontinuity=twice),
+        motion=dataclasses.replace(full.motion, contraction=contraction),
+    )
+    by_title = {card.title: card for card in cards(made_up)}
+    figures = by_title["Plantar fascia"].figures
+    assert [one.value for one in figures if one.label == "interruption of the fibres"] == [
+        "2.5 mm",
+        "3.5 mm",
+    ]
+    assert by_title["Contraction"].note.endswith(
+        "Its strain was not measured because the deep border leaves the picture."
+    )
 
 
 def test_results_appear_together_and_replace_an_earlier_run(full: Analysis, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from usguide.followup.words import (
 from usguide.output.chart_page import BLUE, MUTED, as_svg, new_page
 from usguide.output.pages import render_page
 from usguide.output.result_json import to_json
-from usguide.output.summary import sentence
+from usguide.output.words import sentence
 from usguide.output.writing import whole
 
 COMPARISON = "compare.json"

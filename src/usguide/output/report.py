@@ -15,7 +15,8 @@ from usguide.output.keyframes import KeyFrame
 from usguide.output.m_mode import MMode, m_mode
 from usguide.output.pages import render_page
 from usguide.output.quality import recording_facts
-from usguide.output.summary import cards, sentence, status_words
+from usguide.output.summary import cards
+from usguide.output.words import sentence, status_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from usguide.model import (
     SeparationFlag,
     Status,
 )
+from usguide.output.words import because, number, sentence
 
 
 class Tone(StrEnum):
@@ -70,21 +71,11 @@ class Card:
         return self.status is Status.MEASURED
 
 
-_STATUS_WORDS = {
-    Status.MEASURED: "measured",
-    Status.NONE_FOUND: "not in view",
-    Status.NOT_MEASURED: "not measured",
-    Status.NOT_REQUESTED: "not asked for",
-}
-
-
-def status_words(status: Status) -> str:
-    """Return the status as a person says it."""
-    return _STATUS_WORDS[status]
-
-
 def cards(analysis: Analysis) -> tuple[Card, ...]:
-    """Return a card for everything that was asked for, in the order of the report."""
+    """Return a card for everything that was asked for, in the order in which to read them.
+
+    What asks for attention comes first, and what is not in view last.
+    """
     motion = analysis.motion
     made = [
         _fascia(analysis.fascia),
@@ -97,42 +88,27 @@ def cards(analysis: Analysis) -> tuple[Card, ...]:
         made.append(_separation(motion.contraction))
     if motion.twitches:
         made.append(_twitches(motion))
-    return tuple(card for card in made if card.status is not Status.NOT_REQUESTED)
+    asked = (card for card in made if card.status is not Status.NOT_REQUESTED)
+    return tuple(sorted(asked, key=_place))
 
 
-def sentence(text: str) -> str:
-    """Return words as a sentence: a capital at its start, a full stop at its end."""
-    clause = text.strip().removesuffix(".")
-    return f"{clause[0].upper()}{clause[1:]}." if clause else ""
+def _place(card: Card) -> tuple[bool, bool, bool]:
+    """Rank a card; cards of one rank stay in the order of the stages."""
+    notable = card.verdict is not None and card.verdict.tone is Tone.NOTABLE
+    return not notable, not card.measured, card.status is Status.NONE_FOUND
 
 
-def because(reason: str) -> str:
-    """Return a stage's one-sentence reason as a clause that can follow 'because'."""
-    clause = reason.strip().removesuffix(".")
-    # "B-mode", "DICOM" and "X-ray" keep their capitals.
-    if len(clause) > 1 and clause[1].islower():
-        clause = clause[0].lower() + clause[1:]
-    return clause
-
-
-def number(value: float, unit: str) -> str:
-    """Return a number with as many digits as its unit deserves."""
-    if unit == "mm":
-        return f"{value:.1f} mm".replace("-", "−")
-    if unit == "px":
-        return f"{value:.0f} px".replace("-", "−")
-    if unit == "%":
-        return f"{value:.0f} %"
-    return f"{value:.2f}"
-
-
-def _figure(label: str, measurement: Measurement | None, detail: str = "") -> list[Figure]:
+def _figure(
+    label: str, measurement: Measurement | None, detail: str = "", digits: int | None = None
+) -> list[Figure]:
     """Return no figure, or one with its interval."""
     if measurement is None:
         return []
-    unit = measurement.unit
-    low, high = number(measurement.low, unit).split()[0], number(measurement.high, unit)
-    return [Figure(label, number(measurement.value, unit), f"{low} to {high}", detail)]
+    value, low, high = (
+        number(part, measurement.unit, digits)
+        for part in (measurement.value, measurement.low, measurement.high)
+    )
+    return [Figure(label, value, f"{low.split()[0]} to {high}", detail)]
 
 
 def _not_measured(title: str, status: Status, reason: str) -> Card:
@@ -155,14 +131,14 @@ def _fascia(fascia: FasciaResult) -> Card:
     figures += _figure("fat pad over the bone", fascia.fat_pad_mm)
     figures += _figure("echogenicity against the fat pad", fascia.echogenicity)
     figures += _figure("fibrillar pattern, 0 to 1", fascia.fibrillar_score)
-    if fascia.discontinuity:
-        widest = max(fascia.discontinuity, key=lambda gap: gap.confidence)
+    for gap in fascia.discontinuity:
+        place = f"{number(gap.distance_mm, 'mm')} from the insertion"
+        sure = f"confidence {number(100 * gap.confidence, '%')}"
         figures.append(
             Figure(
                 "interruption of the fibres",
-                number(widest.width_mm, "mm"),
-                detail=f"{number(widest.distance_mm, 'mm')} from the insertion, "
-                f"confidence {100 * widest.confidence:.0f} %",
+                number(gap.width_mm, "mm"),
+                detail=f"{place}, {sure}",
             )
         )
     convex = fascia.biconvexity_mm
@@ -172,7 +148,7 @@ def _fascia(fascia: FasciaResult) -> Card:
         place = f"{number(layer.distance_mm, 'mm')} from the insertion, {layer.border.value} border"
         figures += _figure("layer of fluid", layer.thickness_mm, detail=place)
     if fascia.spur is not None:
-        sure = f"confidence {100 * fascia.spur.confidence:.0f} %"
+        sure = f"confidence {number(100 * fascia.spur.confidence, '%')}"
         figures += _figure("heel spur", fascia.spur.length_mm, detail=sure)
     note = " ".join([sentence(fascia.reason), *_not_looked_for(fascia)]).strip()
     return Card(title, fascia.status, tuple(figures), _category(fascia), note)
@@ -291,9 +267,12 @@ def _contraction(contraction: ContractionResult) -> Card:
                 else number(largest.excursion_mm, "mm"),
             )
         )
-    if contraction.strain is not None and contraction.strain.peak is not None:
-        figures += _figure("strain along the muscle", contraction.strain.peak.scaled(100, "%"))
-    return Card(title, contraction.status, tuple(figures), note=sentence(contraction.reason))
+    note, strain = sentence(contraction.reason), contraction.strain
+    if strain is not None and strain.peak is not None:
+        figures += _figure("strain along the muscle", strain.peak.scaled(100, "%"), digits=1)
+    elif strain is not None:
+        note += f" Its strain was not measured because {because(strain.reason)}."
+    return Card(title, contraction.status, tuple(figures), note=note)
 
 
 def _separation(contraction: ContractionResult) -> Card:

@@ -103,7 +103,8 @@ def watching() -> Iterator[Watch]:
 
 def summarize(analysis: Analysis, report: Path) -> None:
     """Print the key numbers, or why there are none, and where the report is."""
-    from usguide.output.summary import Tone, cards, status_words
+    from usguide.output.summary import Tone, cards
+    from usguide.output.words import status_words
 
     colours = {Tone.PLAIN: "green", Tone.NOTABLE: "bold red", Tone.UNSURE: "yellow"}
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
