@@ -287,7 +287,13 @@ def test_reasons_read_as_clauses(reason: str, clause: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "unit", "said"),
-    [(-1.25, "mm", "−1.2 mm"), (-3.0, "%", "−3 %"), (12.4, "px", "12 px"), (-0.5, "1", "−0.50")],
+    [
+        (-1.25, "mm", "−1.2 mm"),
+        (-3.0, "%", "−3 %"),
+        (12.4, "px", "12 px"),
+        (-0.5, "1", "−0.50"),
+        (-0.01, "mm", "0.0 mm"),
+    ],
 )
 def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, said: str) -> None:
     assert number(value, unit) == said

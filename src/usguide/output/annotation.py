@@ -9,17 +9,15 @@ import numpy as np
 
 from usguide.model import (
     Analysis,
-    Borders,
-    FasciaResult,
     Floats,
     Frame,
     Header,
-    MuscleResult,
     Status,
     Twitch,
 )
 from usguide.output import drawing
 from usguide.output.drawing import Colour, Picture, View
+from usguide.output.geometry import borders_at, drop_since_reference, muscle_axes
 
 FASCIA = drawing.SKY_BLUE
 BONE = drawing.YELLOW
@@ -147,9 +145,9 @@ class Annotator:
         fascia = self.analysis.fascia
         if fascia.status is not Status.MEASURED:
             return
-        for border in _borders_at(fascia, index):
+        for border in borders_at(fascia, index):
             self._line(canvas, border, FASCIA)
-        drop = _drop(fascia, index)
+        drop = drop_since_reference(fascia, index)
         if drop is None:
             return
         if fascia.bone_px is not None:
@@ -179,7 +177,7 @@ class Annotator:
     def _muscle(self, canvas: Picture, index: int) -> None:
         muscle = self.analysis.muscle
         if muscle.status is Status.MEASURED:
-            for border in _borders_at(muscle, index):
+            for border in borders_at(muscle, index):
                 self._line(canvas, border, MUSCLE)
 
     def _collections(self, canvas: Picture) -> None:
@@ -203,7 +201,7 @@ class Annotator:
             return
         if not gap_mm[index] >= self._gap_shown_mm:
             return
-        along, across = _muscle_axes(self.analysis.muscle, index, centre[0])
+        along, across = muscle_axes(self.analysis.muscle, index, centre[0])
         half = along * gap_mm[index] / float(calibration.length_mm(along)) / 2
         serif = across * self.analysis.header.region.height / 40
         self._line(canvas, np.array([centre - half, centre + half]), GAP, opacity=1.0)
@@ -305,46 +303,6 @@ class Annotator:
             size=view.letter,
             plate=True,
         )
-
-
-def _borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats, ...]:
-    """Superficial and deep border in one frame, each (k, 2) in source px; none where unknown."""
-    if index == result.reference_frame and (
-        result.superficial_px is not None and result.deep_px is not None
-    ):
-        return result.superficial_px, result.deep_px
-    borders = result.borders
-    if borders is None:
-        return ()
-    return (
-        np.column_stack([borders.x_px, borders.superficial_y_px[index].astype(np.float64)]),
-        np.column_stack([borders.x_px, borders.deep_y_px[index].astype(np.float64)]),
-    )
-
-
-def _drop(fascia: FasciaResult, index: int) -> Floats | None:
-    """How far (x, y) in px the fascia has moved since its reference frame; None where unknown."""
-    if index == fascia.reference_frame:
-        return np.zeros(2)
-    borders, reference = fascia.borders, fascia.reference_frame
-    if borders is None or reference is None:
-        return None
-    moved = borders.deep_y_px[index] - borders.deep_y_px[reference]
-    moved = moved[np.isfinite(moved)]
-    return np.array([0.0, float(np.median(moved))]) if len(moved) else None
-
-
-def _muscle_axes(muscle: MuscleResult, index: int, x_px: float) -> tuple[Floats, Floats]:
-    """Return unit vectors (px) along and across the muscle at ``x_px``."""
-    slope = 0.0
-    borders: Borders | None = muscle.borders
-    if borders is not None and len(borders.x_px) > 1:
-        middle = (borders.superficial_y_px[index] + borders.deep_y_px[index]) / 2
-        known = np.isfinite(middle) & (np.abs(borders.x_px - x_px) <= np.ptp(borders.x_px) / 4)
-        if np.count_nonzero(known) > 1:
-            slope = float(np.polyfit(borders.x_px[known], middle[known].astype(np.float64), 1)[0])
-    along = np.array([1.0, slope]) / math.hypot(1.0, slope)
-    return along, np.array([-along[1], along[0]])
 
 
 def _age(header: Header, frame: int, now: int) -> float:

@@ -37,5 +37,8 @@ _DIGITS = {"mm": 1, "px": 0, "%": 0}
 
 def number(value: float, unit: str, digits: int | None = None) -> str:
     """Return a number with as many digits as its unit deserves, unless told how many."""
-    shown = f"{value:.{_DIGITS.get(unit, 2) if digits is None else digits}f}".replace("-", "−")
+    if digits is None:
+        digits = _DIGITS.get(unit, 2)
+    # Adding zero turns -0.0 into 0.0.
+    shown = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
     return f"{shown} {unit}" if unit in _DIGITS else shown
