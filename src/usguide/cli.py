@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import signal
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,10 +20,6 @@ from usguide.batch.command import batch
 from usguide.errors import ConfigError, UsguideError
 from usguide.followup.command import compare
 from usguide.output import terminal
-
-if TYPE_CHECKING:
-    from usguide.ingest.clip import Clip
-    from usguide.model import Options
 
 EXIT_NOTHING_MEASURED = 4
 EXIT_NOT_VERIFIED = 4
@@ -166,11 +161,11 @@ def analyze(
         "online": online or None,
         "overlay": overlay,
     }
-    asked = _settle(given, config)
-    directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
     from usguide.examination import examine
-    from usguide.request import read_options
+    from usguide.request import read_options, settle
 
+    asked = settle(given, config)
+    directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
     options = read_options(asked)
 
     with terminal.watching() as watch:
@@ -204,7 +199,9 @@ def info(
 
     options = read_options({"region": region})
     with terminal.watching() as watch:
-        header = _open(path, options, watch).header
+        with terminal.announcing_compilation():
+            from usguide.ingest.opening import open_as_asked
+        header = open_as_asked(path, options, watch).header
     if json:
         from usguide.output.result_json import header_document, to_json
 
@@ -315,18 +312,6 @@ app.command(
 )(compare)
 
 
-def _open(path: Path, options: Options, watch: terminal.Watch) -> Clip:
-    with terminal.announcing_compilation():
-        from usguide.ingest.opening import open_clip
-    return open_clip(
-        path,
-        spacing_mm=options.spacing_mm,
-        region=options.region,
-        fps=options.fps,
-        progress=watch,
-    )
-
-
 def _setting(word: str) -> tuple[str, str]:
     key, equals, value = word.partition("=")
     if not (key and equals and value):
@@ -334,35 +319,3 @@ def _setting(word: str) -> tuple[str, str]:
     if key == "seed":
         raise ConfigError("the seed is an option: write --seed N.")
     return key, value
-
-
-# --- options ----------------------------------------------------------------------------------
-
-_KEYS = ("output", "task", "spacing", "region", "fps", "hints", "online", "overlay")
-
-
-def _settle(given: dict[str, Any], config: Path | None) -> dict[str, Any]:
-    """Join what the line says with what the file says; the line wins."""
-    asked = {} if config is None else _read_config(config)
-    return asked | {key: value for key, value in given.items() if value is not None}
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        asked = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the configuration cannot be read: {error.strerror or error}."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not a TOML file: {error}.") from error
-    unknown = sorted(set(asked) - set(_KEYS))
-    if unknown:
-        raise ConfigError(
-            f"{path}: there is no option {', '.join(unknown)}; there are {', '.join(_KEYS)}."
-        )
-    if not isinstance(asked.get("overlay", True), bool):
-        raise ConfigError(f"{path}: overlay is not true or false.")
-    if not isinstance(asked.get("output", ""), str):
-        raise ConfigError(f"{path}: output is not the name of a folder in quotes.")
-    return asked

@@ -59,13 +59,7 @@ def examine(
     # Apart from the stages: a file that cannot be read is said before they are compiled.
     with loading():
         from usguide.ingest import opening
-    clip = opening.open_clip(
-        path,
-        spacing_mm=options.spacing_mm,
-        region=options.region,
-        fps=options.fps,
-        progress=progress,
-    )
+    clip = opening.open_as_asked(path, options, progress)
     with loading():
         from usguide import pipeline
 

@@ -31,6 +31,10 @@ Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage_name, done, total)``; ``total`` is 0 where it is not known yet."""
 
 
+def unwatched(name: str, done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
+
 # --- enumerations -----------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ from usguide.model import (
     SeparationFlag,
     Status,
     Task,
+    unwatched,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def analyze(
             "no task is asked for: name at least one of " + ", ".join(task.value for task in Task)
         )
     stages = load_stages()
-    clock = _Clock(progress or _silent)
+    clock = _Clock(progress or unwatched)
     header = clip.header
 
     fascia = stages.fascia(header) if asked & {Task.FASCIA, Task.NEEDLE} else None
@@ -167,10 +168,6 @@ def _observe(clip: Frames, observers: dict[str, _Observer], clock: _Clock) -> No
         for name, stage in observers.items():
             with clock.running(name):
                 stage.observe(*shown)
-
-
-def _silent(name: str, done: int, total: int) -> None:
-    """Progress nobody asked for."""
 
 
 @dataclass(slots=True)

@@ -4,12 +4,55 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from usguide.errors import ConfigError
 from usguide.model import Hint, Options, Task
+
+_CONFIGURABLE = ("output", "task", "spacing", "region", "fps", "hints", "online", "overlay")
+
+
+def settle(given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """Join what the line says with what a configuration file says; the line wins.
+
+    Parameters
+    ----------
+    given : mapping
+        By option; None for what is not given.
+    config : Path or None
+        A TOML file of options.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or names or holds what is no option.
+    """
+    asked = {} if config is None else _read_config(config)
+    return asked | {key: value for key, value in given.items() if value is not None}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        asked = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the configuration cannot be read: {error.strerror or error}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not a TOML file: {error}.") from error
+    unknown = sorted(set(asked) - set(_CONFIGURABLE))
+    if unknown:
+        known = ", ".join(_CONFIGURABLE)
+        raise ConfigError(f"{path}: there is no option {', '.join(unknown)}; there are {known}.")
+    if not isinstance(asked.get("overlay", True), bool):
+        raise ConfigError(f"{path}: overlay is not true or false.")
+    for name, what in (("output", "folder"), ("hints", "file")):
+        if not isinstance(asked.get(name, ""), str):
+            raise ConfigError(f"{path}: {name} is not the name of a {what} in quotes.")
+    return asked
 
 
 def read_options(asked: Mapping[str, Any]) -> Options:
@@ -96,8 +139,10 @@ def _numbers(name: str, value: object, counts: tuple[int, ...], form: str) -> li
     if value is None:
         return None
     parts: Any = value.split(",") if isinstance(value, str) else value
+    parts = parts if isinstance(parts, list) else [parts]
     try:
-        numbers = [float(part) for part in (parts if isinstance(parts, list) else [parts])]
+        # float(True) is 1.0.
+        numbers = [] if any(isinstance(part, bool) for part in parts) else [*map(float, parts)]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) not in counts:

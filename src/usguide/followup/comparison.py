@@ -108,16 +108,10 @@ def _examine(one: str | Path | Analysis, options: Options, progress: Progress | 
     path = Path(one)
     if is_result(path):
         return read_result(path, QUANTITIES)
-    from usguide.ingest.opening import open_clip
+    from usguide.ingest.opening import open_as_asked
     from usguide.pipeline import analyze
 
-    clip = open_clip(
-        path,
-        spacing_mm=options.spacing_mm,
-        region=options.region,
-        fps=options.fps,
-        progress=progress,
-    )
+    clip = open_as_asked(path, options, progress)
     return of_analysis(analyze(clip, options, progress), QUANTITIES)
 
 

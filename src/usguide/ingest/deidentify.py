@@ -24,16 +24,13 @@ from usguide.ingest.burned_text import BurnedText, TextSearch
 from usguide.ingest.clip import Clip
 from usguide.ingest.deidentify_audit import Box, Copy, Deidentified
 from usguide.ingest.deidentify_dicom import copy_dicom
-from usguide.ingest.deidentify_profile import (
-    Pseudonyms,
-    Removal,
-)
+from usguide.ingest.deidentify_profile import Pseudonyms, Removal
 from usguide.ingest.images import entries_in
 from usguide.ingest.opening import open_clip
 from usguide.ingest.recording import Recording
 from usguide.ingest.sources import DICOM_SUFFIXES, has_dicom_preamble, read_source
 from usguide.ingest.video import whole_frames
-from usguide.model import Bools, Header, Progress, SourceKind
+from usguide.model import Bools, Header, Progress, SourceKind, unwatched
 
 _SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
     SourceKind.DICOM: (".dcm", ".dicom", ""),
@@ -85,7 +82,7 @@ def deidentify(
         If the region or the name of the copy makes no sense.
     """
     path, output = Path(path), Path(output)
-    told = progress or _silent
+    told = progress or unwatched
     if path.name.upper() == "DICOMDIR":
         raise ConfigError(f"{path}: give the folder it is in, or one of the files it lists.")
     if output.exists():
@@ -107,10 +104,6 @@ def deidentify(
         if not copies:
             raise UnreadableError(f"{path}: none of its {len(files)} DICOM files can be copied.")
         return Deidentified(tuple(copies), tuple(left_out))
-
-
-def _silent(name: str, done: int, total: int) -> None:
-    """Progress nobody asked for."""
 
 
 def _dicom_files(folder: Path) -> list[Path]:

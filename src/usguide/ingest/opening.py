@@ -27,6 +27,7 @@ from usguide.model import (
     Floats,
     Frame,
     Header,
+    Options,
     Progress,
     Region,
     Timing,
@@ -98,6 +99,17 @@ def open_clip(
         box = _checked_region(region, recording)
     seen = survey(recording, progress)
     return Clip(_header(recording, seen, spacing, box, rate), functools.partial(_luma, recording))
+
+
+def open_as_asked(path: Path, options: Options, progress: Progress | None = None) -> Clip:
+    """Open a recording with what the options say of it; see :func:`open_clip`."""
+    return open_clip(
+        path,
+        spacing_mm=options.spacing_mm,
+        region=options.region,
+        fps=options.fps,
+        progress=progress,
+    )
 
 
 # --- what the user asked for ------------------------------------------------------------------

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from usguide.errors import OutputError
-from usguide.model import Analysis, Frames, Progress
+from usguide.model import Analysis, Frames, Progress, unwatched
 from usguide.output.keyframes import key_frames
 from usguide.output.overlay import render
 from usguide.output.result_json import result_document, to_json
@@ -75,7 +75,7 @@ def write_results(
             passing=None if line is None else line.add,
             video=partial / OVERLAY if overlay else None,
             stills={frame.index for frame in frames},
-            progress=progress or _silent,
+            progress=progress or unwatched,
         )
         page = write_report(analysis, frames, stills, overlay=overlay, muscle_line=line)
         (partial / REPORT).write_text(page, encoding="utf-8")
@@ -151,7 +151,3 @@ def _umask() -> int:
 
 def _cannot_write(directory: Path, why: str) -> OutputError:
     return OutputError(f"{directory} cannot be written: {why}; choose another folder with -o")
-
-
-def _silent(name: str, done: int, total: int) -> None:
-    """Progress nobody asked for."""
