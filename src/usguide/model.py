@@ -399,6 +399,10 @@ class Borders:
     deep_y_px: NDArray[np.float32]
 
 
+STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
+"""Distances from the insertion at which the fascia's thickness is stated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """Thickness at a stated distance from the insertion, along the band."""

@@ -19,10 +19,10 @@ from usguide.batch.column import (
     status,
     text,
 )
-from usguide.model import Analysis, Measurement, Options, Task
+from usguide.followup.quantities import station_column
+from usguide.model import STATIONS_MM, Analysis, Measurement, Options, Task
 
 CLIPS_SCHEMA_NAME = "usguide/clips/1"
-STATIONS_MM = (5, 10, 15, 20, 30)
 
 
 def measured_row(analysis: Analysis) -> dict[str, Cell]:
@@ -35,11 +35,11 @@ def tasks_in_words(options: Options) -> str:
     return ";".join(task.value for task in Task if task in options.tasks)
 
 
-def _station(distance_mm: int) -> Callable[[Analysis], Measurement | None]:
+def _station(distance_mm: float) -> Callable[[Analysis], Measurement | None]:
     def read(analysis: Analysis) -> Measurement | None:
         thickness = analysis.fascia.thickness_mm
         stations = () if thickness is None else thickness.stations
-        return next((s.thickness for s in stations if round(s.distance_mm) == distance_mm), None)
+        return next((s.thickness for s in stations if s.distance_mm == distance_mm), None)
 
     return read
 
@@ -127,9 +127,9 @@ def _fascia() -> Iterator[Column]:
         )
     for distance in STATIONS_MM:
         yield from measurement(
-            f"fascia_at_{distance}mm_mm",
+            station_column(distance),
             "mm",
-            f"thickness {distance} mm from the insertion",
+            f"thickness {distance:.0f} mm from the insertion",
             _station(distance),
         )
     yield text(

@@ -7,14 +7,14 @@ said of a change is decided as ``usguide compare`` decides it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 from scipy import stats
 
-from usguide.batch.column import Cell
+from usguide.batch.column import Row
 from usguide.followup.change import Change, Verdict
 from usguide.followup.quantities import (
     QUANTITIES,
@@ -24,8 +24,6 @@ from usguide.followup.quantities import (
     compare_quantity,
 )
 from usguide.model import Measurement
-
-Row = Mapping[str, Cell]
 
 _SPACING = ("spacing_x_mm", "spacing_y_mm")
 _SIZE = ("width", "height")

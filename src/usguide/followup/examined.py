@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from usguide.errors import UnreadableError
-from usguide.followup.quantities import STATIONS_MM, Conditions, Quantity, Reading, Stage
+from usguide.followup.quantities import Conditions, Quantity, Reading, Stage, station_column
 from usguide.model import Analysis, Floats, Measurement
 from usguide.output.result_json import SCHEMA, Json, result_document
 from usguide.output.writing import PROFILE, RESULT
@@ -155,11 +155,7 @@ def _measured(document: Json) -> dict[str, Any]:
         "gap_peak_mm": separation["gap_peak_mm"],
         "widening_mm": separation["widening_mm"],
     }
-    for station in thickness["stations"]:
-        distance = round(station["distance_mm"])
-        if distance in STATIONS_MM:
-            found[f"fascia_at_{distance}mm_mm"] = station
-    return found
+    return found | {station_column(one["distance_mm"]): one for one in thickness["stations"]}
 
 
 def _measurement(part: Any) -> Measurement | None:

@@ -17,7 +17,7 @@ from usguide.followup.change import (
     muscle_thickness_detectable,
     own_detectable,
 )
-from usguide.model import Measurement
+from usguide.model import STATIONS_MM, Measurement
 
 SPACING_SHARE_MAX = 0.01
 """Depth settings whose pixels differ by more than this are other settings."""
@@ -61,7 +61,10 @@ class Quantity:
         return self.unit == "mm"
 
 
-STATIONS_MM = (5, 10, 15, 20, 30)
+def station_column(distance_mm: float) -> str:
+    """Name of the column that holds the fascia's thickness at a station."""
+    return f"fascia_at_{distance_mm:.0f}mm_mm"
+
 
 QUANTITIES: tuple[Quantity, ...] = (
     *(
@@ -70,7 +73,7 @@ QUANTITIES: tuple[Quantity, ...] = (
             ("fascia_insertion_mm", "Fascia, at the insertion"),
             ("fascia_maximum_mm", "Fascia, largest thickness"),
             *(
-                (f"fascia_at_{mm}mm_mm", f"Fascia, {mm} mm from the insertion")
+                (station_column(mm), f"Fascia, {mm:.0f} mm from the insertion")
                 for mm in STATIONS_MM
             ),
         )

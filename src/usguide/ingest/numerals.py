@@ -8,7 +8,6 @@ character in a few common typefaces.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,14 +63,11 @@ class Label:
         searched for, -1 to 1.
     point : int or None
         Characters before the decimal point; None without one.
-    gaps : tuple of int
-        Empty columns before each character but the first.
     """
 
     box: Box
     likeness: Floats
     point: int | None
-    gaps: tuple[int, ...]
 
     @property
     def clarity(self) -> float:
@@ -108,8 +104,7 @@ def find_labels(
             x0, y0 = min(p[0] for p in parts), min(p[1] for p in parts)
             x1, y1 = max(p[0] + p[2] for p in parts), max(p[1] + p[3] for p in parts)
             likeness = np.stack([_compare(_normalised(shown, part), alphabet) for part in parts])
-            gaps = tuple(b[0] - a[0] - a[2] for a, b in itertools.pairwise(parts))
-            labels.append(Label((x0, y0, x1 - x0, y1 - y0), likeness, point, gaps))
+            labels.append(Label((x0, y0, x1 - x0, y1 - y0), likeness, point))
     # The same number is found at several levels: keep what looks more like one.
     labels.sort(key=lambda label: -label.clarity)
     kept: list[Label] = []

@@ -103,9 +103,7 @@ def _out_of_cadence(change: Floats, repeats: NDArray[np.bool_]) -> NDArray[np.bo
     While nothing moves, a new frame hardly differs more than a repeat; but new frames keep the
     distance that they have while something moves.
     """
-    new = np.flatnonzero(~repeats)
-    moving = change[new] > CODEC_FLOOR
-    distances = np.diff(new)[moving[1:] & moving[:-1]]
+    distances = _between_moving(change, repeats)
     if len(distances) < CADENCE:
         return np.zeros(len(change), dtype=np.bool_)
     least = int(np.percentile(distances, 10))
@@ -116,10 +114,15 @@ def _out_of_cadence(change: Floats, repeats: NDArray[np.bool_]) -> NDArray[np.bo
 
 def _never_neighbours(change: Floats, repeats: NDArray[np.bool_]) -> bool:
     """Whether new frames hardly ever follow each other while something moves."""
+    distances = _between_moving(change, repeats)
+    return len(distances) >= CADENCE and float(np.mean(distances == 1)) <= STEADY
+
+
+def _between_moving(change: Floats, repeats: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many frames lie from each new frame to the next, where both have moved."""
     new = np.flatnonzero(~repeats)
     moving = change[new] > CODEC_FLOOR
-    distances = np.diff(new)[moving[1:] & moving[:-1]]
-    return len(distances) >= CADENCE and float(np.mean(distances == 1)) <= STEADY
+    return np.diff(new)[moving[1:] & moving[:-1]]
 
 
 def _quieter_than_neighbours(change: Floats) -> NDArray[np.bool_]:

@@ -48,15 +48,12 @@ class Comb:
         Place of each mark, increasing from 0.
     boxes : ndarray of int64, shape (n, 4)
         x, y, width, height of each mark.
-    error_px : float
-        Standard error of ``step_px``.
     """
 
     origin_px: float
     step_px: float
     places: NDArray[np.int64]
     boxes: NDArray[np.int64]
-    error_px: float
 
     @property
     def span_px(self) -> float:
@@ -80,7 +77,7 @@ class Comb:
 
 
 def stand_out(still: Frame) -> NDArray[np.uint8]:
-    """Small bright things: what a top-hat of a thirtieth of the frame leaves of it."""
+    """Small bright things: what a top-hat of a 24th of the frame leaves of it."""
     size = max(15, min(still.shape) // 24) | 1
     return np.asarray(
         cv2.morphologyEx(still, cv2.MORPH_TOPHAT, np.ones((size, size), np.uint8)), np.uint8
@@ -228,6 +225,4 @@ def _comb(boxes: NDArray[np.int64], y: Floats) -> tuple[float, Comb] | None:
         or np.count_nonzero(fits) < 0.6 * len(y)
     ):
         return None
-    spread = float(np.sqrt(np.sum((place - place.mean()) ** 2)))
-    error = float(np.std(residual)) / spread
-    return score, Comb(float(first_y), float(step), place.astype(np.int64), boxes[fits], error)
+    return score, Comb(float(first_y), float(step), place.astype(np.int64), boxes[fits])

@@ -11,7 +11,6 @@ from usguide.synth.parameters import Value
 
 BICONVEXITY_MM = 25.0
 """Length of band whose bulge is called biconvex: past the thickest part of any patient's."""
-STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from usguide.errors import ConfigError
-from usguide.model import Bools, Floats
-from usguide.synth.band import STATIONS_MM, draw_band
+from usguide.model import STATIONS_MM, Bools, Floats
+from usguide.synth.band import draw_band
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
 from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded

@@ -9,7 +9,7 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.synth import contraction, heel, muscle, needle, phantom, screen
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value, settle, stream
-from usguide.synth.scanner import Scanner
+from usguide.synth.scanner import SOUND_MM_PER_US, Scanner
 from usguide.synth.scene import Recording, Scene, World
 from usguide.synth.tissue import smoothstep, wander
 from usguide.synth.worlds import heel_world, muscle_world, phantom_world
@@ -208,7 +208,7 @@ def scanner_of(values: dict[str, Value], seed: int) -> Scanner:
         height_px=int(values["height_px"]),
         spacing_mm=spacing,
         frequency_mhz=frequency,
-        axial_mm=float(values["axial_cycles"]) * 1.54 / frequency,
+        axial_mm=float(values["axial_cycles"]) * SOUND_MM_PER_US / frequency,
         lateral_mm=float(values["lateral_mm"]),
         focus_mm=float(values["focus"]) * float(values["depth_mm"]),
         looks_deg=tuple(float(angle) for angle in steer),
