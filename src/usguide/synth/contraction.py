@@ -1,7 +1,6 @@
 """A contracting muscle's motion: sliding with shear, thickening, and a tear that opens.
 
-All of it is a function of the rest position times the activation, so that truth is exact. The
-muscle's own depth h runs from 0 at the superficial to 1 at the deep aponeurosis.
+All of it is a function of the rest position times the activation, so that truth is exact.
 """
 
 from __future__ import annotations
@@ -13,46 +12,10 @@ from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
+from usguide.synth.belly import Belly, Edge
 from usguide.synth.motion import Coordinates, Swelling
 from usguide.synth.parameters import Value
 from usguide.synth.tissue import smoothstep
-
-
-@dataclass(frozen=True, slots=True)
-class Belly:
-    """The muscle between its aponeuroses, inner edges z = a + b x + c x^2, mm.
-
-    Parameters
-    ----------
-    superficial, deep : (float, float, float)
-        Coefficients a, b, c.
-    """
-
-    superficial: tuple[float, float, float]
-    deep: tuple[float, float, float]
-
-    def superficial_z(self, x: Coordinates) -> Coordinates:
-        """Depth of the superficial aponeurosis' inner edge."""
-        a, b, c = self.superficial
-        return a + x * (b + c * x)
-
-    def deep_z(self, x: Coordinates) -> Coordinates:
-        """Depth of the deep aponeurosis' inner edge."""
-        a, b, c = self.deep
-        return a + x * (b + c * x)
-
-    def height(self, x: Coordinates, z: Coordinates) -> Coordinates:
-        """Depth within the muscle, 0 to 1; beyond outside."""
-        top = self.superficial_z(x)
-        return (z - top) / (self.deep_z(x) - top)
-
-    def slope(self, x: Coordinates, h: Coordinates) -> Coordinates:
-        """Slope dz/dx of the layer at depth h."""
-        share = np.clip(h, 0.0, 1.0)
-        above = self.superficial[1] + 2.0 * self.superficial[2] * x
-        below = self.deep[1] + 2.0 * self.deep[2] * x
-        return above + share * (below - above)
-
 
 SHORTEST_S = 0.5
 """Shortest cycle: a voluntary contraction with its release and a moment of rest."""
@@ -186,25 +149,6 @@ class Contraction(Swelling):
         return right, down
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Edge:
-    """The line of a tear through the muscle, and how wide it gapes along it.
-
-    Parameters
-    ----------
-    h : ndarray, shape (k,)
-        Depth within the muscle, 0 to 1, increasing.
-    x_mm : ndarray, shape (k,)
-        Position of the line.
-    gape : ndarray, shape (k,)
-        Relative width, 0 where the muscle is whole.
-    """
-
-    h: Floats
-    x_mm: Floats
-    gape: Floats
-
-
 class Tear(Swelling):
     """Two ends part: the proximal one retracts most, the gap opens with the activation.
 
@@ -250,9 +194,8 @@ class Tear(Swelling):
         self, x: Coordinates, z: Coordinates
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Distance from the tear's line along x at rest, and the relative gape at that depth."""
-        h = self.belly.height(x, z)
-        gape = np.interp(h, self.edge.h, self.edge.gape, left=0.0, right=0.0)
-        return np.asarray(x - np.interp(h, self.edge.h, self.edge.x_mm)), np.asarray(gape)
+        line, gape = self.edge.at(self.belly.height(x, z))
+        return np.asarray(x - line), gape
 
     def shape(self, x: Coordinates, z: Coordinates) -> tuple[Coordinates, Coordinates]:
         """Return the displacement of points at rest at full activation."""

@@ -11,10 +11,10 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import STATIONS_MM, Bools, Floats
 from usguide.synth.band import draw_band
+from usguide.synth.calcaneus import Calcaneus
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
 from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.scene import Placement, Truth, rounded
-from usguide.synth.shadow import SHADOW_DB
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
 
 PARAMETERS: dict[str, Parameter] = {
@@ -114,9 +114,9 @@ class Heel:
                 f"image of {scanner.depth_mm:.1f} mm; make depth_mm larger."
             )
         self._check_rupture()
-        self.bone_mm = self._bone(rng)
+        self.bone = Calcaneus(scanner, self.values, self.band, self.insertion_x, self._box[0], rng)
         x = np.arange(self._box[0], self._box[2], 0.1)
-        bone = np.interp(x, *self.bone_mm.T)
+        bone = np.interp(x, *self.bone.surface_mm.T)
         deep = np.interp(x, *self.band.deep_mm.T)
         # Over the bone the band runs on in its own direction and thins to nothing.
         slope = float(np.tan(np.radians(float(self.values["tilt_deg"]))))
@@ -140,21 +140,6 @@ class Heel:
                 f"A rupture of {width:.1f} mm at {at:.1f} mm does not lie on the fascia shown; "
                 "change rupture_mm, rupture_at_mm or insertion_x."
             )
-
-    def _bone(self, rng: np.random.Generator) -> Floats:
-        """Surface of the calcaneus, (x, z): convex, then steeply down past its front edge."""
-        drop, edge = float(self.values["bone_drop_mm"]), self.insertion_x
-        edge_z = float(self.band.deep_mm[0, 1])
-        front = rng.uniform(5.0, 9.0)
-        apex = edge - front
-        back = max(apex + 3.0, 6.0)
-        x = np.arange(self._box[0], edge + 10.0, 0.1)
-        z = edge_z - drop * (1.0 - np.clip((x - apex) / front, 0.0, None) ** 2.2)
-        z += rng.uniform(1.5, 4.0) * (np.clip(apex - x, 0.0, None) / back) ** 2
-        past = x > edge
-        z[past] = edge_z + np.tan(np.radians(rng.uniform(32.0, 54.0))) * (x[past] - edge)
-        rough = float(self.values["bone_rough_mm"]) * wander(rng, x, 2.5)
-        return np.stack([x, z + rough * smoothstep((edge - x) / 1.5)], axis=1)
 
     def _rupture(self, x: Floats) -> Floats:
         """1 inside the rupture at position x, falling to 0 within 0.3 mm of its edges."""
@@ -228,7 +213,7 @@ class Heel:
 
         parts = [speckle(sc, rng, box, level)]
         parts += self._skin(rng) + self._septa(rng) + self._fascia_fibres(rng)
-        parts += self._muscle_fibres(rng, muscle_mm) + self._bone_echo(rng)
+        parts += self._muscle_fibres(rng, muscle_mm) + self.bone.echo(rng)
         return Scatterers.join(parts)
 
     def _skin(self, rng: np.random.Generator) -> list[Scatterers]:
@@ -322,78 +307,9 @@ class Heel:
         made.append(fibre(self._scanner, rng, curve, 6.0, coherence=0.85, thickness_mm=0.1))
         return made
 
-    def _bone_echo(self, rng: np.random.Generator) -> list[Scatterers]:
-        sc, surface = self._scanner, self.bone_mm
-        x = surface[:, 0]
-        db = np.full(len(x), float(self.values["bone_level_db"]))
-        db -= 8.0 * smoothstep((x - self.insertion_x + 1.0) / 2.0)
-        db -= 14.0 * smoothstep((x - self.insertion_x) / 6.0)
-        db -= 8.0 * smoothstep((2.0 - x) / 5.0)
-        lost = float(self.values["bone_dropout"])
-        if lost > 0:
-            missing = wander(rng, x, 4.0)
-            db -= 28.0 * (missing > np.quantile(missing, 1.0 - lost))
-        made = []
-        # Roughness within the surface layer: what makes the line as thick as it looks.
-        for depth, loss in ((0.0, 0.0), (0.15, 7.0), (0.3, 13.0), (0.5, 19.0)):
-            curve = surface + np.array([0.0, depth])
-            made.append(
-                fibre(
-                    sc,
-                    rng,
-                    curve,
-                    db - loss,
-                    coherence=0.82,
-                    roughness_db=3.5,
-                    thickness_mm=0.03,
-                    tapered=False,
-                )
-            )
-        # Past its edge the bone is rough and oblique: a broad glow rather than a line.
-        front = surface[x > self.insertion_x]
-        glow = float(self.values["bone_level_db"]) - 8.0 - 6.0 * np.linspace(0.0, 1.0, len(front))
-        made += [
-            fibre(sc, rng, front, glow, coherence=0.0, roughness_db=5.0, thickness_mm=0.45)
-            for _ in range(4)
-        ]
-        if self.values["bone_mirror"]:
-            made.append(self._mirror_line(rng, db))
-        spur = self.spur_mm
-        if len(spur):
-            made.append(
-                fibre(sc, rng, spur, 20.0, coherence=0.93, thickness_mm=0.05, tapered=False)
-            )
-        return made
-
-    def _mirror_line(self, rng: np.random.Generator, bone_db: Floats) -> Scatterers:
-        """Return the bone's top once more, twice as deep, where sound came and went twice."""
-        surface = self.bone_mm
-        top = np.abs(surface[:, 0] - surface[np.argmin(surface[:, 1]), 0]) < 3.5
-        line = surface[top] * np.array([1.0, 2.0])
-        # It lies in the shadow, which takes its share of everything drawn there.
-        return fibre(
-            self._scanner, rng, line, bone_db[top] - 20.0 - SHADOW_DB, coherence=0.95,
-            thickness_mm=0.05,
-        )  # fmt: skip
-
-    @property
-    def spur_mm(self) -> Floats:
-        """Upper surface of the spur into the fascia, shape (k, 2); empty where there is none."""
-        length = float(self.values["spur_mm"])
-        if length == 0.0:
-            return np.empty((0, 2))
-        along = np.linspace(0.0, length, 30)
-        line = np.stack(
-            [np.interp(along, self.band.distance_mm, self.band.deep_mm[:, k]) for k in range(2)],
-            axis=1,
-        )
-        line[:, 1] -= 0.6 * np.sin(np.pi * along / length)
-        return line
-
     def shadowing_mm(self) -> list[Floats]:
         """Surfaces that nothing is seen behind, each (k, 2)."""
-        solid = self.bone_mm[self.bone_mm[:, 0] < self.insertion_x + 2.5]
-        return [solid] + ([self.spur_mm] if len(self.spur_mm) else [])
+        return self.bone.shadowing_mm()
 
     def truth(self, place: Placement) -> Truth:
         """Return the fascia's geometry at rest."""
@@ -404,7 +320,8 @@ class Heel:
         thickest = int(np.argmax(thickness))
         step = slice(None, None, 5)
         width = float(v["rupture_mm"])
-        bone = self.bone_mm[(self.bone_mm[:, 0] >= 0) & (self.bone_mm[:, 0] <= self.insertion_x)]
+        bone, spur = self.bone.surface_mm, self.bone.spur_mm
+        bone = bone[(bone[:, 0] >= 0) & (bone[:, 0] <= self.insertion_x)]
         return {
             "side": "right" if place.mirrored else "left",
             "insertion_px": rounded(place.px(band.deep_mm[0]), 2),
@@ -430,7 +347,7 @@ class Heel:
             "superficial_px": rounded(place.px(band.superficial_mm[shown][step]), 2),
             "deep_px": rounded(place.px(band.deep_mm[shown][step]), 2),
             "bone_px": rounded(place.px(bone[step]), 2),
-            "spur_px": rounded(place.px(self.spur_mm), 2) if len(self.spur_mm) else [],
+            "spur_px": rounded(place.px(spur), 2) if len(spur) else [],
             "fat_pad_mm": round(float(v["fat_pad_mm"]), 4),
             "fat_pad_over_bone_mm": round(float(bone[:, 1].min()), 4),
             "spur_mm": round(float(v["spur_mm"]), 4),

@@ -9,7 +9,7 @@ import numpy as np
 
 from usguide.errors import ConfigError
 from usguide.model import Floats
-from usguide.synth.contraction import Belly, Edge
+from usguide.synth.belly import Belly, Edge, rest_gap_mm
 from usguide.synth.parameters import Choice, Number, Parameter, Switch, Value
 from usguide.synth.scanner import Scanner, Scatterers
 from usguide.synth.tissue import fibre, mottle, smoothstep, speckle, streaks, wander
@@ -68,80 +68,6 @@ PARAMETERS: dict[str, Parameter] = {
 
 _EMPTY_DB = -80.0
 """Tissue's own level inside the gap: nothing; the fluid there moves differently."""
-
-
-def belly_of(scanner: Scanner, values: dict[str, Value]) -> Belly:
-    """Return the muscle that the parameters describe.
-
-    Raises
-    ------
-    ConfigError
-        If it does not fit in the picture.
-    """
-    thickness = float(values["muscle_mm"]) * (1.0 - float(values["atrophy"]) / 3.0)
-    top = float(values["fat_mm"]) + float(values["aponeurosis_mm"])
-    if top + thickness + 2.0 > scanner.depth_mm:
-        raise ConfigError(
-            f"fat_mm and muscle_mm reach {top + thickness:.1f} mm in an image of "
-            f"{scanner.depth_mm:.1f} mm; make depth_mm larger."
-        )
-    slopes = [np.tan(np.radians(float(values[f"{side}_tilt_deg"]))) for side in
-              ("superficial", "deep")]  # fmt: skip
-    middle = scanner.width_mm / 2.0
-    # Given at the middle of the picture; the lines must not cross inside it.
-    thinnest = thickness - abs(slopes[1] - slopes[0]) * middle
-    highest = top - abs(slopes[0]) * middle
-    if thinnest < 3.0 or highest < 1.0:
-        raise ConfigError(
-            "superficial_tilt_deg and deep_tilt_deg make the aponeuroses meet or leave the "
-            "picture; make them smaller."
-        )
-    return Belly(
-        (top - float(slopes[0]) * middle, float(slopes[0]), 0.0),
-        (top + thickness - float(slopes[1]) * middle, float(slopes[1]), 0.0),
-    )
-
-
-def edge_of(
-    scanner: Scanner, values: dict[str, Value], belly: Belly, rng: np.random.Generator
-) -> Edge | None:
-    """Return the line of the tear, or None for a whole muscle.
-
-    Raises
-    ------
-    ConfigError
-        If the tear is wider than the muscle shown.
-    """
-    kind = str(values["tear"])
-    if kind == "none":
-        return None
-    rest = rest_gap_mm(values)
-    width = rest + float(values["widening_mm"])
-    if width > 0.8 * scanner.width_mm:
-        raise ConfigError(
-            f"gap and widening_mm make a tear of {width:.1f} mm in {scanner.width_mm:.1f} mm of "
-            "muscle; make them smaller."
-        )
-    h = np.linspace(0.0, 1.0, 201)
-    torn = 1.0 if kind == "complete" else float(values["torn_fraction"])
-    if kind == "complete":
-        # Both aponeuroses hold: the gap closes, round, at either end.
-        gape = np.sqrt(np.clip(1.0 - np.abs(2.0 * h - 1.0) ** 6, 0.0, None))
-    else:
-        from_side = h if values["torn_side"] == "superficial" else 1.0 - h
-        share = from_side / torn
-        gape = np.sqrt(np.clip(1.0 - share**2, 0.0, None)) * np.sqrt(smoothstep(share / 0.12))
-    thickness = float(belly.deep_z(np.array(0.0)) - belly.superficial_z(np.array(0.0)))
-    lean = np.tan(np.radians(float(values["tear_lean_deg"])))
-    frayed = 0.35 * wander(rng, h * thickness, 5.0)
-    x = float(values["tear_x"]) * scanner.width_mm + lean * (h - 0.5) * thickness + frayed
-    gape = gape * (1.0 + 0.08 * wander(rng, h * thickness, 4.0))
-    return Edge(h, x, np.clip(gape, 0.0, None))
-
-
-def rest_gap_mm(values: dict[str, Value]) -> float:
-    """Width of the gap at rest."""
-    return float(values["gap_mm" if values["open_at_rest"] else "closed_gap_mm"])
 
 
 class Muscle:
@@ -217,10 +143,8 @@ class Muscle:
         """Depth inside the gap at rest (mm, negative outside) and the relative gape there."""
         if self.edge is None:
             return np.full_like(x, -1e3), np.zeros_like(x)
-        h = self.belly.height(x, z)
-        gape = np.interp(h, self.edge.h, self.edge.gape, left=0.0, right=0.0)
-        offset = np.abs(x - np.interp(h, self.edge.h, self.edge.x_mm))
-        return np.asarray(0.5 * rest_gap_mm(self.values) * gape - offset), gape
+        line, gape = self.edge.at(self.belly.height(x, z))
+        return np.asarray(0.5 * rest_gap_mm(self.values) * gape - np.abs(x - line)), gape
 
     def _tissue(self, rng: np.random.Generator) -> Scatterers:
         v, sc, box, belly = self.values, self._scanner, self._box, self.belly

@@ -72,8 +72,8 @@ class MuscleWorld:
         deep = float(np.max(belly.deep_z(tear.edge.x_mm) - belly.superficial_z(tear.edge.x_mm)))
         count = int(self._scanner.density_per_mm2 * widest * deep)
         h, across = rng.uniform(0.0, 1.0, count), rng.uniform(-0.5, 0.5, count)
-        gape = np.interp(h, tear.edge.h, tear.edge.gape)
-        x = np.interp(h, tear.edge.h, tear.edge.x_mm) + across * tear.rest_mm * gape
+        line, gape = tear.edge.at(h)
+        x = line + across * tear.rest_mm * gape
         top, bottom = belly.superficial_z(x), belly.deep_z(x)
         # As many points at every depth, in a gap that is narrower at some.
         amplitude = 10 ** (float(self._muscle.values["fluid_db"]) / 20.0) * np.sqrt(gape)
@@ -196,8 +196,8 @@ class MuscleWorld:
         edge, belly = tear.edge, self._muscle.belly
         torn = np.flatnonzero(edge.gape > 0.05)
         h = np.linspace(edge.h[torn[0]], edge.h[torn[-1]], 41)
-        half = 0.5 * tear.rest_mm * np.interp(h, edge.h, edge.gape)
-        centre = np.interp(h, edge.h, edge.x_mm)
+        centre, gape = edge.at(h)
+        half = 0.5 * tear.rest_mm * gape
         widths, widest, along, middles = [], [], [], []
         # A hair outside the fluid, where the tissue of either end begins.
         hair = 1e-6

@@ -7,6 +7,7 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.model import Floats
 from usguide.synth import contraction, heel, muscle, needle, phantom
+from usguide.synth.belly import belly_of, edge_of, rest_gap_mm
 from usguide.synth.drag import Drag
 from usguide.synth.elevation import Elevation
 from usguide.synth.motion import Drift, Motion, Twitch, drift, slip
@@ -109,8 +110,8 @@ def muscle_world(
         starts_contracted=bool(values["starts_contracted"]),
     )
     level = contraction.activation(each, time_s)
-    belly = muscle.belly_of(scanner, values)
-    edge = muscle.edge_of(scanner, values, belly, stream(seed, "tear"))
+    belly = belly_of(scanner, values)
+    edge = edge_of(scanner, values, belly, stream(seed, "tear"))
     moved = contraction.Contraction(
         belly,
         level,
@@ -124,7 +125,7 @@ def muscle_world(
             belly,
             level,
             edge,
-            muscle.rest_gap_mm(values),
+            rest_gap_mm(values),
             float(values["widening_mm"]),
             float(values["retraction"]),
             reach_mm=stream(seed, "reach").uniform(12.0, 22.0),
