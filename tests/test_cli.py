@@ -257,8 +257,15 @@ def test_version_and_help(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == run("--help") == 0
     out, _ = capsys.readouterr()
     assert "\n    usguide analyze heel.dcm\n" in out
-    for command in ("analyze", "info", "synth"):
+    assert "4 done, but nothing could be measured" in out
+    listed = out[out.index("Commands:") : out.index("Examples:")].split("\n")[1:]
+    commands = {line.split()[0] for line in listed if line.strip()}
+    assert commands == {"analyze", "info", "synth", "deid", "batch", "compare"}
+    assert "..." not in "".join(listed)
+    for command in commands:
         assert run(command, "--help") == 0
+        out, _ = capsys.readouterr()
+        assert f"\n    usguide {command} " in out
 
 
 def test_synth_names_every_scene(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

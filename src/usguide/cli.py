@@ -38,7 +38,13 @@ Examples:
   usguide info screen.mp4
   usguide compare january_usguide/ may_usguide/ -o change
   usguide deid clip.dcm -o shared.dcm
+  usguide batch archive/ -o results
   usguide synth needling -o needling.dcm --seed 7 frames=60
+
+\b
+Exit codes:
+  0 done, 2 wrong usage, 3 the input cannot be read or is not ultrasound,
+  4 done, but nothing could be measured or compared, or a copy not be verified
 """
 
 app = typer.Typer(
@@ -91,10 +97,11 @@ def _root(
 
 
 @app.command(
+    short_help="Measure one clip: a report, an overlay video, the numbers.",
     epilog="\b\nExamples:\n"
     "  usguide analyze heel.dcm\n"
     "  usguide analyze screen.mp4 --task needle --task fascia --spacing 0.0563\n"
-    "  usguide analyze frames/ --fps 30 --no-overlay --json > result.json\n"
+    "  usguide analyze frames/ --fps 30 --no-overlay --json > result.json\n",
 )
 def analyze(
     path: Annotated[
@@ -186,7 +193,10 @@ def analyze(
         raise typer.Exit(EXIT_NOTHING_MEASURED)
 
 
-@app.command()
+@app.command(
+    short_help="Say what a recording is, without measuring anything.",
+    epilog="\b\nExamples:\n  usguide info screen.mp4\n  usguide info clip.dcm --region 2 --json\n",
+)
 def info(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The recording.")],
     region: Annotated[
@@ -229,7 +239,7 @@ Every parameter with its range is in docs/synthetic.md; what is not given is dra
 """
 
 
-@app.command(epilog=_SCENES)
+@app.command(short_help="Write a synthetic clip with its exact truth.", epilog=_SCENES)
 def synth(
     scene: Annotated[str, typer.Argument(metavar="SCENE", help="One of those below.")],
     output: Annotated[
@@ -238,7 +248,9 @@ def synth(
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Fixed parameters.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Everything not fixed is drawn from it.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Everything not fixed is drawn from it.")
+    ] = 0,
     crf: Annotated[
         int | None,
         typer.Option(metavar="N", help="H.264 quality of an .mp4, 0 (lossless) to 51 [20]."),
@@ -258,10 +270,11 @@ def synth(
 
 
 @app.command(
+    short_help="Copy a recording without identities.",
     epilog="\b\nExamples:\n"
     "  usguide deid clip.dcm -o shared.dcm\n"
     "  usguide deid screen.mp4 --region 210,43,727,581 -o shared.mp4\n"
-    "  usguide deid study/ -o shared/ --json > audit.json\n"
+    "  usguide deid study/ -o shared/ --json > audit.json\n",
 )
 def deid(
     path: Annotated[
@@ -297,18 +310,20 @@ def deid(
 
 
 app.command(
+    short_help="Analyse an archive into one table, resumable.",
     epilog="\b\nExamples:\n"
     "  usguide batch archive/ -o results\n"
     "  usguide batch visits.csv -o results --jobs 8 --time-limit 600\n"
-    "  usguide batch archive/ -o results --scheduler tcp://head:8786\n"
+    "  usguide batch archive/ -o results --scheduler tcp://head:8786\n",
 )(batch)
 
 
 app.command(
+    short_help="Say what changed between two examinations.",
     epilog="\b\nExamples:\n"
     "  usguide compare january_usguide/ may_usguide/ -o change\n"
     "  usguide compare before.dcm after.dcm --json > change.json\n"
-    "  usguide compare left_calf.mp4 right_calf.mp4 --sides other --spacing 0.0883\n"
+    "  usguide compare left_calf.mp4 right_calf.mp4 --sides other --spacing 0.0883\n",
 )(compare)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usguide.batch import TIME_LIMIT_S
 from usguide.errors import ConfigError, RunStoppedError
 from usguide.output import terminal
 
@@ -25,7 +26,7 @@ def batch(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Folders (with all below), patterns, DICOMDIRs, recordings, CSV listings.",
         ),
     ],
@@ -44,7 +45,10 @@ def batch(
         str | None, typer.Option(metavar="N", help="As for analyze, for every clip.")
     ] = None,
     overlay: Annotated[
-        bool, typer.Option("--overlay/--no-overlay", help="Draw each clip's overlay.mp4 [no].")
+        bool,
+        typer.Option(
+            "--overlay/--no-overlay", show_default=False, help="Draw each clip's overlay.mp4 [no]."
+        ),
     ] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", metavar="N", help="Local processes [one per core].")
@@ -54,8 +58,13 @@ def batch(
         typer.Option(metavar="tcp://HOST:PORT", help="Work on this Dask cluster instead."),
     ] = None,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="After which a clip counts as failed.")
-    ] = 1800.0,
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            show_default=False,
+            help=f"After which a clip counts as failed [{TIME_LIMIT_S:g}].",
+        ),
+    ] = TIME_LIMIT_S,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try those again that failed before.")
     ] = False,

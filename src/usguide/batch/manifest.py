@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from usguide import __version__
+from usguide.batch import TIME_LIMIT_S
 from usguide.batch.archive import Archive
 from usguide.batch.store import write_whole
 from usguide.batch.tally import Tally
@@ -57,7 +58,7 @@ class Request:
     overlay: bool = False
     workers: int = 1
     scheduler: str | None = None
-    time_limit_s: float = 1800.0
+    time_limit_s: float = TIME_LIMIT_S
     retry_failed: bool = False
 
 

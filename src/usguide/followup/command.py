@@ -31,6 +31,7 @@ def compare(
         str,
         typer.Option(
             metavar="same|other",
+            show_default=False,
             help="Sides of the body: the same one twice, or one and the other [not said].",
         ),
     ] = "unsaid",
