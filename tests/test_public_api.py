@@ -14,6 +14,7 @@ PUBLIC = {
     "Clip",
     "Comparison",
     "ConfigError",
+    "Hint",
     "IngestError",
     "NotUltrasoundError",
     "Options",

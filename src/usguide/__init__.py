@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from usguide.followup.comparison import Comparison, compare
     from usguide.ingest.clip import Clip
     from usguide.ingest.opening import open_clip
-    from usguide.model import Analysis, Calibration, Options, Task
+    from usguide.model import Analysis, Calibration, Hint, Options, Task
     from usguide.pipeline import analyze
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "Clip",
     "Comparison",
     "ConfigError",
+    "Hint",
     "IngestError",
     "NotUltrasoundError",
     "Options",
@@ -52,6 +53,7 @@ _HOME = {
     "Calibration": "usguide.model",
     "Clip": "usguide.ingest.clip",
     "Comparison": "usguide.followup.comparison",
+    "Hint": "usguide.model",
     "Options": "usguide.model",
     "Task": "usguide.model",
     "analyze": "usguide.pipeline",

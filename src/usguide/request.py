@@ -12,7 +12,8 @@ from typing import Any
 from usguide.errors import ConfigError
 from usguide.model import Hint, Options, Task
 
-_CONFIGURABLE = ("output", "task", "spacing", "region", "fps", "hints", "online", "overlay")
+CONFIGURABLE = ("output", "task", "spacing", "region", "fps", "hints", "online", "overlay")
+"""Options that a configuration file may hold."""
 
 
 def settle(given: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
@@ -43,9 +44,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not a TOML file: {error}.") from error
-    unknown = sorted(set(asked) - set(_CONFIGURABLE))
+    unknown = sorted(set(asked) - set(CONFIGURABLE))
     if unknown:
-        known = ", ".join(_CONFIGURABLE)
+        known = ", ".join(CONFIGURABLE)
         raise ConfigError(f"{path}: there is no option {', '.join(unknown)}; there are {known}.")
     if not isinstance(asked.get("overlay", True), bool):
         raise ConfigError(f"{path}: overlay is not true or false.")

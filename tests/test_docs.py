@@ -1,0 +1,59 @@
+"""What a user can ask for or is given is documented, and links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+import output_analyses as made
+from usguide.cli import app
+from usguide.output.result_json import result_document
+from usguide.output.tables import FRAME_COLUMNS
+from usguide.request import CONFIGURABLE
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.is_file(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def options() -> list[list[str]]:
+    """Return every option of every command, under all its names."""
+    commands = typer.main.get_command(app).commands.values()
+    return [one.opts for command in commands for one in command.params if one.opts[0][0] == "-"]
+
+
+def test_every_option_is_documented() -> None:
+    assert ["--sides"] in options()
+    unsaid = [
+        names
+        for names in options()
+        if not any(re.search(rf"(?<![\w-]){name}\b", TEXT) for name in names)
+    ]
+    assert unsaid == []
+
+
+def test_every_option_of_a_file_every_column_and_every_key_is_documented() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert [
+        name for name in CONFIGURABLE if not re.search(rf"^    {name} =|`{name}`", page, re.M)
+    ] == []
+    assert [name for name in FRAME_COLUMNS if f"`{name}`" not in page] == []
+    document = result_document(made.measured(made.clip()))
+    assert [key for key in document if f"`{key}`" not in page] == []
