@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "pictures"
 
-_HEAD = """# Benchmarks
+HEAD = """# Benchmarks
 
 Made by `make bench` and `make bench-archive`; nothing on this page is written by hand. Intervals
 are 95 %: Wilson's for rates of clips, a bootstrap over clips for everything else. What counts as
 right is stated beside each table. Synthetic scenes have exact truth and draw every parameter from
 clinical ranges (`docs/truth.md`); real recordings are few, and their truth is people's or a
-sensor's.
+sensor's. `python -m benchmarks.accuracy --seeds 91000:91019 --kind heel` prints the same tables for
+scenes of other seeds.
 """
 
 
@@ -62,7 +63,7 @@ def machine(used: str = "one used") -> str:
 def write_part(name: str, text: str, page: Path = PAGE) -> None:
     """Replace the part of the page called ``name``, or add it at the end."""
     opening, closing = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    body = page.read_text(encoding="utf-8") if page.exists() else _HEAD
+    body = page.read_text(encoding="utf-8") if page.exists() else HEAD
     part = f"{opening}\n{text.strip()}\n{closing}"
     if opening in body and closing in body:
         before, rest = body.split(opening, 1)

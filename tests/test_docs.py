@@ -1,6 +1,7 @@
 """What a user can ask for or is given is documented, and links lead somewhere."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ from usguide.output.result_json import result_document
 from usguide.output.tables import FRAME_COLUMNS
 from usguide.request import CONFIGURABLE
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmarks are not part of the package
+
+from benchmarks.page import HEAD, PAGE
+
 ROOT = Path(__file__).parents[1]
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
@@ -31,6 +37,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         file = page.parent / name if name else page
         assert file.is_file(), target
         assert not anchor or anchor in anchors(file), target
+
+
+def test_the_benchmarks_begin_as_their_command_writes_them() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.startswith(HEAD)
+    assert re.search(r"<!-- (\w+) -->.*<!-- end of \1 -->", text, flags=re.DOTALL)
 
 
 def options() -> list[list[str]]:
