@@ -34,7 +34,7 @@ def test_the_page_counts_draws_explains_and_links() -> None:
     assert "Muscle thickness" not in page
     assert 'href="clips/a3/report.html"' in page
     assert 'no two bright bands &lt;here&gt;</td><td class="number">4</td>' in page
-    assert '<td>the clip</td><td>is empty.</td><td class="number">2</td>' in page
+    assert '<td>the clip</td><td>is empty</td><td class="number">2</td>' in page
     assert "left out: 2 images" in page
     assert "<svg" in page
     assert page.count("<small>copy</small>") == 1

@@ -13,6 +13,7 @@ import usguide
 from usguide import cli
 from usguide.errors import UnreadableError
 from usguide.followup.change import (
+    Change,
     Verdict,
     difference,
     echo_intensity_detectable,
@@ -24,6 +25,7 @@ from usguide.followup.change import (
 from usguide.followup.comparison import Comparison
 from usguide.followup.document import comparison_document, comparison_schema
 from usguide.followup.page import comparison_page
+from usguide.followup.words import change_words, interval_words
 from usguide.model import (
     Analysis,
     Calibration,
@@ -317,3 +319,24 @@ def test_synthetic_clips_before_and_after(tmp_path: Path) -> None:
     one = found["fascia_insertion_mm"]
     assert one.verdict is Verdict.CHANGED
     assert one.change.low <= 3.0 - 5.4 <= one.change.high
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-3.2, 1.1, "−3.2 to 1.1"),
+        (-3.2, -0.02, "−3.20 to −0.02"),
+        (0.04, 2.0, "0.04 to 2.00"),
+        (-0.04, 2.0, "0.0 to 2.0"),
+    ],
+)
+def test_an_interval_that_leaves_out_zero_does_not_read_as_if_it_did_not(
+    low: float, high: float, said: str
+) -> None:
+    assert interval_words(Measurement((low + high) / 2, low, high, "mm")) == said
+
+
+def test_no_change_has_no_sign_of_its_own() -> None:
+    none = Measurement(-0.01, -1.0, 1.0, "mm")
+    change = Change("a", "A", none, none, Verdict.NOT_SHOWN, "", none)
+    assert change_words(change) == "0.0 mm"

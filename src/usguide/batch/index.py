@@ -9,12 +9,14 @@ from pathlib import PurePath
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 
 from usguide import __version__
 from usguide.batch.column import Row
 from usguide.batch.longitudinal_output import FollowUp
 from usguide.output.chart_page import BLUE, as_svg, new_page
 from usguide.output.pages import render_page
+from usguide.output.words import because
 
 _FEWEST = 3
 """Fewer values than this are read in the table, not drawn."""
@@ -85,6 +87,7 @@ def _chart(rows: Sequence[Row], name: str, title: str, axis: str) -> Chart | Non
     axes.hist(values, bins=min(40, max(5, int(np.sqrt(len(values)) * 2))), color=BLUE)
     axes.set_xlabel(axis)
     axes.set_ylabel("clips")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     return Chart(title, as_svg(figure, name), len(values))
 
 
@@ -93,10 +96,10 @@ def _reasons(rows: Sequence[Row]) -> list[tuple[str, str, int]]:
     found: Counter[tuple[str, str]] = Counter()
     for row in rows:
         if row["outcome"] == "failed":
-            found["the clip", _why(row)] += 1
+            found["the clip", because(_why(row))] += 1
         for stage in _STAGES:
             if row[f"{stage}_status"] in ("none_found", "not_measured"):
-                found[stage, str(row[f"{stage}_reason"])] += 1
+                found[stage, because(str(row[f"{stage}_reason"]))] += 1
     return [(stage, reason, count) for (stage, reason), count in found.most_common(40)]
 
 

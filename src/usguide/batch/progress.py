@@ -37,10 +37,9 @@ def bar(console: Console) -> Iterator[Listener]:
                 return
             tally = event.tally if isinstance(event, Done) else event
             if isinstance(event, Done) and event.outcome.ending is Ending.FAILED:
-                console.print(
-                    f"{event.path}: {event.outcome.reason}", style="yellow", markup=False,
-                    soft_wrap=True,
-                )  # fmt: skip
+                reason = event.outcome.reason
+                named = reason if str(event.path) in reason else f"{event.path}: {reason}"
+                console.print(named, style="yellow", markup=False, soft_wrap=True)
             display.update(
                 task,
                 description="Analysing the archive",

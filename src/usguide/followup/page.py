@@ -19,7 +19,7 @@ from usguide.followup.words import (
     value_words,
     verdict_words,
 )
-from usguide.output.chart_page import BLUE, MUTED, as_svg, new_page
+from usguide.output.chart_page import BLUE, MUTED, as_svg, key_above, new_page
 from usguide.output.pages import render_page
 from usguide.output.result_json import to_json
 from usguide.output.words import sentence
@@ -90,7 +90,7 @@ def _profiles(comparison: Comparison) -> Markup | None:
     pair = (comparison.before.profile, comparison.after.profile)
     if pair[0] is None or pair[1] is None:
         return None
-    figure, axes = new_page(3.4, keyed=False)
+    figure, axes = new_page(3.4)
     top = 0.0
     for profile, colour, label, style in zip(
         pair, _COLOURS, times(comparison.sides), ("--", "-"), strict=True
@@ -107,5 +107,5 @@ def _profiles(comparison: Comparison) -> Markup | None:
     axes.set_ylim(0, 1.1 * top)
     axes.set_xlabel("distance from the insertion (mm)")
     axes.set_ylabel("thickness (mm)")
-    axes.legend(loc="upper right", frameon=False)
+    key_above(axes)
     return as_svg(figure, "profiles")

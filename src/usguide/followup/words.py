@@ -32,16 +32,18 @@ def interval_words(measurement: Measurement | None) -> str:
     """Return the ends of the 95 % interval."""
     if measurement is None:
         return ""
-    digits = _digits(measurement)
-    return f"{measurement.low:.{digits}f} to {measurement.high:.{digits}f}".replace("-", "−")
+    low, high, digits = measurement.low, measurement.high, _digits(measurement)
+    # An end that is not zero, on the side that decides, does not read as zero.
+    if low * high > 0 and 0.0 in (round(low, digits), round(high, digits)):
+        digits += 1
+    return f"{_shown(low, digits)} to {_shown(high, digits)}"
 
 
 def change_words(change: Change) -> str:
     """Return by how much it changed, with its sign and unit; a dash where that is not known."""
     if change.change is None:
         return "–"
-    value = f"{change.change.value:+.{_digits(change.change)}f}".replace("-", "−")
-    return value + _unit(change.change)
+    return _shown(change.change.value, _digits(change.change), "+") + _unit(change.change)
 
 
 def headline(comparison: Comparison) -> str:
@@ -57,6 +59,12 @@ def headline(comparison: Comparison) -> str:
     verb = "differ" if other else "changed"
     which = "All" if changed == len(compared) else f"{changed} of the"
     return f"{which} {len(compared)} quantities that could be compared {verb}."
+
+
+def _shown(value: float, digits: int, sign: str = "-") -> str:
+    # Adding zero turns -0.0 into 0.0, which has no sign.
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:{sign if rounded else ''}.{digits}f}".replace("-", "−")
 
 
 def _digits(measurement: Measurement) -> int:
