@@ -34,7 +34,9 @@ class Tone(StrEnum):
     UNSURE = "unsure"
 
 
-PEETRONS = "1: under 5 % torn, 2: 5 to 50 %, 3: complete (Peetrons, Eur Radiol 2002;12:35)"
+PEETRONS = (
+    "Peetrons grades: 1 under 5 % torn, 2 from 5 to 50 %, 3 complete (Eur Radiol 2002;12:35)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +286,10 @@ def _separation(contraction: ContractionResult) -> Card:
     ]
     if separation.torn_fraction is not None:
         figures += _figure("torn part of the thickness", separation.torn_fraction.scaled(100, "%"))
+    note = sentence(separation.reason)
     if separation.grade is not None:
-        figures.append(Figure("suggested Peetrons grade", separation.grade, detail=PEETRONS))
+        figures.append(Figure("suggested Peetrons grade", separation.grade))
+        note += f" {PEETRONS}"
     if contraction.collections:
         areas = [one.area_mm2 for one in contraction.collections if one.area_mm2 is not None]
         figures.append(
@@ -304,7 +308,7 @@ def _separation(contraction: ContractionResult) -> Card:
         verdict = Verdict("a defect seen at rest, no separation", Tone.NOTABLE)
     decided = separation.flag is not SeparationFlag.INDETERMINATE
     status = Status.MEASURED if decided else Status.NOT_MEASURED
-    return Card("Muscle separation", status, tuple(figures), verdict, sentence(separation.reason))
+    return Card("Muscle separation", status, tuple(figures), verdict, note)
 
 
 def _twitches(motion: MotionResult) -> Card:
