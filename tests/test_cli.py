@@ -158,6 +158,7 @@ def test_a_wrong_configuration_names_what_is_wrong(
     out, err = capsys.readouterr()
     assert out == ""
     assert named in err
+    assert "lab.toml" in err
     assert len(err.strip().splitlines()) == 1
 
 

@@ -71,7 +71,8 @@ def run(arguments: Sequence[str]) -> int:
         terminal.say(str(error))
         return error.exit_code
     except typer.TyperException as error:
-        terminal.say(error.format_message())
+        said = error.format_message().removesuffix(".")
+        terminal.say(said if said.endswith("?") else f"{said}; see usguide --help.")
         return ConfigError.exit_code
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED

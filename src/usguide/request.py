@@ -53,6 +53,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     for name, what in (("output", "folder"), ("hints", "file")):
         if not isinstance(asked.get(name, ""), str):
             raise ConfigError(f"{path}: {name} is not the name of a {what} in quotes.")
+    try:
+        read_options(asked)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return asked
 
 
@@ -103,7 +107,9 @@ def read_hints(path: Path) -> tuple[Hint, ...]:
     form = '[{"frame": 3, "tip_px": [x, y]}, {"frame": 9, "tip_px": null}]'
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: the hints cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
         raise ConfigError(f"{path}: the hints cannot be read ({error}); give {form}.") from None
     if not isinstance(rows, list):
         raise ConfigError(f"{path}: the hints are no list; give {form}.")

@@ -150,4 +150,4 @@ def _umask() -> int:
 
 
 def _cannot_write(directory: Path, why: str) -> OutputError:
-    return OutputError(f"{directory} cannot be written: {why}; choose another folder with -o")
+    return OutputError(f"{directory} cannot be written: {why}; choose another folder with -o.")
