@@ -39,6 +39,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(file), target
 
 
+def test_files_that_are_named_are_there() -> None:
+    named = re.findall(r"`((?:src|tests|docs|benchmarks|sample_data)/[\w/.-]+)`", TEXT)
+    assert "src/usguide/model.py" in named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_benchmarks_begin_as_their_command_writes_them() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text.startswith(HEAD)

@@ -30,10 +30,17 @@ from usguide.ingest.ticks import LONG, Comb, find_combs, stand_out
 from usguide.model import Bools, Calibration, CalibrationSource, Frame, Region
 
 _MM = {"cm": 10.0, "mm": 1.0}
+_SURE_SEVERAL, _SURE_ONE = 0.95, 0.85
+"""How sure a scale is, 0 to 1, that several numbers beside the marks tell, and that one tells."""
+_SURE_NAMED, _SURE_UNNAMED = 0.9, 0.85
+"""The same for the printed depth, with a word that names it and without. Judged by how much has to
+be misread for each to be wrong; in the benchmark no scale that was read was wrong."""
 _LIGHT = 128
 """Median grey level beside the picture from which on marks and text are dark on it."""
 _SQUARE = 0.015
 """How far the two rulers of a screen may differ where its pixels are square."""
+_STEP_RATIOS = np.array([1.0, 0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0])
+"""Distances of marks across over those of marks down: 1, 2, 2.5, 5 and 10 mm are usual."""
 _STRETCHED = 0.1
 """Up to which they differ where its pixels are not; farther off, one of them is no ruler."""
 
@@ -155,12 +162,13 @@ def _by_numbers(
                 unit = reading.unit or _unit(comb, reading, region, depths)
                 if unit is None:
                     return [], "the ruler's numbers may be centimetres or millimetres"
+                several = reading.numbers > 1
                 by = (
                     f"as {reading.numbers} numbers beside them say ({unit})"
-                    if reading.numbers > 1
+                    if several
                     else f"as a number beside them says ({unit})"
                 )
-                confidence = 0.95 if reading.numbers > 1 else 0.85
+                confidence = _SURE_SEVERAL if several else _SURE_ONE
                 mark_mm = reading.step * _MM[unit]
                 scales.append(_Scale(comb, mark_mm, by, confidence, reading.score))
     return scales, ""
@@ -175,7 +183,7 @@ def _by_depth(
             told.comb,
             told.mark_mm,
             f"for the picture is then as deep as the {told.depth.mm:g} mm printed beside it",
-            0.9 if told.depth.named else 0.85,
+            _SURE_NAMED if told.depth.named else _SURE_UNNAMED,
             len(told.comb.places),
         )
         for told in marks_by_depth(down, across, depths, region)
@@ -212,12 +220,11 @@ def _unit(
 
 def _agreement(down: list[Comb], across: list[Comb]) -> str | None:
     """Say how rulers along x and y bear out that pixels are square; None if they do not."""
-    wholes = np.array([1.0, 0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0])
     long = [[c for c in combs if len(c.places) >= LONG] for combs in (down, across)]
     how = "pixels are taken to be square"
     for one in long[0]:
         for other in long[1]:
-            off = float(np.abs(other.step_px / one.step_px / wholes - 1).min())
+            off = float(np.abs(other.step_px / one.step_px / _STEP_RATIOS - 1).min())
             if off <= _SQUARE:
                 return "the rulers down and across agree"
             if off <= _STRETCHED:
