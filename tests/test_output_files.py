@@ -15,10 +15,12 @@ from usguide.errors import OutputError
 from usguide.model import (
     Analysis,
     Discontinuity,
-    FasciaResult,
     Hint,
     MuscleResult,
+    NeedleTrack,
     Options,
+    Separation,
+    SeparationFlag,
     Status,
     Strain,
 )
@@ -251,6 +253,8 @@ def test_report_says_why_nothing_was_measured(tmp_path: Path) -> None:
     assert page.index("The last frame is cut short and was left out.") < page.index("<h2>")
     assert "<svg" not in page
     assert "overlay.mp4" not in page
+    assert "Nothing could be measured. The picture below is what was looked at" in page
+    assert "95 % interval" not in page
 
 
 def test_report_says_what_was_given_by_hand(full: Analysis, tmp_path: Path) -> None:
@@ -312,19 +316,24 @@ def test_cards_cover_what_was_asked_for(full: Analysis) -> None:
     }
 
 
-def test_what_asks_for_attention_is_read_first_and_what_is_not_in_view_last(
+def test_what_asks_for_attention_is_read_first_and_what_was_not_measured_last(
     full: Analysis,
 ) -> None:
+    undecided = Separation(SeparationFlag.INDETERMINATE, "too little was seen of it")
+    contraction = dataclasses.replace(full.motion.contraction, separation=undecided)
     absent = dataclasses.replace(
         full,
-        fascia=FasciaResult(Status.NONE_FOUND, "no heel is in view"),
+        needle=NeedleTrack(Status.NONE_FOUND, "no line moves as a needle does"),
         muscle=MuscleResult(Status.NOT_MEASURED, "the deep border leaves the picture"),
+        motion=dataclasses.replace(full.motion, contraction=contraction),
     )
-    read = [(card.title, card.status) for card in cards(absent)]
-    assert read[0] == ("Muscle separation", Status.MEASURED)
-    assert read[-2:] == [
-        ("Muscle", Status.NOT_MEASURED),
-        ("Plantar fascia", Status.NONE_FOUND),
+    assert [card.title for card in cards(absent)] == [
+        "Plantar fascia",  # thickened
+        "Contraction",
+        "Local twitch",
+        "Muscle separation",  # cannot be decided
+        "Needle",
+        "Muscle",
     ]
 
 

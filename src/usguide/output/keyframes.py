@@ -23,8 +23,9 @@ def key_frames(analysis: Analysis) -> tuple[KeyFrame, ...]:
     wanted = [*_fascia(analysis), *_needle(analysis.needle), *_muscle(analysis)]
     wanted += [*_contraction(analysis), *_twitch(analysis)]
     if not wanted and analysis.header.frames:
-        middle = analysis.header.frames // 2
-        wanted = [KeyFrame(middle, "The middle of the clip: nothing in it could be measured.")]
+        frames = analysis.header.frames
+        what = "The middle of the clip" if frames > 1 else "The picture"
+        wanted = [KeyFrame(frames // 2, f"{what}: nothing in it could be measured.")]
     shown = measured_frame(analysis)
     captions: dict[int, list[str]] = {}
     for frame in wanted:

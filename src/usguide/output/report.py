@@ -88,6 +88,7 @@ def write_report(
         ],
         charts=_charts(analysis, muscle_line),
         overlay=overlay,
+        moving=header.frames > 1,
         warnings=[sentence(warning) for warning in analysis.warnings],
         quality=_quality(analysis),
         method=_method(analysis),

@@ -76,7 +76,7 @@ class Card:
 def cards(analysis: Analysis) -> tuple[Card, ...]:
     """Return a card for everything that was asked for, in the order in which to read them.
 
-    What asks for attention comes first, and what is not in view last.
+    What asks for attention comes first, and what nothing can be said of last.
     """
     motion = analysis.motion
     made = [
@@ -97,7 +97,7 @@ def cards(analysis: Analysis) -> tuple[Card, ...]:
 def _place(card: Card) -> tuple[bool, bool, bool]:
     """Rank a card; cards of one rank stay in the order of the stages."""
     notable = card.verdict is not None and card.verdict.tone is Tone.NOTABLE
-    return not notable, not card.measured, card.status is Status.NONE_FOUND
+    return not notable, not card.measured, card.verdict is None
 
 
 def _figure(
