@@ -1,39 +1,77 @@
-"""A moving spot is no needle where the tissue around it moves along."""
+"""Spots that a frame has and those before it have not, and the path of one that is always new."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from usguide.needle.spot_path import rides_along
-from usguide.needle.spots import SPOT
+from usguide.needle.spot_path import follow_new_spot
+from usguide.needle.spots import SPOT, find_new_spots
 
-FRAMES = 30
-
-
-def spots_at(places: NDArray[np.float64]) -> NDArray[np.void]:
-    spots = np.zeros(len(places), SPOT)
-    spots["x"], spots["y"] = places.T
-    return spots
+FRAMES = 40
+YY, XX = np.mgrid[:160, :200].astype(np.float32)
+FAR_INSIDE = np.minimum(np.minimum(XX + 1, 200 - XX), np.minimum(YY + 1, 160 - YY))
 
 
-@pytest.mark.parametrize("slide_px", [0.0, 0.7])
-@pytest.mark.parametrize(("along", "rides"), [(0.0, False), (0.2, False), (1.0, True)])
-def test_a_spot_rides_along_where_its_neighbours_go_as_far(
-    along: float, rides: bool, slide_px: float
+def bump(x: float, y: float, height: float) -> NDArray[np.float32]:
+    return np.float32(height) * np.exp(-0.5 * (((XX - x) / 2) ** 2 + ((YY - y) / 2) ** 2))
+
+
+def noise(seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 2, XX.shape).astype(np.float32)
+
+
+def test_what_is_new_is_found_and_what_is_gone_is_not() -> None:
+    found = find_new_spots(noise(1) + bump(120, 70, 60) - bump(60, 90, 60), FAR_INSIDE)
+    assert found["x"][0] == pytest.approx(120, abs=0.5)
+    assert found["y"][0] == pytest.approx(70, abs=0.5)
+    assert found["height"][0] > 3 * found["height"][1]
+    assert np.all(np.hypot(found["x"] - 60, found["y"] - 90) > 6)
+
+
+def test_a_line_that_goes_on_to_both_sides_is_hardly_a_spot() -> None:
+    line = np.float32(60) * np.exp(-0.5 * ((YY - 70) / 2) ** 2)
+    spot = find_new_spots(noise(1) + bump(120, 70, 60), FAR_INSIDE)["height"][0]
+    assert find_new_spots(noise(1) + line, FAR_INSIDE)["height"].max() < 0.4 * spot
+
+
+def test_what_appears_at_the_edge_of_the_tissue_is_none() -> None:
+    inside = np.minimum(FAR_INSIDE, XX - 100)
+    found = find_new_spots(noise(1) + bump(103, 70, 60) + bump(60, 70, 60), inside)
+    assert np.all(found["x"] > 106)
+    assert len(find_new_spots(noise(1), inside - 500)) == 0
+
+
+def spots_at(places: list[tuple[float, float, float]]) -> NDArray[np.void]:
+    return np.array(places, SPOT)
+
+
+@pytest.mark.parametrize(
+    ("height", "rival", "steady", "followed"),
+    [(15, 8, True, True), (8, 4, True, False), (15, 14, True, False), (15, 8, False, False)],
+)
+def test_a_spot_is_followed_that_is_newer_than_all_else_and_steady(
+    height: float, rival: float, steady: bool, followed: bool
 ) -> None:
-    rng = np.random.default_rng(4)
-    tissue = rng.uniform(0, 120, (40, 2))
-    gone = np.column_stack([1.2 * np.arange(FRAMES), 0.5 * np.arange(FRAMES)])
-    slides = np.column_stack([np.zeros(FRAMES), slide_px * np.arange(FRAMES)])
-    position = 45.0 + gone + slides
-    frames = [
-        spots_at(tissue + along * step + slide + rng.normal(0, 0.3, tissue.shape))
-        for step, slide in zip(gone, slides, strict=True)
-    ]
-    assert rides_along(frames, position, slides) == rides
+    rng = np.random.default_rng(3)
+    x = np.linspace(60, 100, FRAMES) if steady else rng.uniform(40, 160, FRAMES)
+    others = rng.uniform(20, 40, (FRAMES, 2))
+    frames = [spots_at([(a, 80, height), (*b, rival)]) for a, b in zip(x, others, strict=True)]
+    frames[0] = spots_at([])  # nothing goes before the first frame
+    path = follow_new_spot(frames, np.arange(FRAMES, dtype=float), np.zeros((FRAMES, 2)))
+    assert (path is not None) == followed
+    if path is not None:
+        np.testing.assert_allclose(path.position[1:, 0], x[1:], atol=1e-4)
+        assert np.isnan(path.position[0]).all()
+        assert path.confidence[0] == 0.0
+        assert np.all(path.confidence[1:] > 0.5)
 
 
-def test_without_neighbours_nothing_says_that_it_rides() -> None:
-    gone = np.column_stack([np.arange(FRAMES), np.zeros(FRAMES)])
-    frames = [spots_at(place[None]) for place in gone]
-    assert not rides_along(frames, gone, np.zeros((FRAMES, 2)))
+def test_the_slide_of_the_picture_is_put_back_and_is_no_move() -> None:
+    slides = np.column_stack([np.linspace(0, 30, FRAMES), np.zeros(FRAMES)])
+    still = [spots_at([(90, 80, 15)]) for _ in range(FRAMES)]
+    numbers = np.arange(FRAMES, dtype=float)
+    assert follow_new_spot(still, numbers, slides) is None
+    moving = [spots_at([(60 + k, 80, 15)]) for k in range(FRAMES)]
+    path = follow_new_spot(moving, numbers, slides)
+    assert path is not None
+    np.testing.assert_allclose(path.position[:, 0], 60 + numbers + slides[:, 0], atol=1e-4)

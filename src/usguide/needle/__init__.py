@@ -17,9 +17,9 @@ from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
 from usguide.needle.pool import Pool
 from usguide.needle.shaft import Glance, examine
-from usguide.needle.spot_path import SpotPath, follow_moving_spot, follow_spot
-from usguide.needle.spots import find_spots
-from usguide.needle.track import SURE_ALONE, Path, likeliest
+from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
+from usguide.needle.spots import SPOT, find_new_spots, find_spots
+from usguide.needle.track import CONVINCING, SURE_ALONE, Path, likeliest
 
 SMALLEST_SIDE_PX = 24
 """A region with a shorter side has no room for a shaft and its flanks."""
@@ -27,6 +27,9 @@ NOMINAL_FPS = 30.0
 """Rate at which the needle's kinematics are stated; real times are converted to it."""
 MEMORY_FRAMES = 90
 """Frames that are looked back on online: 3 s of a cine."""
+CONVINCING_BESIDE_SPOT = 6.0
+"""What a shaft must convince by where a spot moves that is newer than all else: a cross-section has
+wings and a comet's tail, which had at most 3.4, shafts with as bright a tip 9.5 and more."""
 FIRST_FRAMES = 8
 """Frames that online must have gone by before a needle is claimed: the mean picture of fewer is the
 needle's own."""
@@ -68,12 +71,14 @@ class NeedleStage:
         self._frames: list[int] = []
         self._candidates: list[Candidates] = []
         self._spots: list[NDArray[np.void]] = []
+        self._new_spots: list[NDArray[np.void]] = []
         self._slides: list[Floats] = []
         self._at_once: list[tuple[int, float]] = []
         self._crossing: list[tuple[Floats, float]] = []
         rows, columns = self._workspace.tissue.shape
         self._sum = np.zeros((rows, columns), np.float64)
         self._squares = np.zeros((rows, columns), np.float64)
+        self._past = np.zeros((rows, columns), np.float32)
 
     def observe(self, index: int, frame: Frame) -> None:
         """Look at one distinct frame, in order.
@@ -89,13 +94,15 @@ class NeedleStage:
             return
         glance = Glance.at(frame, self._workspace)
         slide = self._drift.follow(glance.small)
-        self._remember(glance.small, slide)
+        self._slides.append(slide)
+        still = self._at_rest(glance.small, slide)
+        self._new_spots.append(self._newly_seen(still))
+        self._remember(still)
         found = examine(glance, search(glance.small, self._workspace), self._workspace)
         self._frames.append(index)
         self._spots.append(
             find_spots(glance.small, self._workspace.tissue, self._workspace.edge_distance)
         )
-        self._slides.append(slide)
         self._candidates.append(found)
         if self._online:
             self._crossing.append(self._crosses_now())
@@ -142,14 +149,24 @@ class NeedleStage:
         path = Path(np.where(place >= 0, offsets + place, -1), sure, moved=True)
         return self._observed().in_plane(pool, path, fascia)
 
-    def _remember(self, small: Float32, slide: Floats) -> None:
-        """Add a frame to the running mean and deviation of the picture, its slide taken out."""
+    def _at_rest(self, small: Float32, slide: Floats) -> Float32:
+        """Take the picture's slide out of a reduced frame."""
         shift = np.array([[1.0, 0.0, -slide[0]], [0.0, 1.0, -slide[1]]])
-        still = cv2.warpAffine(
-            small, shift, small.shape[::-1], borderMode=cv2.BORDER_REPLICATE
-        ).astype(np.float64)
+        size = small.shape[::-1]
+        return np.asarray(cv2.warpAffine(small, shift, size, borderMode=cv2.BORDER_REPLICATE))
+
+    def _newly_seen(self, still: Float32) -> NDArray[np.void]:
+        """Spots that the frames before this one have not, where all of them showed tissue."""
+        if not self._frames:
+            return np.zeros(0, SPOT)
+        slid = float(np.abs(self._slides[-MEMORY_FRAMES:]).max())
+        return find_new_spots(still - self._past, self._workspace.edge_distance - slid)
+
+    def _remember(self, still: Float32) -> None:
+        """Add a frame to the mean and deviation of the picture, and to its recent mean."""
         self._sum += still
-        self._squares += still * still
+        self._squares += np.square(still, dtype=np.float64)
+        self._past += (still - self._past) / min(len(self._frames) + 1, MEMORY_FRAMES)
 
     def conclude(self, fascia: FasciaResult) -> NeedleTrack:
         """Decide where the needle was in every frame, and what it did.
@@ -180,6 +197,10 @@ class NeedleStage:
         spot = None if shaft else follow_spot(spots, self._numbers())
         if spot is not None:
             return self._observed().out_of_plane(spot, fascia)
+        new_spots = [s[:0] if tips.get(k, ()) is None else s for k, s in enumerate(self._new_spots)]
+        spot = None
+        if not shaft:
+            spot = follow_new_spot(new_spots, self._numbers(), np.array(self._slides))
         mean = np.asarray(self._sum / count, np.float32)
         candidates = heeded(self._candidates, tips, self._workspace)
         odds = None
@@ -191,12 +212,10 @@ class NeedleStage:
                 np.where(shown, KNOWN, odds.full),
                 odds.novelty,
             )
-            path = likeliest(pool, odds, self._numbers(), shown)
+            least = CONVINCING if spot is None else CONVINCING_BESIDE_SPOT
+            path = likeliest(pool, odds, self._numbers(), shown, least)
             if path is not None:
                 return self._observed().in_plane(pool, path, fascia)
-        spot = follow_moving_spot(
-            spots, self._numbers(), mean, np.array(self._slides), self._workspace.tissue
-        )
         if spot is not None:
             return self._observed().out_of_plane(spot, fascia)
         if odds is None:

@@ -1,21 +1,34 @@
-"""What only a needle does: slide along itself, far and briskly, against the tissue."""
+"""What only a needle does: slide along itself, far and by strokes, against the tissue."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.needle.pool import Pool, displacements, on_line_of, slid_with_picture, spread
+from usguide.needle.pool import (
+    Pool,
+    displacements,
+    on_line_of,
+    slid_with_picture,
+    spread,
+)
 
-BRISK_PX = (1.5, 12.0)
-"""Advance in a frame that is brisk, working px: 8 to 60 mm/s of a 35 mm picture at 30 frames/s.
-Tissue slides more slowly, and where an end is found now here and now there, it hops further."""
-BRISK_GAP = 2.5
+MOVE_PX = (0.75, 12.0)
+"""Advance in a frame that may be a needle's, working px: 4 to 60 mm/s of a 35 mm picture at 30
+frames/s. Noise moves an end less, and one found now here and now there hops further."""
+MOVE_GAP = 2.5
 """Frames further apart than this do not show how a needle moves."""
 TRUE_PX = 1.5
 TRUE_DEG = 3.0
-"""How far a brisk move may lead off the line in a frame, working px, and turn it."""
+"""How far such a move may lead off the line in a frame, working px, and turn it."""
+PAIR_FRAMES = 8.0
+PAIR_PX = 4.0
+LEAST_PAIRS = 3
+"""Claims at most so long apart and at least so far show where an end travels, if there are as many
+pairs of them: a hand or a probe that turns slowly does not count."""
 
 
 def most_claimed_line(pool: Pool, chosen: NDArray[np.int64]) -> tuple[int, Bools]:
@@ -47,10 +60,12 @@ def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
     return min(ranges)
 
 
-def brisk_share(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
-    """Share of the moves from frame to frame that are brisk along the shaft, and true to its line.
+def longest_stroke(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
+    """Longest way that the tip goes along its line by successive moves the same way, working px.
 
     Along the most claimed line, against the tissue and in the picture, as for :func:`slide_range`.
+    A needle goes in or out in several frames; an end of tissue that is found now here and now
+    there returns at once. A single move is no stroke: 0.
 
     Parameters
     ----------
@@ -70,10 +85,50 @@ def brisk_share(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float
     forward = np.einsum("kj,kj->k", moved, along)
     sideways = np.abs(moved[:, 1] * along[:, 0] - moved[:, 0] * along[:, 1])
     straight = np.einsum("kj,kj->k", along, pool.along[after]) > np.cos(np.radians(TRUE_DEG))
-    advance = np.minimum(np.abs(forward), np.abs(forward + slid)) / gap
-    low, high = BRISK_PX
-    brisk = (advance >= low) & (advance <= high) & (sideways < TRUE_PX * gap) & straight
+    way = np.where(np.sign(forward) == np.sign(forward + slid), np.sign(forward), 0.0)
+    advance = np.minimum(np.abs(forward), np.abs(forward + slid))
+    low, high = MOVE_PX
+    moves = (advance >= low * gap) & (advance <= high * gap) & (gap <= MOVE_GAP)
+    moves &= (sideways < TRUE_PX * gap) & straight
     _, same = most_claimed_line(pool, chosen[claims])
-    brisk &= same[1:] & same[:-1]
-    follow = gap <= BRISK_GAP
-    return float(brisk[follow].mean()) if follow.any() else 0.0
+    moves &= same[1:] & same[:-1]
+    turns = np.flatnonzero(~moves[1:] | ~moves[:-1] | (way[1:] != way[:-1])) + 1
+    runs = np.split(np.where(moves, advance, 0.0), turns)
+    return max((float(run.sum()) for run in runs if len(run) > 1), default=0.0)
+
+
+def veer_deg(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
+    """Angle between where the tips travel and where their shafts point, degrees from 0.
+
+    A needle's tip travels along its shaft. A fibre is carried with its muscle, whichever way that
+    goes: along the aponeuroses, to which the fibres are inclined.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    chosen : ndarray of int64, shape (frames,)
+        The path; -1 where it claims nothing.
+    numbers : ndarray, shape (frames,)
+        When every observed frame was taken, in frames.
+
+    Returns
+    -------
+    float
+        Median over pairs of claims of the most claimed line; 0 where too few show it.
+    """
+    claims = np.flatnonzero(chosen >= 0)
+    _, same = most_claimed_line(pool, chosen[claims])
+    when, line = numbers[claims[same]], chosen[claims[same]]
+    veers = []
+    for k in range(len(line)):
+        later = np.arange(k + 1, np.searchsorted(when, when[k] + PAIR_FRAMES, side="right"))
+        moved = pool.tip[line[later]] - pool.tip[line[k]]
+        along = pool.along[line[later]] + pool.along[line[k]]
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        forward = np.einsum("kj,kj->k", moved, along)
+        far = np.flatnonzero(np.abs(forward) > PAIR_PX)
+        if len(far):
+            m, (x, y) = moved[far[0]], along[far[0]]
+            veers.append(math.degrees(math.atan((m[1] * x - m[0] * y) / forward[far[0]])))
+    return abs(float(np.median(veers))) if len(veers) >= LEAST_PAIRS else 0.0

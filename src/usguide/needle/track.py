@@ -12,7 +12,7 @@ from usguide.needle.evidence import LEAST_FRAMES, Odds, appearance
 from usguide.needle.path import best_path
 from usguide.needle.pool import Pool, on_line_of
 from usguide.needle.resemblance import resembling_odds
-from usguide.needle.sliding import brisk_share, slide_range
+from usguide.needle.sliding import longest_stroke, slide_range, veer_deg
 
 GENEROSITY = 1.5
 """Added to every candidate's log odds while a path is sought: what makes a needle of a path is
@@ -28,12 +28,17 @@ CHANCE_PX = 2.0
 more convincing."""
 CONVINCING = 2.6
 """Least sum of the mean log odds of the claims before and after the moves are paid, times the share
-of the slide that is beyond chance, and of what its brisk moves are worth. Needles of the tuning
-clips had 2.9 and more, steady paths in clips without one at most 2.3."""
-BRISK_WORTH = 3.0
-"""Worth of a path all of whose moves are brisk (log odds): of the needles in a cine 17 to 88 % are,
-of paths in clips without one at most 6 %. Without it, as in sparse frames, a path has to convince
-by itself."""
+of the slide that is beyond chance, and of what its longest stroke is worth. Needles of the tuning
+clips had 2.6 and more, steady paths in clips without one at most 2.3."""
+STROKE_WORTH = 0.3
+STROKE_PX = (5.0, 15.0)
+"""Worth of the longest stroke per working px (log odds) from the length that tissue reaches to one
+beyond which it is worth no more. In clips without a needle it was at most 8 px, but for fibres that
+veer, and mostly 5 and less, of needles in a cine 8 px and more. Without one, as in sparse frames, a
+path has to convince by itself."""
+VEER_DEG = 7.5
+"""Largest angle between where the tips travel and where the shafts point: needles had at most 5,
+fibres at the ends of torn and contracting muscles 9 to 17."""
 STEADY = 0.2
 """Least share of the frames that a path must claim..."""
 ENOUGH = 12
@@ -90,7 +95,13 @@ def sure_alone(pool: Pool, odds: Odds, index: int) -> bool:
     return bool(ahead > SURE_ALONE and np.all(rivals < ahead - UNRIVALLED))
 
 
-def likeliest(pool: Pool, odds: Odds, numbers: Floats, shown: Bools | None = None) -> Path | None:
+def likeliest(
+    pool: Pool,
+    odds: Odds,
+    numbers: Floats,
+    shown: Bools | None = None,
+    convincing: float = CONVINCING,
+) -> Path | None:
     """Return the path that is most a needle, or None where none is.
 
     Parameters
@@ -103,6 +114,8 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats, shown: Bools | None = Non
         When every observed frame was taken, in frames.
     shown : ndarray of bool, shape (n,), optional
         Candidates that a person has shown to be the needle: there is one, whether it moves or not.
+    convincing : float
+        What a path must convince by, see ``CONVINCING``.
     """
     generous = odds.full + GENEROSITY
     given = shown is not None and bool(shown.any())
@@ -116,14 +129,15 @@ def likeliest(pool: Pool, odds: Odds, numbers: Floats, shown: Bools | None = Non
         if not len(seen):
             break
         slid = slide_range(pool, seen)
+        stroke = float(np.clip(longest_stroke(pool, chosen, numbers), *STROKE_PX)) - STROKE_PX[0]
         mean = total / len(seen) + float(odds.full[seen].mean())
         steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
         moved = (
             slid > SLID_PX
-            and mean * slid / (slid + CHANCE_PX) + BRISK_WORTH * brisk_share(pool, chosen, numbers)
-            > CONVINCING
             and steady
+            and mean * slid / (slid + CHANCE_PX) + STROKE_WORTH * stroke > convincing
             and float(np.median(looks["cut"][seen])) > LEAST_CUT
+            and veer_deg(pool, chosen, numbers) < VEER_DEG
         )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
