@@ -21,7 +21,7 @@ from usguide.motion.defect import standing_gaps
 from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
 from usguide.motion.fluid import GLANCES, Glances
-from usguide.motion.gap import along_rows, darkest_interval, find_gap, out_of_the_dark
+from usguide.motion.gap import along_rows, darkest_interval, out_of_the_dark
 from usguide.motion.history import FEWEST_ROWS, History
 from usguide.motion.judgement import suggested_grade
 from usguide.motion.matching import supported
@@ -260,28 +260,6 @@ def test_columns_inside_a_wide_gap_are_moved_to_its_ends(dark, inner, found):
     strip = np.full((24, 200), 80.0, dtype=np.float32)
     strip[:, slice(*dark)] = 20.0
     assert out_of_the_dark(strip, slice(6, 18), inner) == found
-
-
-def test_blood_that_pools_beside_a_gap_does_not_widen_it():
-    rng = np.random.default_rng(1)
-    strip = rng.normal(90, 8, (24, 300)).astype(np.float32)
-    strip[:, 130:170] = 12  # the gap
-    strip[:10, 90:210] = 12  # the pool
-    gap = find_gap(strip, 0, slice(12, 18), (135.0, 165.0), 15.0)
-    assert gap.width == pytest.approx(40, abs=3)
-    assert gap.rows.min() > 10
-    assert len(gap.torn) >= 22
-
-
-@pytest.mark.parametrize("shape", ["even", "tapering"])
-def test_without_a_pool_the_middle_half_of_a_gap_is_measured(shape):
-    strip = np.random.default_rng(1).normal(90, 8, (24, 300)).astype(np.float32)
-    for row in range(24):
-        half = 20 if shape == "even" else 30 - row
-        strip[row, 150 - half : 150 + half] = 12
-    gap = find_gap(strip, 0, slice(9, 15), (140.0, 160.0), 15.0)
-    assert gap.rows[0] == len(gap.torn) // 4
-    assert len(gap.rows) == len(gap.torn) - 2 * (len(gap.torn) // 4)
 
 
 def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():

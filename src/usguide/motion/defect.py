@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Calibration, Frame
-from usguide.motion.gap import Gap, find_gap
+from usguide.motion.gap import FROM_BORDER, Gap, find_gap
 from usguide.motion.strip import DEPTHS, Belly, straighten
 from usguide.motion.suspects import CLEAR_CONTRAST, beside, is_lane
 from usguide.motion.width import Ends
@@ -29,9 +29,6 @@ scale."""
 
 WIDEST_SHARE = 0.35
 """Share of the region's width that it spans at most: more is shadow or lost contact."""
-
-FROM_BORDER = 2
-"""Rows of the strip between a defect and the border that it reaches."""
 
 LIT_SHARE = 0.6
 """Grey level above and below it, as a share of that beside: no less, or it is a shadow."""
@@ -80,14 +77,14 @@ def standing_gaps(
             lit = _lit(picture, gap, belly, frame)
             if ends is not None and lit and not is_lane(picture, gap, lines):
                 found.append((gap, ends))
-    return sorted(found, key=lambda each: -len(each[0].torn) * each[0].width)
+    return sorted(found, key=lambda each: -len(each[0].rows) * each[0].width)
 
 
 def _plain(gap: Gap) -> bool:
     """Whether a gap is dark enough, crosses enough, and reaches a border."""
-    reaches = gap.torn[0] <= FROM_BORDER or gap.torn[-1] >= DEPTHS - 1 - FROM_BORDER
+    reaches = gap.rows[0] <= FROM_BORDER or gap.rows[-1] >= DEPTHS - 1 - FROM_BORDER
     dark = gap.levels.share <= MAX_LEVEL and gap.contrast >= CLEAR_CONTRAST
-    return bool(dark and reaches and len(gap.torn) >= MIN_CROSSED * DEPTHS)
+    return bool(dark and reaches and len(gap.rows) >= MIN_CROSSED * DEPTHS)
 
 
 def _same(gap: Gap, other: Gap) -> bool:
@@ -97,7 +94,9 @@ def _same(gap: Gap, other: Gap) -> bool:
 def _lit(picture: Frame, gap: Gap, belly: Belly, frame: int) -> bool:
     """Whether the tissue above and below the muscle is as bright at the gap as beside it."""
     superficial, deep = belly.borders(frame)
-    left, right = (int(np.clip(edge, 0, len(belly.columns) - 1)) for edge in gap.edges.mean(axis=0))
+    left, right = (
+        int(np.clip(edge, 0, len(belly.columns) - 1)) for edge in gap.edges[gap.core].mean(axis=0)
+    )
     tall = picture.shape[0]
     reach = int(0.5 * float(np.median(deep - superficial)))
     top = int(superficial[left : right + 1].min())

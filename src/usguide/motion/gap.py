@@ -7,13 +7,16 @@ the profile into gap and tissue in the least-squares sense is the one with the l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from usguide.model import Floats
+from usguide.motion.pool import clear_rows, middle_half
 
 EDGE_SHARE = 1.0 / 3.0
 """Level at which edges are found, from the gap (0) to the tissue (1): low, so that dark tissue
@@ -23,11 +26,18 @@ PLAIN_SHARE = 0.6
 """Grey level of a plainly dark gap as a share of the tissue's beside it: synthetic tears of 3 mm
 reach 0.03 to 0.51, the dark lanes of two real healthy muscles 0.65 and more."""
 
+FROM_BORDER = 2
+"""Rows of the strip between a gap and the border that it reaches."""
 
-POOL_ROWS, POOL_RATIO, POOL_RESIDUAL = 5, 1.4, 0.5
-"""Least rows at either side of a step in a gap's width, the least ratio of the widths there, and
-the largest share of what a straight taper leaves unexplained that the step may leave. Tuned on
-synthetic tears with and without a hematoma."""
+GROWTH = 8
+"""Motion cells by which a gap may reach further to a side than tissue was seen to part."""
+
+LEAST_STEP = 1.0
+"""Least step in width from a gap to a pool, in motion cells, some 2 mm: dark speckle beside a gap
+that is closed makes smaller ones. Synthetic pools that matter make 2 to 5."""
+
+SMOOTHED_ROWS = 5
+"""Rows of the strip whose median stands for an edge in the middle one: a fifth of the muscle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,35 +116,39 @@ class Gap:
     ----------
     entry : int
         Entry of the motion history it was found in.
-    torn : ndarray of int64, shape (m,)
-        Rows of the strip it crosses.
     rows : ndarray of int64, shape (k,)
-        Those over which its width is taken: see :func:`_measurable`.
+        Rows of the strip it crosses.
     edges : ndarray, shape (k, 2)
-        Its left and right edge in each of these rows, columns.
+        Its left and right edge in each of them, columns.
+    core : slice
+        Those of its rows over which its width is taken: see :func:`usguide.motion.pool.clear_rows`.
     levels : Levels
         Grey levels around it.
     contrast : float
         How much darker it is than the muscle beside it, in spreads of the muscle's brightness
         over windows as wide as the gap.
+    pooled : bool
+        Whether blood beside it hides how wide it is: too few of its rows are clear of it.
     """
 
     entry: int
-    torn: NDArray[np.int64]
     rows: NDArray[np.int64]
     edges: Floats
+    core: slice
     levels: Levels
     contrast: float
+    pooled: bool = False
 
     @property
     def centre(self) -> float:
         """Middle of the gap, columns."""
-        return float(self.edges.mean())
+        return float(self.edges[self.core].mean())
 
     @property
     def width(self) -> float:
         """Mean width along the muscle, columns."""
-        return float((self.edges[:, 1] - self.edges[:, 0]).mean())
+        edges = self.edges[self.core]
+        return float((edges[:, 1] - edges[:, 0]).mean())
 
 
 def find_gap(
@@ -165,9 +179,17 @@ def find_gap(
     first = levels_around(calm, rows, (int(inner[0]), int(inner[1]) + 1), int(3 * cell))
     if first is None:
         return None
-    start, end = darkest_interval(
-        calm[rows, low:high].mean(axis=0).astype(np.float64), first.threshold()
-    )
+    # Blood may reach further to the sides than what was seen to part.
+    for _ in range(GROWTH):
+        profile = calm[rows, low:high].mean(axis=0).astype(np.float64)
+        start, end = darkest_interval(profile, first.threshold(EDGE_SHARE))
+        beyond = start <= 0.0 < low, end >= high - low - 1 and high < strip.shape[1]
+        if not any(beyond):
+            break
+        low = max(0, low - int(cell)) if beyond[0] else low
+        high = min(strip.shape[1], high + int(cell)) if beyond[1] else high
+    profile = calm[rows, low:high].mean(axis=0).astype(np.float64)
+    start, end = darkest_interval(profile, first.threshold())
     margin = 0.3 * cell
     levels = levels_around(
         calm,
@@ -181,54 +203,51 @@ def find_gap(
     edges = np.full((len(strip), 2), np.nan)
     middle = (rows.start + rows.stop) // 2
     for direction in (range(middle, len(strip)), range(middle - 1, -1, -1)):
-        centre = low + 0.5 * (start + end)
+        centre, before = low + 0.5 * (start + end), width
         for row in direction:
-            found = _row_edges(calm[row], centre, 0.5 * width + cell, levels)
+            found = _row_edges(calm[row], centre, 0.5 * max(width, before) + cell, levels)
             if found is None or found[1] - found[0] < 0.3 * width:
                 break
             edges[row] = found
             centre = 0.5 * centre + 0.25 * (found[0] + found[1])
+            before = found[1] - found[0]
     torn = np.flatnonzero(np.isfinite(edges[:, 0]))
     if len(torn) < 2:
         return None
-    core = _measurable(edges[torn, 1] - edges[torn, 0])
-    # A line through all rows would bend at the step to where blood has pooled.
-    along = core if core.stop - core.start < len(torn) // 2 else slice(0, len(torn))
-    smooth = np.stack([along_rows(torn[along], edges[torn[along], side]) for side in (0, 1)])
-    smooth = smooth[:, core.start - along.start : core.stop - along.start]
+    # Not a line: it would bend at the step to where blood has pooled.
+    smooth = np.stack(
+        [median_filter(edges[torn, side], SMOOTHED_ROWS, mode="nearest") for side in (0, 1)], axis=1
+    )
     profile = calm[torn].mean(axis=0).astype(np.float64)
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
     contrast = _contrast(profile, *span)
-    crossed = torn.astype(np.int64)
-    return Gap(entry, crossed, crossed[core], smooth.T, levels, contrast)
+    return settled(
+        Gap(entry, torn.astype(np.int64), smooth, middle_half(len(torn)), levels, contrast),
+        len(strip),
+        cell,
+        [],
+    )
 
 
-def _measurable(widths: Floats) -> slice:
-    """Rows over which a gap's width is taken: the middle half, since ends taper.
+def settled(gap: Gap, height: int, cell: float, others: Sequence[Floats]) -> Gap:
+    """Return the gap with the rows in which no blood widens it, or with ``pooled`` set.
 
-    Blood that pools beside a gap joins it, and looks like a part of it that is suddenly wider.
-    Where the width has such a step, only the rows at its narrow side count: at least a quarter of
-    all, without the one at either end.
+    Parameters
+    ----------
+    gap : Gap
+        The gap.
+    height : int
+        Rows of the strip.
+    cell : float
+        Spacing of the motion cells, columns.
+    others : sequence of ndarray, shape (k,)
+        Width in each of its rows in other frames, columns: those first in which it is narrowest.
     """
-    n = len(widths)
-    usual = slice(n // 4, n - n // 4)
-    least = max(POOL_ROWS, n // 4)
-    if n < 2 * least:
-        return usual
-    splits = np.arange(least, n - least + 1)
-    residuals = [_scatter(widths[:k]) + _scatter(widths[k:]) for k in splits]
-    at = int(splits[np.argmin(residuals)])
-    row = np.arange(n, dtype=np.float64)
-    line = np.polynomial.polynomial.polyval(row, np.polynomial.polynomial.polyfit(row, widths, 1))
-    first, last = float(widths[:at].mean()), float(widths[at:].mean())
-    step = max(first, last) >= POOL_RATIO * min(first, last)
-    if not step or min(residuals) > POOL_RESIDUAL * float(((widths - line) ** 2).sum()):
-        return usual
-    return slice(1, at - 1) if first < last else slice(at + 1, n - 1)
-
-
-def _scatter(values: Floats) -> float:
-    return float(((values - values.mean()) ** 2).sum())
+    own = gap.edges[:, 1] - gap.edges[:, 0]
+    at_border = gap.rows[0] <= FROM_BORDER, gap.rows[-1] >= height - 1 - FROM_BORDER
+    mouth = None if at_border[0] == at_border[1] else (0 if at_border[0] else -1)
+    core = clear_rows([*others, own], mouth, LEAST_STEP * cell)
+    return replace(gap, core=core or middle_half(len(gap.rows)), pooled=core is None)
 
 
 def out_of_the_dark(

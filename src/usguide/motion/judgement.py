@@ -15,9 +15,9 @@ from usguide.motion.strip import DEPTHS, Belly
 from usguide.motion.suspects import CLEAR_CONTRAST, Suspect, faint, smallest_jump
 from usguide.motion.width import Widths, moved_along
 
-MIN_JUMP_OF_WIDENING = 0.3
-"""Least parting as a share of the gap's widening. Blocks at the ends also see the gap, so that
-synthetic tears give 0.36 to 1 of it."""
+MIN_JUMP_OF_WIDENING = 0.25
+"""Least parting as a share of the gap's widening. Blocks at the ends also see the gap, and tissue
+a block away from a partial tear moves less than its ends: synthetic tears give 0.27 to 1 of it."""
 
 FAINT_CORRELATION, FAINT_SIGNIFICANCE = 0.965, 4.0
 """What a gap that is not clearly dark needs of the two next: small synthetic tears reach 0.973 and
@@ -44,6 +44,8 @@ TORN_ROWS = 4
 """Half the interval of the torn part, in rows of the strip: the largest error of those 30 tears,
 whose tapering ends are mostly read too short."""
 
+HIDDEN = "blood or fluid that fills it hides how far its ends are apart"
+
 Z95 = 1.96
 
 
@@ -61,13 +63,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Opening:
-    """A gap's widths at rest and at the peak, as measured and as stated."""
+    """A gap's widths at rest and at the peak, as measured and as stated in words."""
 
     finding: Finding
     rest_px: float
     widening_px: float
     error_px: float
-    said: tuple[str, str]
+    opens: str
+    stays: str
 
 
 def judge(
@@ -90,13 +93,18 @@ def judge(
             "ends seem to part, but the gap between them cannot be measured both at rest and at "
             "the peak of the contraction.",
         )
-    finding, said = opening.finding, opening.said
-    widening = opening.widening_px
+    finding, widening = opening.finding, opening.widening_px
     if not _widens(opening, calibration, belly):
-        return unwidened(opening)
+        if gap.pooled:
+            return _with(
+                finding,
+                SeparationFlag.INDETERMINATE,
+                f"ends seem to part, but {HIDDEN}.",
+            )
+        return _with(finding, SeparationFlag.NONE, f"{opening.stays}.")
     known = np.isfinite(widths.value)
     together = _correlation(widths.value[known], contraction.activation[known])
-    torn = len(gap.torn) / DEPTHS
+    torn = len(gap.rows) / DEPTHS
     jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
     # Also what the tissue right beside the gap did, where the fit over a wider part smears it.
     back = [moved_along(motion, gap, suspect.rest, end) for end in suspect.ends]
@@ -115,19 +123,19 @@ def judge(
     elif together < (FAINT_CORRELATION if is_faint else MIN_CORRELATION):
         amiss = "it does not follow the contraction"
     if amiss is not None:
-        if gap.contrast < CLEAR_CONTRAST:
+        if gap.contrast < CLEAR_CONTRAST and not gap.pooled:
             return _with(
                 finding, SeparationFlag.NONE, f"a dark area changes with movement, but {amiss}."
             )
         return _with(
             finding,
             SeparationFlag.INDETERMINATE,
-            f"a gap opens from {said[0]} to {said[1]}, but {amiss}.",
+            f"a gap {opening.opens}, but {amiss}.",
         )
     return _with(
         finding,
         SeparationFlag.SEPARATION,
-        f"two ends part on contraction: the gap between them opens from {said[0]} to {said[1]}.",
+        f"two ends part on contraction: the gap between them {opening.opens}.",
     )
 
 
@@ -144,18 +152,11 @@ def standing(
     opening = _opening(gap, widths, rest, motion, contraction, belly, calibration)
     if isinstance(opening, Finding) or _widens(opening, calibration, belly):
         return None
-    found = unwidened(opening)
-    return found if found.separation.defect_at_rest else None
-
-
-def unwidened(opening: _Opening) -> Finding:
-    """Say that a gap does not widen, and whether it is open at rest beyond its error."""
-    rest = opening.finding.separation.gap_rest_mm
-    at = f"a dark gap of {opening.said[0]} at rest"
-    stays = f"does not widen on contraction ({opening.said[1]})"
-    if (rest.low if rest is not None else opening.rest_px) <= 0.0:
-        return _with(opening.finding, SeparationFlag.NONE, f"{at} {stays}.")
-    found = _with(opening.finding, SeparationFlag.NONE, f"a defect seen at rest: {at} {stays}.")
+    finding = opening.finding
+    rest_mm = finding.separation.gap_rest_mm
+    if (rest_mm.low if rest_mm is not None else opening.rest_px) <= 0.0:
+        return None
+    found = _with(finding, SeparationFlag.NONE, f"a defect seen at rest: {opening.stays}.")
     return replace(found, separation=replace(found.separation, defect_at_rest=True))
 
 
@@ -187,9 +188,14 @@ def _opening(
     rest_px, peak_px = float(np.median(widths[at_rest])), float(np.median(widths[at_peak]))
     rest_error = float(np.median(errors[at_rest]))
     peak_error = float(np.median(errors[at_peak]))
+    # Few frames are at the very peak: what the others lack of it is added.
+    reached = float(np.median(activation[at_peak]) - np.median(activation[at_rest]))
+    full = float(activation[gap.entry] - activation[rest])
+    if reached > 0.5 * full:
+        peak_px = rest_px + (peak_px - rest_px) * full / reached
     widening = peak_px - rest_px
     widening_error = _paired_error(measured, at_rest, at_peak)
-    middle_row = gap.rows[len(gap.rows) // 2]
+    middle_row = int(np.median(gap.rows[gap.core]))
     x = gap.centre
     frame = int(motion.frames[gap.entry])
     y = float(
@@ -204,13 +210,26 @@ def _opening(
         return Measurement(value, value - margin, value + margin, "px").scaled(scale, "mm")
 
     rest_mm, peak_mm = length(rest_px, rest_error), length(peak_px, peak_error)
+    widening_mm = length(widening, widening_error)
+    if gap.pooled:
+        hidden = np.full(len(widths), np.nan)
+        finding = replace(finding, gap_px=hidden, error_px=hidden)
+        rest_mm = peak_mm = None
+        opens = f"opens by {_said(widening, widening_mm)}; {HIDDEN}"
+        stays = f"a dark area is seen at rest and does not widen on contraction; {HIDDEN}"
+    else:
+        at_rest_said, at_peak_said = _said(rest_px, rest_mm), _said(peak_px, peak_mm)
+        opens = f"opens from {at_rest_said} to {at_peak_said}"
+        stays = (
+            f"a dark gap of {at_rest_said} at rest does not widen on contraction ({at_peak_said})"
+        )
     stated = Separation(
         SeparationFlag.NONE,
         "",
         gap_rest_mm=_not_negative(rest_mm),
         gap_peak_mm=_not_negative(peak_mm),
-        widening_mm=length(widening, widening_error),
-        torn_fraction=_torn_fraction(len(gap.torn)) if belly.known else None,
+        widening_mm=widening_mm,
+        torn_fraction=_torn_fraction(len(gap.rows)) if belly.known else None,
         location_px=(x, y),
     )
     return _Opening(
@@ -218,7 +237,8 @@ def _opening(
         rest_px,
         widening,
         widening_error,
-        _said(rest_px, peak_px, rest_mm, peak_mm),
+        opens,
+        stays,
     )
 
 
@@ -294,9 +314,5 @@ def _not_negative(measurement: Measurement | None) -> Measurement | None:
     )
 
 
-def _said(
-    rest_px: float, peak_px: float, rest: Measurement | None, peak: Measurement | None
-) -> tuple[str, str]:
-    if rest is None or peak is None:
-        return f"{rest_px:.0f} px", f"{peak_px:.0f} px"
-    return f"{rest.value:.1f} mm", f"{peak.value:.1f} mm"
+def _said(width_px: float, width_mm: Measurement | None) -> str:
+    return f"{width_px:.0f} px" if width_mm is None else f"{width_mm.value:.1f} mm"

@@ -19,7 +19,7 @@ from usguide.motion.judgement import Finding, judge, standing
 from usguide.motion.parting import MIN_TRUST, change_between, find_partings
 from usguide.motion.strip import Belly
 from usguide.motion.suspects import PLACES, Suspect, apart, faint, smallest_jump, suspect_at
-from usguide.motion.width import widths_of
+from usguide.motion.width import settled_at, widths_of
 
 CYCLES = 3
 """The largest contractions of a clip that are examined."""
@@ -62,6 +62,8 @@ def _standing(
     gaps = standing_gaps(clip[frame], frame, peak, belly, cell, calibration)[:PLACES]
     if not gaps:
         return None
+    resting = clip[int(motion.frames[rest])]
+    gaps = [(settled_at(rest, resting, gap, ends, motion, belly, cell), ends) for gap, ends in gaps]
     for (gap, _), widths in zip(gaps, widths_of(clip, motion, belly, gaps, cell), strict=True):
         found = standing(gap, widths, rest, motion, contraction, belly, calibration)
         if found is not None:
@@ -98,9 +100,9 @@ def _parting(clip: Frames, motion: Motion, contraction: Contraction, belly: Bell
         partings = apart(partings)[:PLACES]
         if partings:
             frame = int(motion.frames[peak])
-            picture = clip[frame]
+            picture, resting = clip[frame], clip[int(motion.frames[rest])]
             for parting in partings:
-                suspect = suspect_at(picture, motion, belly, parting, rest, peak, cell)
+                suspect = suspect_at(picture, resting, motion, belly, parting, rest, peak, cell)
                 if suspect is not None:
                     suspects.append(suspect)
     if not suspects:

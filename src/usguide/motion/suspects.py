@@ -13,7 +13,7 @@ from usguide.motion.gap import PLAIN_SHARE, Gap, find_gap, out_of_the_dark
 from usguide.motion.history import Motion
 from usguide.motion.parting import DEPTH_LINES, Parting
 from usguide.motion.strip import DEPTHS, Belly, straighten
-from usguide.motion.width import Ends
+from usguide.motion.width import Ends, settled_at
 
 PLACES = 3
 """Places examined at the peak of each contraction."""
@@ -71,6 +71,7 @@ def _overlap(one: Parting, other: Parting) -> bool:
 
 def suspect_at(
     picture: Frame,
+    resting: Frame,
     motion: Motion,
     belly: Belly,
     parting: Parting,
@@ -78,7 +79,10 @@ def suspect_at(
     peak: int,
     cell: float,
 ) -> Suspect | None:
-    """Look for a dark gap where tissue was seen to part."""
+    """Look for a dark gap where tissue was seen to part.
+
+    ``picture`` and ``resting`` are the frames at the peak and at rest.
+    """
     frame = int(motion.frames[peak])
     strip = straighten(picture, belly, frame)
     per_line = DEPTHS // DEPTH_LINES
@@ -91,7 +95,9 @@ def suspect_at(
     if is_lane(picture, gap, lines):
         return None
     ends = beside(gap, lines, strip.shape[1], cell)
-    return None if ends is None else Suspect(gap, parting, rest, ends)
+    if ends is None:
+        return None
+    return Suspect(settled_at(rest, resting, gap, ends, motion, belly, cell), parting, rest, ends)
 
 
 def beside(gap: Gap, lines: Floats, width: int, cell: float) -> Ends | None:
@@ -137,7 +143,8 @@ def faint(gap: Gap) -> bool:
 
 def is_lane(picture: Frame, gap: Gap, lines: Floats) -> bool:
     """Whether a dark gap is only the lane between two fascicles: longer than wide, along them."""
-    middles = gap.edges.mean(axis=1)
+    edges, lines = gap.edges[gap.core], lines[gap.core]
+    middles = edges.mean(axis=1)
     columns = np.clip(np.rint(middles).astype(np.int64), 0, lines.shape[1] - 1)
     y = np.take_along_axis(lines, columns[:, None], axis=1)[:, 0]
     across = np.array([middles[-1] - middles[0], y[-1] - y[0]])
@@ -147,7 +154,7 @@ def is_lane(picture: Frame, gap: Gap, lines: Floats) -> bool:
     axis_deg = float(np.degrees(np.arctan2(across[1], across[0])))
     width = gap.width * abs(across[1]) / length
     # Beside the gap only: its own edges may outshine the fascicles.
-    left, right = int(gap.edges[:, 0].min()), int(gap.edges[:, 1].max())
+    left, right = int(edges[:, 0].min()), int(edges[:, 1].max())
     margin = int(2.0 * gap.width) + EDGE_PX
     top, bottom = int(y.min()) - 2, int(y.max()) + 3
     run = direction(

@@ -10,31 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Floats, Frame, Frames
-from usguide.motion.gap import EDGE_SHARE, Gap, along_rows, darkest_interval
+from usguide.motion.gap import EDGE_SHARE, Gap, along_rows, darkest_interval, settled
 from usguide.motion.history import Motion
 from usguide.motion.strip import DEPTHS, Belly, straighten
 
 Ends = tuple[Floats, Floats]
 
-BLUR_PER_FLANK = 2.0
+BLUR_PER_FLANK = 1.5
 """See :func:`_blur`. The response 10 log10 Phi(sqrt(2) x / SD) of a Gaussian beam to an edge in
 speckle, 30 dB deep, gives 3.1 on a grey scale linear in dB and 2.3 on a grey map of exponent 1.8;
 lowered to 2.0 on four synthetic tears, where 3.1 widened gaps by half a millimetre."""
+
+
+FIRM_SLACK, SLACK_SHARE, LOOSE_SLACK = 0.4, 0.5, 0.7
+"""How far an edge may lie from where its end's motion puts it: motion cells where the end has not
+moved, the share of its movement that is added, motion cells at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Width:
     """Width of a gap in one frame, normal to its edges, columns, with its standard error.
 
-    ``rows``, shape (k,), is the width in each of the gap's rows; ``edges``, shape (k, 2), are the
-    left and right edge there; ``blur`` is how much the beam was found to narrow the gap at either
-    edge, 0 where the gap is closed.
+    ``rows``, shape (k,), is the width along the muscle in each row that the gap crosses; ``blur``
+    is how much the beam was found to narrow the gap at either edge, 0 where the gap is closed.
     """
 
     value: float
     error: float
     rows: Floats
-    edges: Floats
     blur: float
 
 
@@ -60,8 +63,9 @@ def measure_width(
         Distance between rows of the strip, px.
     """
     centres = expected.mean(axis=1)
-    half = max(0.5 * float((expected[:, 1] - expected[:, 0]).mean()), 0.0) + slack
-    reach = int(half + flank) + 1
+    halves = np.maximum(0.5 * (expected[:, 1] - expected[:, 0]), 0.0) + slack
+    half = float(halves[gap.core].mean())
+    reach = int(max(half + flank, float(halves.max()))) + 1
     steps = np.arange(-reach, reach + 1)
     columns = float(centres.mean()) + steps
     seen = (columns >= 0) & (columns <= strip.shape[1] - 1)
@@ -78,31 +82,35 @@ def measure_width(
             for row, centre in zip(gap.rows, centres, strict=True)
         ]
     )
-    tissue = float(np.median(profiles[:, outside]))
+    core = profiles[gap.core]
+    tissue = float(np.median(core[:, outside]))
     # A change of gain shifts a log-compressed picture; the gap cannot get darker than black.
     shift = tissue - min(gap.levels.left, gap.levels.right)
     floor = max(0.0, min(gap.levels.floor + shift, 0.8 * tissue))
     dark = floor + EDGE_SHARE * (tissue - floor)
+    first = reach - halves.astype(np.int64)
+    edges = np.array(
+        [
+            np.array(darkest_interval(row[k : 2 * reach + 1 - k], dark)) + k
+            for row, k in zip(profiles, first, strict=True)
+        ]
+    )
     # A dip of the mean profile shallower than one full column of darkness is speckle.
-    dip = np.clip(dark - profiles[:, inside].mean(axis=0), 0.0, None).sum()
+    dip = np.clip(dark - core[:, inside].mean(axis=0), 0.0, None).sum()
     if dip < dark - floor:
-        closed = np.repeat(centres[:, None], 2, axis=1)
-        return Width(0.0, 0.5, np.zeros(len(closed)), closed, 0.0)
-    edges = np.array([darkest_interval(row[inside], dark) for row in profiles]) + inside.start
-    smooth = np.stack([along_rows(gap.rows, edges[:, side]) for side in (0, 1)], axis=1)
+        return Width(0.0, 0.5, edges[:, 1] - edges[:, 0], 0.0)
     # No edge is sharper than the beam; one that looks softer borders on dark tissue.
-    blur = min(_blur(profiles, edges[:, side], side, floor, tissue) for side in (0, 1))
-    widths = edges[:, 1] - edges[:, 0]
-    slope = 0.0
+    blur = min(_blur(core, edges[gap.core, side], side, floor, tissue) for side in (0, 1))
+    opened = edges[:, 1] - edges[:, 0] + 2.0 * blur
+    widths = opened[gap.core]
+    lean = 1.0
     if len(gap.rows) >= 3:
-        line = centres + smooth.mean(axis=1)
+        line = along_rows(gap.rows, centres + edges.mean(axis=1))
         slope = float(np.polyfit(gap.rows.astype(np.float64), line, 1)[0]) / row_px
-    lean = float(1.0 / np.hypot(1.0, slope))
-    opened = (widths + 2.0 * blur) * lean
+        lean = float(1.0 / np.hypot(1.0, slope))
     # Neighbouring rows share speckle: about every other one counts.
     error = float(np.hypot(widths.std() / np.sqrt(max(1.0, 0.5 * len(widths))), 0.5))
-    place = centres[:, None] - reach + smooth + np.array([-blur, blur])
-    return Width(max(float(opened.mean()), 0.0), error * lean, opened, place, blur)
+    return Width(max(float(widths.mean()) * lean, 0.0), error * lean, opened * lean, blur)
 
 
 def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: float) -> float:
@@ -136,7 +144,7 @@ def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: floa
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Widths:
-    """Width of a suspected gap over the clip, px: per entry, its error, and per row (n, k)."""
+    """Width of a suspected gap over the clip, px: per entry, its error, and per core row (n, k)."""
 
     value: Floats
     error: Floats
@@ -159,22 +167,20 @@ def widths_of(
     """
     n = len(motion.frames)
     found = [
-        Widths(np.full(n, np.nan), np.full(n, np.nan), np.full((n, len(gap.rows)), np.nan))
+        Widths(
+            np.full(n, np.nan), np.full(n, np.nan), np.full((n, len(gap.rows[gap.core])), np.nan)
+        )
         for gap, _ in gaps
     ]
     blurs: list[list[float]] = [[] for _ in gaps]
     for entry, (index, frame) in zip(range(n), _known(clip, motion), strict=False):
         strip = straighten(frame, belly, index)
-        superficial, deep = belly.borders(index)
-        row_px = float(np.median(deep - superficial)) / DEPTHS
         for (gap, ends), widths, blur in zip(gaps, found, blurs, strict=True):
-            moved = [moved_along(motion, gap, entry, end) for end in ends]
-            edges = gap.edges + np.stack(moved, axis=1)
-            width = measure_width(strip, gap, edges, 0.7 * cell, int(2.5 * cell), row_px)
+            width = _width_at(entry, strip, gap, ends, motion, belly, cell)
             if width is not None:
                 widths.value[entry] = width.value
                 widths.error[entry] = width.error
-                widths.rows[entry] = width.rows
+                widths.rows[entry] = width.rows[gap.core]
                 if width.value > 0:
                     blur.append(width.blur)
     for widths, blur in zip(found, blurs, strict=True):
@@ -182,6 +188,37 @@ def widths_of(
         beam = float(np.median(blur)) if blur else 0.0
         widths.error[:] = np.hypot(widths.error, np.where(widths.value > 0, 0.5, 1.0) * beam)
     return found
+
+
+def _width_at(
+    entry: int,
+    strip: NDArray[np.float32],
+    gap: Gap,
+    ends: Ends,
+    motion: Motion,
+    belly: Belly,
+    cell: float,
+) -> Width | None:
+    """Measure a gap in one entry of the motion history, where its ends have moved to."""
+    superficial, deep = belly.borders(int(motion.frames[entry]))
+    row_px = float(np.median(deep - superficial)) / DEPTHS
+    moved = [moved_along(motion, gap, entry, end) for end in ends]
+    edges = gap.edges + np.stack(moved, axis=1)
+    # The further the ends have moved, the less their motion says where their edges are.
+    slack = min(FIRM_SLACK * cell + SLACK_SHARE * float(np.mean(np.abs(moved))), LOOSE_SLACK * cell)
+    return measure_width(strip, gap, edges, slack, int(2.5 * cell), row_px)
+
+
+def settled_at(
+    entry: int, picture: Frame, gap: Gap, ends: Ends, motion: Motion, belly: Belly, cell: float
+) -> Gap:
+    """Return a gap with the rows in which, at rest, no blood widens it.
+
+    ``picture`` is the frame of ``entry``, at rest.
+    """
+    strip = straighten(picture, belly, int(motion.frames[entry]))
+    narrow = _width_at(entry, strip, gap, ends, motion, belly, cell)
+    return gap if narrow is None else settled(gap, DEPTHS, cell, [narrow.rows])
 
 
 def _known(clip: Frames, motion: Motion) -> Iterator[tuple[int, Frame]]:
