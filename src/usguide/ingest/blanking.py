@@ -23,6 +23,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import JPEGLSLossless
 
+from usguide.ingest.dicom_frames import ITEM, SEQUENCE_END
 from usguide.ingest.fan import fan_mask
 from usguide.ingest.recording import Picture
 from usguide.model import Bools, Region
@@ -123,8 +124,7 @@ def _append_pixels(
     file: BinaryIO, pictures: Iterator[Picture], keep: Bools, header: Dataset, told: Told
 ) -> int:
     """Append the pixel data element (PS3.5 A.4), a fragment per frame, without holding them."""
-    item = b"\xfe\xff\x00\xe0"
-    file.write(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + item + struct.pack("<L", 0))
+    file.write(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + ITEM + struct.pack("<L", 0))
     encoder = get_encoder(JPEGLSLossless)
     count = 0
     for picture in pictures:
@@ -143,10 +143,10 @@ def _append_pixels(
             )
         )
         coded += b"\0" * (len(coded) % 2)
-        file.write(item + struct.pack("<L", len(coded)) + coded)
+        file.write(ITEM + struct.pack("<L", len(coded)) + coded)
         count += 1
         told(count)
-    file.write(b"\xfe\xff\xdd\xe0" + struct.pack("<L", 0))
+    file.write(SEQUENCE_END + struct.pack("<L", 0))
     return count
 
 

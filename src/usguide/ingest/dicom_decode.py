@@ -27,6 +27,7 @@ from pydicom.uid import (
 )
 
 from usguide.errors import UnreadableError
+from usguide.ingest.dicom_frames import ITEM
 from usguide.ingest.luma import luma_of_rgb, rgb_of_grey, rgb_of_ybr, to_8_bit
 from usguide.model import Frame
 
@@ -172,8 +173,7 @@ def _check_coded_size(frame: bytes, shape: tuple[int, int], samples: int | None 
 def _encapsulate(frame: bytes) -> bytes:
     """Wrap one frame as PS3.5 A.4 does: an empty offset table, then the frame as one item."""
     padded = frame + b"\0" * (len(frame) % 2)
-    item = b"\xfe\xff\x00\xe0"
-    return item + struct.pack("<L", 0) + item + struct.pack("<L", len(padded)) + padded
+    return ITEM + struct.pack("<L", 0) + ITEM + struct.pack("<L", len(padded)) + padded
 
 
 def _decode_jpeg(frame: bytes, shape: tuple[int, int], photometric: str) -> Decoded:

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_ITEM = b"\xfe\xff\x00\xe0"
-_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+ITEM = b"\xfe\xff\x00\xe0"
+SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+"""Tags around fragments, in little endian (PS3.5 A.4)."""
 
 _START_MARKERS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
 """First bytes of a JPEG or JPEG-LS image, a JPEG 2000 code stream, and a JP2 file."""
@@ -66,7 +67,7 @@ def fragments(file: BinaryIO, start: int, size: int, *, keep_cut: bool = False) 
     while position + 8 <= size:
         file.seek(position)
         head = file.read(8)
-        if len(head) < 8 or head[:4] != _ITEM:
+        if len(head) < 8 or head[:4] != ITEM:
             return
         length = struct.unpack("<L", head[4:])[0]
         position += 8
