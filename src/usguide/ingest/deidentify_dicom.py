@@ -12,6 +12,8 @@ from pydicom.uid import (
     JPEGExtended12Bit,
     JPEGLSNearLossless,
     MPEGTransferSyntaxes,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
 )
 
 from usguide.ingest.blanking import write_dicom
@@ -21,7 +23,7 @@ from usguide.ingest.deidentify_profile import (
     clean_header,
     state_deidentification,
 )
-from usguide.ingest.dicom_header import number
+from usguide.ingest.dicom_header import FRAME_TIME_VECTOR, number
 from usguide.ingest.dicom_source import (
     dicom_source,
     explaining,
@@ -32,9 +34,6 @@ from usguide.ingest.dicom_source import (
 from usguide.ingest.recording import Recording
 from usguide.model import Bools, Header
 
-_ULTRASOUND_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
-_ULTRASOUND_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"
-_FRAME_TIME_VECTOR = 0x00181065
 _LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, *MPEGTransferSyntaxes})
 """What was once compressed with loss says so for good (PS3.3 C.7.6.1.1.5), in a lossless copy too;
 JPEG 2000 may be either, and its files have to say which."""
@@ -77,7 +76,9 @@ def copy_dicom(
             clean.LossyImageCompression = "01"
         if "SOPClassUID" not in clean:
             single = header.frames == 1
-            clean.SOPClassUID = _ULTRASOUND_IMAGE if single else _ULTRASOUND_MULTIFRAME
+            clean.SOPClassUID = (
+                UltrasoundImageStorage if single else UltrasoundMultiFrameImageStorage
+            )
         if header.frames > 1 or "NumberOfFrames" in original:
             clean.NumberOfFrames = header.frames
         _keep_window(original, clean, removal)
@@ -109,4 +110,4 @@ def _keep_times(header: Header, clean: Dataset) -> None:
         if complete and len(clean.FrameTimeVector) == frames:
             return
         clean.FrameTimeVector = [f"{step:.6f}" for step in steps]
-        clean.FrameIncrementPointer = _FRAME_TIME_VECTOR
+        clean.FrameIncrementPointer = FRAME_TIME_VECTOR

@@ -35,6 +35,7 @@ from usguide.ingest.deidentify_attributes import (
     REMAPPED,
     REWRITTEN,
 )
+from usguide.ingest.dicom_header import FRAME_TIME, FRAME_TIME_VECTOR
 
 _UNREADABLE = (
     BytesLengthException,
@@ -50,8 +51,8 @@ _UNREADABLE = (
 
 _HANDLED = REWRITTEN | {*REMAPPED, *EMPTIED, *PSEUDONYMS}
 """Attributes of the recording itself that are written anew, whatever they were."""
-_TIME_POINTERS = frozenset({0x00181063, 0x00181065})
-"""FrameTime and FrameTimeVector, all that FrameIncrementPointer may point at here."""
+_TIME_POINTERS = frozenset({FRAME_TIME, FRAME_TIME_VECTOR})
+"""All that FrameIncrementPointer may point at here."""
 _STANDARD_ROOT = "1.2.840.10008."
 """Root of the UIDs that DICOM itself assigns (PS3.6 Annex A)."""
 _CODE = re.compile(r"[A-Z0-9 _.]{0,16}")

@@ -14,7 +14,12 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import (
+    UID,
+    RLELossless,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
 
 from usguide.errors import NotUltrasoundError, UnreadableError
 from usguide.ingest.dicom_decode import DECODING_ERRORS, frame_decoder
@@ -45,8 +50,8 @@ from usguide.model import SourceKind
 
 ULTRASOUND_CLASSES = frozenset(
     {
-        "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound Image Storage
-        "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame Image Storage
+        UltrasoundImageStorage,
+        UltrasoundMultiFrameImageStorage,
         "1.2.840.10008.5.1.4.1.1.6",  # retired forms of both
         "1.2.840.10008.5.1.4.1.1.3",
     }

@@ -45,8 +45,8 @@ _SHORTEST_WORD = 3
 
 Times = Callable[[NDArray[np.int64]], Floats]
 
-_FRAME_TIME = 0x00181063
-_FRAME_TIME_VECTOR = 0x00181065
+FRAME_TIME, FRAME_TIME_VECTOR = 0x00181063, 0x00181065
+"""Tags of what FrameIncrementPointer points at (PS3.3 C.7.6.6)."""
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
@@ -150,7 +150,7 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[Times | None, TimingSour
     pointers = {int(tag) for tag in np.atleast_1d(_as_list(pointer))} if pointer else set()
 
     vector = _floats(dataset.get("FrameTimeVector"))
-    if vector is not None and (_FRAME_TIME_VECTOR in pointers or not pointers):
+    if vector is not None and (FRAME_TIME_VECTOR in pointers or not pointers):
         steps = vector[1:frames]
         if len(vector) >= frames and (_is_step(steps)).all():
             # The first entry is 0 by definition, some write a step there (C.7.6.5.1.2).
@@ -161,7 +161,7 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[Times | None, TimingSour
         trouble = ""
 
     step = number(dataset, "FrameTime")
-    if step is not None and _is_step(step) and (_FRAME_TIME in pointers or not pointers or trouble):
+    if step is not None and _is_step(step) and (FRAME_TIME in pointers or not pointers or trouble):
         words = f"{trouble}the frame time of {step:g} ms is used instead." if trouble else ""
         return _regular(step / 1000.0), TimingSource.FRAME_TIME, words
 
