@@ -31,6 +31,53 @@ def _gaussian_taps(sigma: Floats) -> Floats:
     return np.asarray(taps / taps.sum(axis=1, keepdims=True))
 
 
+def _extent(sc: Scanner) -> tuple[float, float, float, float, float]:
+    """Return the first and last depth, the first and last beam, and the mm of a lateral unit.
+
+    Depths are mm from the probe's face and beams mm from the left; for a convex probe, mm from the
+    apex and radians, of which one is so many mm long halfway down.
+    """
+    if not sc.convex:
+        return 0.0, sc.depth_mm, 0.0, sc.width_mm, 1.0
+    deepest = sc.depth_mm - sc.apex_mm[1]
+    first, last = (math.radians(s * sc.half_angle_deg) for s in (-1, 1))
+    return sc.radius_mm, deepest, first, last, sc.radius_mm + 0.5 * (deepest - sc.radius_mm)
+
+
+def _beam_taps(
+    sc: Scanner, travelled: Floats, depths: Floats, depth_step: float, lateral_step: float
+) -> F32:
+    """Return the beam's profile at every depth, in beams; shape (samples, odd)."""
+    # The beam widens away from its focus as sqrt(1 + (distance / Rayleigh length)^2); twice
+    # as wide as at the focus one image depth away from it.
+    rayleigh = sc.depth_mm / math.sqrt(3.0)
+    sigma_x = sc.lateral_mm / FWHM
+    beam_mm = sigma_x * np.sqrt(1.0 + ((travelled - sc.focus_mm) / rayleigh) ** 2)
+    beam = beam_mm / (lateral_step * (depths if sc.convex else 1.0))
+    taps = _gaussian_taps(np.sqrt(np.maximum(beam**2 - SPLINE_VARIANCE, 0.05)))
+    # Unit speckle at every depth: the beam's energy over the density of scatterers.
+    per_sample = sc.density_per_mm2 * depth_step * lateral_step * (depths if sc.convex else 1.0)
+    taps *= np.sqrt(2.0 * math.sqrt(math.pi) * beam / per_sample)[:, None]
+    return np.ascontiguousarray(taps.astype(np.float32))
+
+
+def _pulse_taps(pulse: float) -> F32:
+    """Return the pulse's profile, whose standard deviation is ``pulse`` samples; shape (odd,)."""
+    taps = _gaussian_taps(np.array([math.sqrt(max(pulse**2 - SPLINE_VARIANCE, 0.05))]))[0]
+    taps *= math.sqrt(2.0 * math.sqrt(math.pi) * pulse)
+    return np.ascontiguousarray(taps.astype(np.float32))
+
+
+def _noise_and_gain(sc: Scanner, travelled: Floats, depth_mm: float) -> tuple[F32, F32]:
+    """Return the electronic noise's amplitude and the gain in dB, each of shape (samples, 1)."""
+    loss_db = 2.0 * sc.attenuation_db_cm_mhz * sc.frequency_mhz * travelled / 10.0
+    # Time gain stops rising where the echoes have sunk into the noise.
+    noise_db = np.minimum(sc.noise_db + loss_db, -12.0)
+    noise = (10 ** (noise_db / 20) / math.sqrt(2.0)).astype(np.float32)[:, None]
+    error_db = np.interp(travelled, np.linspace(0, depth_mm, 5), np.array(sc.tgc_error_db))
+    return noise, (sc.gain_db + error_db).astype(np.float32)[:, None]
+
+
 _SAME_TISSUE, _SMOOTHED_SAMPLES = 0.18, 2.0
 """Grey difference (of white) and distance (in beams and samples) within which speckle reduction
 averages: chosen by eye."""
@@ -51,35 +98,18 @@ class Imager:
         self.scanner = scanner
         self._rng = rng
         sc = scanner
+        first_depth, deepest, first, last, lateral_unit = _extent(sc)
         sigma_z, sigma_x = sc.axial_mm / FWHM, sc.lateral_mm / FWHM
-        if sc.convex:
-            deepest = sc.depth_mm - sc.apex_mm[1]
-            first_depth = sc.radius_mm
-            lateral_unit = sc.radius_mm + 0.5 * (deepest - sc.radius_mm)
-            first, last = (math.radians(s * sc.half_angle_deg) for s in (-1, 1))
-        else:
-            first_depth, deepest, lateral_unit = 0.0, sc.depth_mm, 1.0
-            first, last = 0.0, sc.width_mm
         # A Gaussian sampled at 0.7 of its standard deviation loses nothing measurable.
         depth_step = min(sc.spacing_mm, 0.7 * sigma_z)
         lateral_step = 0.7 * sigma_x / lateral_unit
         samples = math.ceil((deepest - first_depth) / depth_step) + 1 + 2 * _MARGIN
-        depths = first_depth + (np.arange(samples) - _MARGIN) * depth_step
+        depths: Floats = first_depth + (np.arange(samples, dtype=np.float64) - _MARGIN) * depth_step
         travelled = np.maximum(depths - first_depth, 0.0)
-        # The beam widens away from its focus as sqrt(1 + (distance / Rayleigh length)^2); twice
-        # as wide as at the focus one image depth away from it.
-        rayleigh = sc.depth_mm / math.sqrt(3.0)
-        beam_mm = sigma_x * np.sqrt(1.0 + ((travelled - sc.focus_mm) / rayleigh) ** 2)
-        beam = beam_mm / (lateral_step * (depths if sc.convex else 1.0))
-        taps = _gaussian_taps(np.sqrt(np.maximum(beam**2 - SPLINE_VARIANCE, 0.05)))
-        margin = taps.shape[1] // 2 + 2
+        self._beam_taps = _beam_taps(sc, travelled, depths, depth_step, lateral_step)
+        self._pulse_taps = _pulse_taps(sigma_z / depth_step)
+        margin = self._beam_taps.shape[1] // 2 + 2
         beams = math.ceil((last - first) / lateral_step) + 1 + 2 * margin
-        # Unit speckle at every depth: the beam's energy over the density of scatterers.
-        per_sample = sc.density_per_mm2 * depth_step * lateral_step * (depths if sc.convex else 1.0)
-        taps *= np.sqrt(2.0 * math.sqrt(math.pi) * beam / per_sample)[:, None]
-        pulse = sigma_z / depth_step
-        pulse_taps = _gaussian_taps(np.array([math.sqrt(max(pulse**2 - SPLINE_VARIANCE, 0.05))]))[0]
-        pulse_taps *= math.sqrt(2.0 * math.sqrt(math.pi) * pulse)
         self.lateral = first + (np.arange(beams) - margin) * lateral_step
         """Lateral position of every beam: mm, or radians for a convex probe."""
         self.depth = depths
@@ -87,8 +117,6 @@ class Imager:
         self._grid = np.array([self.lateral[0], lateral_step, depths[0], depth_step])
         self.beam_spacing_mm = lateral_step * lateral_unit
         """Distance of neighbouring beams (halfway down, for a convex probe)."""
-        self._beam_taps = np.ascontiguousarray(taps.astype(np.float32))
-        self._pulse_taps = np.ascontiguousarray(pulse_taps.astype(np.float32))
         angles = np.radians(np.array(sc.looks_deg))
         self._cycles = np.ascontiguousarray(
             np.stack([np.sin(angles) * lateral_unit, np.cos(angles)], axis=1)
@@ -97,14 +125,7 @@ class Imager:
         shape = (2 * len(sc.looks_deg), samples, beams)
         self._planes = np.zeros(shape, dtype=np.float32)
         self._buffer = np.zeros(shape, dtype=np.float32)
-        loss_db = 2.0 * sc.attenuation_db_cm_mhz * sc.frequency_mhz * travelled / 10.0
-        # Time gain stops rising where the echoes have sunk into the noise.
-        noise_db = np.minimum(sc.noise_db + loss_db, -12.0)
-        self._noise = (10 ** (noise_db / 20) / math.sqrt(2.0)).astype(np.float32)[:, None]
-        error_db = np.interp(
-            travelled, np.linspace(0, deepest - first_depth, 5), np.array(sc.tgc_error_db)
-        )
-        self._gain_db = (sc.gain_db + error_db).astype(np.float32)[:, None]
+        self._noise, self._gain_db = _noise_and_gain(sc, travelled, deepest - first_depth)
         contact_db = np.interp(
             (self.lateral - first) / (last - first),
             np.linspace(0.0, 1.0, len(sc.contact_db)),
