@@ -208,13 +208,27 @@ def test_report_needs_nothing_but_itself(full: Analysis, tmp_path: Path) -> None
     assert re.findall(r"https?://", page) == []
     assert re.findall(r"<(?:link|script|iframe|object|embed)\b", page) == []
     assert all(source.startswith("data:image/") for source in re.findall(r'src="([^"]*)"', page))
-    assert all(
-        target.startswith(("#", "data:image/")) for target in re.findall(r'href="([^"]*)"', page)
-    )
     assert "@import" not in page
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
     identifiers = re.findall(r'\bid="([^"]*)"', page)
     assert len(identifiers) == len(set(identifiers))
+
+
+def test_report_links_to_the_files_beside_it_and_nowhere_else(
+    full: Analysis, tmp_path: Path
+) -> None:
+    page = page_of(full, tmp_path)
+    links = [
+        target
+        for target in re.findall(r'href="([^"]*)"', page)
+        if not target.startswith(("#", "data:image/"))
+    ]
+    files = ["overlay.mp4", "result.json", "frames.csv", "fascia_profile.csv"]
+    assert sorted(links) == sorted(files)
+    assert all((tmp_path / "out" / name).is_file() for name in files)
+    without = page_of(made.nothing_measured(made.clip()), tmp_path, overlay=False)
+    assert "overlay.mp4" not in without
+    assert "fascia_profile.csv" not in without
 
 
 def test_report_leads_with_numbers_intervals_and_status(full: Analysis, tmp_path: Path) -> None:

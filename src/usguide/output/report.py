@@ -43,6 +43,7 @@ def write_report(
     stills: Mapping[int, bytes],
     *,
     overlay: bool,
+    files: Sequence[str],
     muscle_line: MMode | None = None,
 ) -> str:
     """Return the page.
@@ -57,6 +58,8 @@ def write_report(
         Their JPEG data by frame.
     overlay : bool
         Whether an overlay video lies beside the page.
+    files : sequence of str
+        Names of the files with numbers beside the page.
     muscle_line : MMode, optional
         The muscle's line over time.
 
@@ -88,6 +91,7 @@ def write_report(
         ],
         charts=_charts(analysis, muscle_line),
         overlay=overlay,
+        files=files,
         moving=header.frames > 1,
         warnings=[sentence(warning) for warning in analysis.warnings],
         quality=_quality(analysis),

@@ -77,7 +77,10 @@ def write_results(
             stills={frame.index for frame in frames},
             progress=progress or unwatched,
         )
-        page = write_report(analysis, frames, stills, overlay=overlay, muscle_line=line)
+        numbers = [name for name in (RESULT, FRAMES, PROFILE) if (partial / name).exists()]
+        page = write_report(
+            analysis, frames, stills, overlay=overlay, files=numbers, muscle_line=line
+        )
         (partial / REPORT).write_text(page, encoding="utf-8")
     return directory / REPORT
 
