@@ -275,6 +275,23 @@ def test_a_clip_that_starts_in_mid_contraction_has_a_cycle_that_starts_with_it()
 
 
 @pytest.mark.parametrize("tear", [None, CLOSED], ids=["whole", "torn"])
+def test_a_clip_that_starts_in_a_held_contraction_is_judged_whichever_end_is_rest(tear):
+    scene = recorded(2, **(tear or {}))
+    begun = int(scene.contraction["cycles"][0]["peak_s"] * scene.scene.fps)
+    frames = np.concatenate([scene.frames[[begun] * 6], scene.frames[begun:]])
+    frames[:6] += np.arange(6, dtype=np.uint8)[:, None, None]  # no repeats
+    result = scene.analysed(frames=frames, muscle=NO_MUSCLE).contraction
+    if tear is None:
+        assert result.separation.flag is SeparationFlag.NONE
+        assert "may start contracted" in result.reason
+    else:
+        assert result.separation.flag is SeparationFlag.SEPARATION
+        assert "may start" not in result.reason
+        assert result.activation[0] > 0.8
+        assert result.activation[-1] < 0.2
+
+
+@pytest.mark.parametrize("tear", [None, CLOSED], ids=["whole", "torn"])
 def test_a_doppler_box_neither_tears_a_muscle_nor_hides_a_tear(tear):
     scene = recorded(2, **(tear or {}))
     flow = np.random.default_rng(4)

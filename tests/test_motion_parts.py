@@ -165,10 +165,16 @@ def test_a_clip_that_starts_or_ends_in_mid_contraction_has_open_cycles():
 
 
 def test_rest_is_where_the_clip_starts_or_else_where_it_ends():
-    assert not rest_is_high(hump(50, 10, 40))
-    assert rest_is_high(-hump(50, 10, 40))
+    assert rest_is_high(hump(50, 10, 40)) == (False, True)
+    assert rest_is_high(-hump(50, 10, 40)) == (True, True)
     falling = np.concatenate([np.linspace(0.5, 1.0, 10), np.linspace(1.0, 0.0, 20), np.zeros(20)])
-    assert not rest_is_high(falling)
+    assert rest_is_high(falling) == (False, True)
+
+
+def test_a_clip_that_stands_still_at_both_ends_of_a_movement_does_not_tell_which_is_rest():
+    released = np.concatenate([np.ones(15), np.linspace(1.0, 0.0, 15), np.zeros(20)])
+    assert rest_is_high(released) == (True, False)
+    assert rest_is_high(released[::-1]) == (False, False)
 
 
 # --- the gap ----------------------------------------------------------------------------------

@@ -41,6 +41,12 @@ AT_REST = 0.3
 """Activation up to which a muscle still looks as it does at rest."""
 
 
+REST_UNKNOWN = (
+    "It is not told which end of the movement is rest, since the clip stands still at one end of "
+    "it first and at the other last: it may start contracted."
+)
+
+
 class MotionStage:
     """Follows the tissue through a clip and says what it did.
 
@@ -84,17 +90,20 @@ class MotionStage:
         header = self._header
         motion = self._history.motion()
         belly = belly_of(muscle, header.region)
-        contraction = analyse(
-            motion,
-            *_zones(motion, belly),
-            header.calibration,
-            header.region.width,
-            _step_s(header, motion),
-        )
+        zones = _zones(motion, belly)
+        step_s = _step_s(header, motion)
+        size = header.calibration, header.region.width
+        contraction = analyse(motion, *zones, *size, step_s)
         if needle.status is Status.MEASURED and not belly.known:
             # Without a muscle in view, what moves is what the needle drags along.
             contraction = without_cycles(contraction)
         finding = examine(clip, motion, contraction, belly)
+        if not (contraction.rest_known or finding.separation.flag is SeparationFlag.SEPARATION):
+            # The verdict must not hang on a guess; and a gap that opens says what is contraction.
+            turned = analyse(motion, *zones, *size, step_s, turned=True)
+            parted = examine(clip, motion, turned, belly)
+            if parted.separation.flag is SeparationFlag.SEPARATION:
+                contraction, finding = replace(turned, rest_known=True), parted
         return MotionResult(
             self._contraction_result(motion, contraction, finding, belly),
             find_twitches(clip, motion, contraction, needle),
@@ -110,6 +119,8 @@ class MotionStage:
             status = Status.MEASURED
             count = len(contraction.cycles)
             reason = f"{count} contraction{'s' if count > 1 else ''} found."
+            if not contraction.rest_known:
+                reason += f" {REST_UNKNOWN}"
         separation = finding.separation
         gap_at = None
         if separation.location_px is not None and np.isfinite(finding.gap_px).any():

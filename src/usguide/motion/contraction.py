@@ -64,6 +64,8 @@ class Contraction:
         Largest excursion of the clip.
     significant : bool
         Whether that is a movement at all.
+    rest_known : bool
+        Whether the clip tells which end of the movement is rest.
     """
 
     activation: Floats
@@ -73,6 +75,7 @@ class Contraction:
     cycles: tuple[tuple[int, int, int], ...]
     excursion_px: float
     significant: bool
+    rest_known: bool
 
     def rest_before(self, cycle: tuple[int, int, int]) -> int:
         """Entry that stands for rest in a cycle: its start, or its end where that is calmer."""
@@ -153,27 +156,29 @@ def smoothed(curve: Floats, step_s: float | None) -> Floats:
     return calm
 
 
-def rest_is_high(curve: Floats) -> bool:
-    """Whether rest lies at the upper end of the curve.
+def rest_is_high(curve: Floats) -> tuple[bool, bool]:
+    """Whether rest lies at the upper end of the curve, and whether the clip tells.
 
     Recordings start at rest and mostly end there. The start decides if it stands still near one
     end of the range; if the clip starts in mid-movement, its end decides; if that does not either,
-    the level at which the muscle dwells.
+    the level at which the muscle dwells. A clip that stands still at one end of the movement first
+    and at the other last may as well have started contracted.
     """
     low, high = np.percentile(curve, [1, 99])
     span = max(high - low, 1e-12)
     window = max(1, min(5, len(curve) // 10))
     pace = np.abs(np.diff(curve))
     fast = STARTS_MOVING * float(pace.max(initial=0.0))
+    said: list[bool] = []
     for part, change in ((curve[:window], pace[:window]), (curve[-window:], pace[-window:])):
         share = (np.median(part) - low) / span
         if len(change) and np.median(change) > fast:
             continue
-        if share < 0.25:
-            return False
-        if share > 0.75:
-            return True
-    return bool(np.median(curve) > 0.5 * (low + high))
+        if not 0.25 <= share <= 0.75:
+            said.append(bool(share > 0.75))
+    if not said:
+        return bool(np.median(curve) > 0.5 * (low + high)), True
+    return said[0], said[0] == said[-1]
 
 
 def find_cycles(activation: Floats) -> tuple[tuple[int, int, int], ...]:
@@ -220,6 +225,8 @@ def analyse(
     calibration: Calibration,
     width_px: int,
     step_s: float | None,
+    *,
+    turned: bool = False,
 ) -> Contraction:
     """Find the dominant movement of a clip and its cycles.
 
@@ -235,6 +242,8 @@ def analyse(
         Width of the region.
     step_s : float or None
         Time between distinct frames.
+    turned : bool
+        Take for rest what does not look like it.
     """
     n = len(motion.frames)
     slip = probe_slip(motion, above_muscle)
@@ -244,12 +253,9 @@ def analyse(
     weights[weights < 0.15] = 0.0
     raw, pattern = dominant_mode(relative, weights)
     curve = smoothed(raw, step_s)
-    if rest_is_high(curve):
-        low, high = np.percentile(curve, [1, 99])
-        activation = high - curve
-    else:
-        low, high = np.percentile(curve, [1, 99])
-        activation = curve - low
+    low, high = np.percentile(curve, [1, 99])
+    rest_high, rest_known = rest_is_high(curve)
+    activation = high - curve if rest_high != turned else curve - low
     excursion = float(activation.max()) if n else 0.0
     jitter = float(np.median(np.abs(np.diff(raw, 2)))) / 0.6745 / np.sqrt(6.0) if n > 4 else 0.0
     scale_mm = None
@@ -276,13 +282,14 @@ def analyse(
         cycles=cycles if significant else (),
         excursion_px=excursion,
         significant=significant,
+        rest_known=rest_known,
     )
 
 
 def without_cycles(contraction: Contraction) -> Contraction:
     """Return the same movement, not taken for a contraction."""
     still = np.zeros_like(contraction.activation)
-    return replace(contraction, activation=still, cycles=(), significant=False)
+    return replace(contraction, activation=still, cycles=(), significant=False, rest_known=True)
 
 
 def described(contraction: Contraction, motion: Motion, timing: Timing) -> tuple[Cycle, ...]:
