@@ -90,7 +90,7 @@ def fascia() -> plt.Figure:
 
 def findings() -> plt.Figure:
     """Show the appearances that thickness does not tell."""
-    figure, panels = plt.subplots(2, 2, figsize=(10, 7.6), layout="constrained")
+    figure, panels = plt.subplots(2, 2, figsize=(10, 5.9), layout="constrained")
     made = (
         ("spur", {"spur_mm": 5}),
         ("fluid", {"fluid_mm": 1.8}),
