@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import page, peers, pictures
+from benchmarks import page, peer_methods, pictures
 from benchmarks.memory import peak_mb
 from usguide import analyze, open_clip, pipeline
 from usguide.synth import make_scene, write
@@ -97,16 +97,20 @@ def stages_and_peers(folder: Path, frames: int, rounds: int) -> str:
     few = min(4, len(needle))
     tip = np.array([SIZE[0] / 2, SIZE[1] / 2])
     others: dict[str, tuple[str, int, Callable[[], object]]] = {
-        "OpenCV Canny + HoughLinesP": ("needle", len(needle), lambda: peers.hough(needle)),
-        "Hough + Kalman": ("needle", len(needle), lambda: peers.hough_kalman(needle)),
-        "scikit-image ridge + RANSAC": ("needle", few, lambda: peers.ridge_ransac(needle[:few])),
-        "OpenCV MIL tracker": ("needle", few, lambda: peers.mil(needle[:few], tip)),
-        "OpenCV Farneback": ("motion", 1, lambda: peers.farneback(muscle[0], muscle[1])),
-        "OpenCV DIS medium": ("motion", 1, lambda: peers.dis(muscle[0], muscle[1])),
+        "OpenCV Canny + HoughLinesP": ("needle", len(needle), lambda: peer_methods.hough(needle)),
+        "Hough + Kalman": ("needle", len(needle), lambda: peer_methods.hough_kalman(needle)),
+        "scikit-image ridge + RANSAC": (
+            "needle",
+            few,
+            lambda: peer_methods.ridge_ransac(needle[:few]),
+        ),
+        "OpenCV MIL tracker": ("needle", few, lambda: peer_methods.mil(needle[:few], tip)),
+        "OpenCV Farneback": ("motion", 1, lambda: peer_methods.farneback(muscle[0], muscle[1])),
+        "OpenCV DIS medium": ("motion", 1, lambda: peer_methods.dis(muscle[0], muscle[1])),
         "scikit-image minimal path, both borders": (
             "muscle",
             1,
-            lambda: [peers.minimal_path(muscle[0], line, columns) for line in borders],
+            lambda: [peer_methods.minimal_path(muscle[0], line, columns) for line in borders],
         ),
     }
     clip_of = {"needle": "needling", "motion": "muscle", "muscle": "muscle"}
