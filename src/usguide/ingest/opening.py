@@ -40,7 +40,6 @@ _PART_OF_REGION = 0.05
 """Share of the region from which on a picture with a scale of its own is part of it."""
 _SCALES_AGREE = 0.005
 """Scales closer than this are one: half a per cent is below any length measured here."""
-
 _RULER_AGREES = 0.03
 """How far the ruler may be from the stated scale before the reader is told."""
 

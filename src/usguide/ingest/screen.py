@@ -40,13 +40,13 @@ _TEXT_WIDTH = 0.5
 _ROUND_SIDE_PX = 640
 """Shorter side, px, up to twice of which a round window is moved over the frame as it is; larger
 frames are looked at in so many parts of their size."""
-_SPARSE_LEVEL = 0.25
-"""As ``_EDGE_LEVEL``, where the picture may be dark: only up to a clear edge."""
-_MIN_RECTANGULAR = 0.8
-"""Where dropping the emptier sides would lose more than the rest, the picture is no rectangle."""
 _EDGE_LEVEL = 0.6
-"""A column or row belongs to the picture while it has this share of the texture inside; tuned,
-with the shares above, on eight real screens of five vendors."""
+"""A column or row belongs to the picture while it has this share of the texture inside."""
+_SPARSE_LEVEL = 0.25
+"""The same where the picture may be dark: only up to a clear edge."""
+_MIN_RECTANGULAR = 0.8
+"""Where dropping the emptier sides would lose more than the rest, the picture is no rectangle.
+Tuned, with the shares above, on eight real screens of five vendors."""
 
 _GRAPHIC_CHROMA = 28.0
 """Distance in Cb, Cr from the picture's own tint at which a pixel is coloured: the tint of the

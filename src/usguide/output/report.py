@@ -20,7 +20,7 @@ from usguide.output.words import sentence, status_words
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Still:
     """A key frame as the page shows it."""
 
     source: str
@@ -78,7 +78,7 @@ def write_report(
         status_words=status_words,
         not_asked=[task.value for task in Task if task not in analysis.options.tasks],
         pictures=[
-            Picture(
+            Still(
                 "data:image/jpeg;base64," + b64encode(stills[frame.index]).decode("ascii"),
                 frame.caption,
                 _where(analysis, frame.index),
