@@ -127,8 +127,11 @@ def _fascia(fascia: FasciaResult) -> Card:
         thickness, unit = fascia.thickness_px, "px"
     if thickness is not None:
         figures += _figure("thickness at the insertion", thickness.insertion)
-        where = thickness.maximum_distance
-        place = "" if where is None else f"{number(where, unit)} from the insertion"
+        place = ""
+        if thickness.maximum_distance is not None:
+            place = f"{number(thickness.maximum_distance, unit)} from the insertion"
+            if thickness.maximum_distance == 0:
+                place = "at the insertion"
         figures += _figure("largest thickness", thickness.maximum, detail=place)
     figures += _figure("fat pad over the bone", fascia.fat_pad_mm)
     figures += _figure("echogenicity against the fat pad", fascia.echogenicity)
@@ -197,7 +200,7 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
     share = needle.frames_visible / max(distinct, 1)
     figures.append(
         Figure(
-            "of the frames show the tip",
+            "frames that show the tip",
             number(100 * share, "%"),
             detail=f"{needle.frames_visible} of {distinct} different frames",
         )
