@@ -108,7 +108,8 @@ def brighter(frames, levels):
 def test_the_thickness_does_not_depend_on_how_the_clip_was_stored(heel, frames, changed):
     before = stations(measure(clip_of(frames, heel)))
     after = stations(measure(clip_of(np.ascontiguousarray(changed(frames)), heel)))
-    np.testing.assert_allclose(after, before, atol=0.1)
+    # The insertion moves by half a millimetre with the crop, and the stations with it.
+    np.testing.assert_allclose(after, before, atol=0.15)
 
 
 def test_the_thickness_does_not_depend_on_the_zoom(heel, frames):
@@ -175,12 +176,30 @@ def ruptured():
 
 def test_most_ruptures_are_found_where_they_are(ruptured):
     found = [result.discontinuity for _, result in ruptured if result.discontinuity]
-    assert len(found) >= 5
+    assert len(found) >= 7
     assert all(len(places) == 1 for places in found)
     away = [abs(places[0].distance_mm - 10.0) for places in found]
     wider = [abs(places[0].width_mm - 4.0) for places in found]
     assert np.median(away) < 1.0
     assert np.median(wider) < 1.0
+
+
+def test_a_rupture_does_not_hide_the_borders(ruptured):
+    errors = []
+    for scene, result in ruptured:
+        true = {one["distance_mm"]: one["value"] for one in truth_stations(scene)}
+        errors += [
+            abs(one.thickness.value - true[one.distance_mm])
+            for one in result.thickness_mm.stations
+            if one.thickness is not None and one.distance_mm in true
+        ]
+    assert len(errors) >= 3 * len(ruptured)
+    assert np.median(errors) < 0.4
+    assert np.mean(np.array(errors) > 1.0) < 0.2
+
+
+def truth_stations(scene):
+    return scene.truth["fascia"]["thickness_mm"]["stations"]
 
 
 def test_the_insertion_is_found_beside_a_rupture(ruptured):

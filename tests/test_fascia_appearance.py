@@ -159,8 +159,9 @@ def pair_of(upper_mm: np.ndarray, lower_mm: np.ndarray, pixel_mm: float) -> Bord
     centre = np.stack([distance / pixel_mm + 40, np.full(len(distance), 100.0)], axis=1)
     band = Band(distance, centre, np.tile([0.0, 1.0], (len(distance), 1)))
     nothing = np.zeros(len(distance))
+    whole = np.zeros(len(distance), dtype=bool)
     return BorderPair(
-        band, upper_mm / pixel_mm, lower_mm / pixel_mm, nothing, *[nothing] * 2, *[nothing] * 2
+        band, upper_mm / pixel_mm, lower_mm / pixel_mm, whole, nothing, *[nothing] * 4
     )
 
 

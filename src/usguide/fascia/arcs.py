@@ -14,6 +14,7 @@ import numpy as np
 
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.fitting import drop_score, line_score
+from usguide.fascia.gaps import interrupted
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
@@ -22,6 +23,8 @@ from usguide.model import Bools, Floats
 CLEAR_OF_BONE_MM = 1.5
 """Past the insertion the front wall of the bone still glows under the border."""
 JUDGED_MM = 22.0
+RUPTURES_MM = 20.0
+"""Beyond two centimetres the borders are too uncertain to call a gap between them a rupture."""
 LENGTH_MIN_MM = 5.0
 PIVOT_MM = 6.0
 HEIGHTS_MM: Floats = np.arange(-6.0, 6.01, 0.3)
@@ -31,6 +34,9 @@ BENDS_DEG: Floats = np.arange(-10.0, 10.1, 5.0)
 """Change of direction over 30 mm."""
 FIBRILS_MM = (0.7, 1.4)
 """Where above the arc the fibrils' direction is read."""
+BAND_MM, OVERLYING_MM = (0.2, 1.2), (8.0, 11.0)
+"""Where above the arc the band is looked for, of which a rupture leaves none, and the fat over any
+band."""
 DIFFERENT_MM = 0.4
 BONE_POINTS = 80
 BONE_TANGENT_MM, BONE_UNSEEN_MM = 2.5, 4.0
@@ -88,12 +94,15 @@ class Arc:
     evidence : ndarray of float64, shape (8,)
         Mean step down and mean line along it, agreement with the fibrils above it, squared tilt
         and bend, and how surprising its insertion is: late, early, very early.
+    gap : ndarray of bool, shape (columns,)
+        Where there is no band over it, though there is on both sides: a rupture.
     """
 
     offset_mm: Floats
     insertion_mm: float
     slope: float
     evidence: Floats
+    gap: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +117,13 @@ class Fields:
         Step down and line, -1 to 1.
     cosine, sine : ndarray of float32, shape (rows, columns)
         Of twice the direction of lines, times their coherence.
+    band, overlying : ndarray of float32, shape (rows, columns)
+        Mean level ``BAND_MM`` and ``OVERLYING_MM`` above each pixel.
     """
 
     strip: Strip
+    band: Image
+    overlying: Image
     drop: Image
     line: Image
     cosine: Image
@@ -120,7 +133,10 @@ class Fields:
     def of(cls, strip: Strip) -> Fields:
         """Read a strip."""
         drop = drop_score(smoothed_along(strip.levels, 1.0))
-        return cls(strip, drop, line_score(strip.levels), *_orientation(strip.levels))
+        band, overlying = (_mean_above(strip.levels, part) for part in (BAND_MM, OVERLYING_MM))
+        return cls(
+            strip, band, overlying, drop, line_score(strip.levels), *_orientation(strip.levels)
+        )
 
 
 def deep_arcs(fields: Fields, surface: Surface, pixel_mm: float, count: int) -> list[Arc]:
@@ -160,7 +176,7 @@ def deep_arcs(fields: Fields, surface: Surface, pixel_mm: float, count: int) -> 
         return []
     over = distance - PIVOT_MM
     offset = height + slope * over + curve * over**2 / 2
-    evidence = _evidence(
+    evidence, gap = _evidence(
         fields,
         offset,
         slope + curve * over,
@@ -180,7 +196,8 @@ def deep_arcs(fields: Fields, surface: Surface, pixel_mm: float, count: int) -> 
             if len(chosen) == count:
                 break
     return [
-        Arc(offset[at], float(start[at]), float(slope_there[at, 0]), evidence[at]) for at in chosen
+        Arc(offset[at], float(start[at]), float(slope_there[at, 0]), evidence[at], gap[at])
+        for at in chosen
     ]
 
 
@@ -190,7 +207,7 @@ def arc_of(fields: Fields, offset_mm: Floats, insertion_mm: float, pixel_mm: flo
     used = (distance >= insertion_mm + CLEAR_OF_BONE_MM) & (distance <= insertion_mm + JUDGED_MM)
     curve, slope, _ = np.polyfit(distance[used] - PIVOT_MM, offset_mm[used], 2)
     bend = np.degrees(2 * curve) * 30.0
-    evidence = _evidence(
+    evidence, gap = _evidence(
         fields,
         offset_mm[None],
         np.gradient(offset_mm, COLUMN_MM)[None],
@@ -201,7 +218,17 @@ def arc_of(fields: Fields, offset_mm: Floats, insertion_mm: float, pixel_mm: flo
         pixel_mm,
     )
     slope += 2 * curve * (insertion_mm - PIVOT_MM)
-    return Arc(offset_mm, insertion_mm, float(slope), evidence[0])
+    return Arc(offset_mm, insertion_mm, float(slope), evidence[0], gap[0])
+
+
+def _mean_above(levels: Image, part_mm: tuple[float, float]) -> Image:
+    """Mean level from so far to so far above each pixel."""
+    near, far = (round(above / ROW_MM) for above in part_mm)
+    weights = np.zeros(2 * far + 1, dtype=np.float32)
+    weights[: far - near + 1] = 1.0 / (far - near + 1)
+    return np.asarray(
+        cv2.filter2D(levels, cv2.CV_32F, weights[:, None], borderType=cv2.BORDER_REPLICATE)
+    )
 
 
 def _evidence(
@@ -213,10 +240,12 @@ def _evidence(
     tilt_deg: Floats,
     bend_deg: Floats,
     pixel_mm: float,
-) -> Floats:
+) -> tuple[Floats, Bools]:
     """Measure what speaks for arcs; all but the last three are of shape (arcs, columns)."""
+    gap = _gaps(fields, offset_mm, used, insertion_mm, pixel_mm)
+    used = used & ~gap
     columns = np.flatnonzero(used.any(axis=0))
-    used, length = used[:, columns], used.sum(axis=1)
+    used, length = used[:, columns], np.maximum(used.sum(axis=1), 1)
     first = fields.strip.rows_px[0] * pixel_mm
     row = (offset_mm[:, columns] - first) / ROW_MM
     # Cosine and sine of twice the arc's direction.
@@ -235,7 +264,7 @@ def _evidence(
     for above_mm in FIBRILS_MM:
         along_cosine, along_sine = along(above_mm, fields.cosine, fields.sine)
         agreement += (along_cosine * cosine + along_sine * sine).sum(axis=1)
-    return np.stack(
+    evidence = np.stack(
         [
             drop.sum(axis=1) / length,
             line.sum(axis=1) / length,
@@ -248,6 +277,21 @@ def _evidence(
         ],
         axis=1,
     )
+    return evidence, gap
+
+
+def _gaps(
+    fields: Fields, offset_mm: Floats, used: Bools, insertion_mm: Floats, pixel_mm: float
+) -> Bools:
+    """Where the bands over arcs are interrupted, shape (arcs, columns), with band on both sides."""
+    strip = fields.strip
+    rows = np.rint((offset_mm - strip.rows_px[0] * pixel_mm) / ROW_MM).astype(np.int64)
+    near = strip.band.distance_mm <= insertion_mm[:, None] + RUPTURES_MM
+    inside = used & near & (rows >= 0) & (rows < len(fields.band))
+    at = np.where(inside, rows, 0), np.arange(rows.shape[1])
+    level, overlying = (image[at] * inside for image in (fields.band, fields.overlying))
+    gap: Bools = inside & interrupted(level, overlying)
+    return gap
 
 
 def _orientation(levels: Image) -> tuple[Image, Image]:

@@ -26,6 +26,7 @@ from usguide.fascia.fitting import (
     fit_deep,
     line_score,
 )
+from usguide.fascia.gaps import bridged
 from usguide.fascia.outline import Outline, outlines, score_of
 from usguide.fascia.straighten import (
     COLUMN_MM,
@@ -38,7 +39,7 @@ from usguide.fascia.straighten import (
 )
 from usguide.fascia.workspace import Image
 from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surfaces
-from usguide.model import Floats
+from usguide.model import Bools, Floats
 
 # Lengths in nominal mm.
 THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
@@ -94,6 +95,8 @@ class Course:
         The strip they were found on.
     upper_px, lower_px : ndarray of float64, shape (columns,)
         Offsets from the centre line, work px, positive deep.
+    gap : ndarray of bool, shape (columns,)
+        Where the band is interrupted.
     doubt_px : ndarray of float64, shape (2, columns)
         How much thinner and how much thicker the band may be, by the other bands that might be
         right: 95 % of their likelihood.
@@ -102,6 +105,7 @@ class Course:
     band: Band
     upper_px: Floats
     lower_px: Floats
+    gap: Bools
     doubt_px: Floats
 
     @property
@@ -120,10 +124,12 @@ class Course:
             band,
             band.offsets_of(self.band.points(self.upper_px)),
             band.offsets_of(self.band.points(self.lower_px)),
-            np.stack(
-                [np.interp(band.distance_mm, self.band.distance_mm, side) for side in self.doubt_px]
-            ),
+            self._at(band, self.gap) > 0.5,
+            np.stack([self._at(band, side) for side in self.doubt_px]),
         )
+
+    def _at(self, band: Band, values: Floats | Bools) -> Floats:
+        return np.interp(band.distance_mm, self.band.distance_mm, values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +220,14 @@ def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
         spread.append(row_px * sharpness(window))
         evidence.append(window[near, columns].astype(np.float64))
     return BorderPair(
-        strip.band, moved[0], moved[1], course.doubt_px, spread[0], spread[1], *evidence
+        strip.band,
+        moved[0],
+        moved[1],
+        course.gap,
+        course.doubt_px,
+        spread[0],
+        spread[1],
+        *evidence,
     )
 
 
@@ -320,16 +333,15 @@ def _fitted(
     edge = upright.at(outline.insertion_mm, surface.down_at(outline.insertion_mm), pixel_mm)
     band = straightened(upright, outline.deep_mm / pixel_mm, edge, pixel_mm)
     laid = Strip.cut(levels, band, OUTLINE_ROWS_MM, pixel_mm)
-    thickness_mm = np.interp(
-        band.distance_mm,
-        upright.distance_mm - outline.insertion_mm,
-        outline.thickness_mm,
-    )
+    along_mm = upright.distance_mm - outline.insertion_mm
+    gap = np.interp(band.distance_mm, along_mm, outline.gap) > 0.5
+    laid = replace(laid, levels=bridged(laid.levels, gap))
+    thickness_mm = np.interp(band.distance_mm, along_mm, outline.thickness_mm)
     deep_mm = fit_deep(laid, pixel_mm, np.zeros(len(thickness_mm)))
     fit = SuperficialFit(laid, pixel_mm)
     thickness_mm = fit.corrected(thickness_mm)
     course = Course(
-        band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, np.zeros((2, len(thickness_mm)))
+        band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, gap, np.zeros((2, len(thickness_mm)))
     )
     clear = (band.distance_mm >= TANGENT_MM[0]) & (band.distance_mm <= TANGENT_MM[1])
     if np.count_nonzero(clear) > 2:

@@ -37,12 +37,13 @@ LEVEL_MIN = 0.45
 LEVEL_MAX = 1.2
 OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
-MEAN_SCORE_MIN = 0.25
+MEAN_SCORE_MIN = 0.17
 DEEP_SHADOW_MAX = 0.3
 REVERBERATION_SHARE = 0.15
 ECHO_SHARE = 0.7
-SEEN_SHARE, GAP_MM = 0.6, 2.5
-"""Of the line's usual level, below which the bone's echo is lost, and for how long it may be."""
+SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
+"""Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
+much of the front may fade because it turns away from the beam."""
 STRIDE = 2
 """Work pixels per pixel of the search grid."""
 CANDIDATES = 3
@@ -231,7 +232,7 @@ def _surface(
     strength = nearby.max(axis=1)
     gaps, count = ndimage.label(strength < SEEN_SHARE * np.median(strength))
     short = np.bincount(gaps.ravel(), minlength=count + 1) <= GAP_MM / pixel_mm
-    short[[0, gaps[0], gaps[-1]]] = False
+    short[np.append(gaps[-round(FADING_MM / pixel_mm) :], [0, gaps[0]])] = False
     seen = ~short[gaps]
     y = np.interp(x, x[seen], y[seen])
     y = ndimage.median_filter(y, size=2 * reach + 1, mode="nearest")

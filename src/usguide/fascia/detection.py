@@ -205,8 +205,11 @@ def _along(levels: Image, pair: BorderPair, offset_px: Floats) -> Floats:
 
 
 def followed_mm(pair: BorderPair) -> float:
-    """Distance from the insertion to which both borders can be followed without a break."""
-    ahead = pair.band.distance_mm >= 0
+    """Distance from the insertion to which both borders can be followed; a rupture does not count.
+
+    A rupture shows where the band was, and it goes on beyond.
+    """
+    ahead = (pair.band.distance_mm >= 0) & ~pair.gap
     weaker = np.minimum(pair.upper_evidence, pair.lower_evidence)[ahead]
     width = round(FOLLOWED_MM / COLUMN_MM)
     if len(weaker) < width:

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.fascia.arcs import JUDGED_MM, Arc, Surface
+from usguide.fascia.arcs import BAND_MM, JUDGED_MM, Arc, Surface
 from usguide.fascia.fitting import LENGTH_MM, SKIN_MM, line_score
+from usguide.fascia.gaps import LACK_MIN, bridged
 from usguide.fascia.straighten import ROW_MM, Strip, smoothed_along
 from usguide.fascia.texture import features
 from usguide.fascia.workspace import Image
@@ -25,13 +26,13 @@ USUAL_MM = 3.8
 """Middle of the range of thickness, between controls (2-4 mm) and patients (+2.2 mm)."""
 HEIGHTS_MM: Floats = np.arange(0.0, 11.0, ROW_MM)
 ROWS_MIN = 25
-EVIDENCE = 30
+EVIDENCE = 31
 """How many numbers speak for a band."""
 CLEAR_MM = 0.15
 """Half of what is left out between two tissues: the border line itself."""
 DEEP_BLUR_MM = 0.3
 """Left out above the deep border, which is blurred."""
-WIDE_MM, BAND_MM, NARROW_MM = 6.0, 12.5, 1.1
+WIDE_MM, TYPICAL_MM, NARROW_MM = 6.0, 12.5, 1.1
 """How much fat the band is told from (near enough to look alike, thick enough to be typical), how
 much of the band, and how much of either lies right at the border."""
 OVER_BONE_MM = 0.2
@@ -45,6 +46,8 @@ VARIANCE_FLOOR = (2e-3, 4e-4, 4e-3, 4e-3)
 """Of level, persistence, unrest and contrast: rows are never more alike than speckle allows."""
 USUAL: Floats = np.array([0.2, 0.3, 0.6, 0.3])
 """Differences of level, persistence, unrest and contrast that are plain to see."""
+INTO_GAP_MM = (0.2, 0.9)
+"""How far above and below the top of a gap the levels are compared."""
 BOUND = 3.0
 """Multiple of them beyond which a greater difference says no more."""
 
@@ -82,8 +85,9 @@ class Stretching:
         ahead = distance - arc.insertion_mm
         start = np.interp(arc.insertion_mm, distance, arc.offset_mm)
         deep = np.where(ahead < 0, start + arc.slope * ahead, arc.offset_mm)
-        used = (ahead >= BENEATH_FROM_MM) & (ahead <= JUDGED_MM)
-        looks = features(_resampled(strip, deep + BENEATH_MM[:, None], pixel_mm))[:, :, used]
+        used = (ahead >= BENEATH_FROM_MM) & (ahead <= JUDGED_MM) & ~arc.gap
+        image = bridged(_resampled(strip, deep + BENEATH_MM[:, None], pixel_mm), arc.gap)
+        looks = features(image)[:, :, used]
         inner = (BENEATH_MM > -1.2) & (BENEATH_MM < -0.2)
         outer = (BENEATH_MM > 0.4) & (BENEATH_MM < 2.2)
         beneath = np.stack([looks[:, rows].mean(axis=(1, 2)) for rows in (inner, outer)])
@@ -114,7 +118,7 @@ class Stretching:
         -------
         heights_mm : ndarray of float64, shape (k,)
             Thicknesses at the insertion that are possible.
-        evidence : ndarray of float64, shape (k, 30)
+        evidence : ndarray of float64, shape (k, 31)
             In the order of :data:`usguide.fascia.outline.WEIGHTS`.
         """
         ahead = self.ahead_mm
@@ -125,6 +129,9 @@ class Stretching:
             return np.empty(0), np.empty((0, EVIDENCE))
         heights = HEIGHTS_MM[:count]
         image = _resampled(self.strip, self.deep_mm - HEIGHTS_MM[:, None] * taper, self.pixel_mm)
+        into_gap = self._step_into_gap(image)[:count]
+        image = bridged(image, self.arc.gap)
+        forwards &= ~self.arc.gap
         behind = self._line_over_bone(line_score(image), taper)
         values = features(image)[:, :count, forwards]
         looks = values.mean(axis=2).astype(np.float64)
@@ -135,7 +142,7 @@ class Stretching:
         possible &= (heights >= bounds_mm[0]) & (heights <= bounds_mm[1])
         within, unlike = _within(looks)
         wide, narrow = (
-            _differences(looks, WIDE_MM, BAND_MM),
+            _differences(looks, WIDE_MM, TYPICAL_MM),
             _differences(looks, NARROW_MM, NARROW_MM),
         )
         against_muscle = np.tile(self.beneath[0] - self.beneath[1], (count, 1)).T
@@ -158,8 +165,31 @@ class Stretching:
             np.log(np.maximum(heights, ROW_MM) / USUAL_MM) ** 2,
             np.full(count, ((share - USUAL_SHARE) / SHARE_SPREAD) ** 2),
             *(np.abs(_bounded(unlike, at)) for at in (1, 0, 2)),
+            into_gap,
         ]
         return heights[possible], np.stack(columns, axis=1)[possible]
+
+    def _step_into_gap(self, image: Image) -> Floats:
+        """Step down in level at every row where the band is broken, as a share of what lacks there.
+
+        A rupture reaches from border to border, and the fat above it is whole.
+        """
+        gap = cv2.erode(self.arc.gap.astype(np.uint8)[None], np.ones((1, 3), np.uint8))[0] > 0
+        if not gap.any():
+            return np.zeros(len(image))
+        near, far = (round(apart / ROW_MM) for apart in INTO_GAP_MM)
+        within = slice(round(BAND_MM[0] / ROW_MM), round(BAND_MM[1] / ROW_MM))
+        lack = float((bridged(image, self.arc.gap) - image)[within][:, gap].mean())
+        sums = np.concatenate([[0.0], np.cumsum(image[:, gap].mean(axis=1))])
+        row = np.arange(len(image))
+
+        def mean(first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
+            first, last = np.clip(first, 0, len(row)), np.clip(last, 0, len(row))
+            return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1))
+
+        step = mean(row + near, row + far) - mean(row - far + 1, row - near + 1)
+        step[row < far] = 0.0
+        return np.clip(step / max(lack, LACK_MIN), -1.0, 1.0)
 
     def _line_over_bone(self, line: Image, taper: Floats) -> Floats:
         """Mean line along every row over the bone, where the row stays clear of the bone.

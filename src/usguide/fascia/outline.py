@@ -62,8 +62,10 @@ WEIGHTS = {
     "persistence unlike near the superficial border": -0.58,
     "level unlike near the superficial border": -0.88,
     "unrest unlike near the superficial border": -1.18,
+    "step into a gap beneath the superficial border": 4.0,
 }
-"""Maximum likelihood over 253 synthetic heels (seeds 43000-43159 and others), ridge 0.003."""
+"""Maximum likelihood over 253 synthetic heels (seeds 43000-43159 and others), ridge 0.003; the last
+is larger, because the ridge holds down what few heels have."""
 _WEIGHTS: Floats = np.array(list(WEIGHTS.values()))
 
 
@@ -79,12 +81,15 @@ class Outline:
         Along the strip.
     deep_mm, thickness_mm : ndarray of float64, shape (columns,)
         Offset of the deep border from the strip's centre line, and thickness over it.
+    gap : ndarray of bool, shape (columns,)
+        Where the band is interrupted.
     """
 
     score: float
     insertion_mm: float
     deep_mm: Floats
     thickness_mm: Floats
+    gap: Bools
 
 
 def outlines(
@@ -123,6 +128,7 @@ def outlines(
                     arc.insertion_mm,
                     arc.offset_mm,
                     heights[at] * taper,
+                    arc.gap,
                 )
                 for at in _peaks(scores)
             ]
