@@ -20,9 +20,17 @@ from numpy.typing import NDArray
 
 from usguide.fascia.arcs import Fields, Surface, arc_of, deep_arcs
 from usguide.fascia.evidence import DISTAL_SHARES, USUAL_SHARE, Stretching
+from usguide.fascia.straighten import COLUMN_MM
 from usguide.model import Bools, Floats
 
+# Lengths in nominal mm.
 ARCS = 12
+NEAR_MM, DISTAL_MM = 3.0, (10.0, 22.0)
+"""Where a band's thickness at the insertion, and far from it, is read."""
+THICKNESS_MIN_MM = 0.3
+DISTAL_SEEN_MM = 2.0
+"""Less of the distal part tells nothing of the taper."""
+COMPARED_MM = 20.0
 DIFFERENT_MM = 0.5
 """Two bands are different where one of their borders is, on average over 2 cm, this far apart."""
 
@@ -133,7 +141,7 @@ def outlines(
                 for at in _peaks(scores)
             ]
     found: list[Outline] = []
-    near = (strip.band.distance_mm >= 0) & (strip.band.distance_mm <= 20.0)
+    near = (strip.band.distance_mm >= 0) & (strip.band.distance_mm <= COMPARED_MM)
     for one in sorted(tried, key=lambda outline: -outline.score):
         if all(_apart(one, other, near) > DIFFERENT_MM for other in found):
             found.append(one)
@@ -177,13 +185,14 @@ def score_of(
     arc = arc_of(fields, deep_mm, insertion_mm, pixel_mm)
     stretching = Stretching.of(fields.strip, surface, arc, pixel_mm)
     ahead = stretching.ahead_mm
-    thickness = np.maximum(deep_mm - upper_mm, 0.3)
-    near = (ahead >= 0) & (ahead <= 3.0)
+    thickness = np.maximum(deep_mm - upper_mm, THICKNESS_MIN_MM)
+    near = (ahead >= 0) & (ahead <= NEAR_MM)
     height = round(float(np.median(thickness[near])), 1)
     taper = thickness / height
     # Over the bone straight on.
     line = np.polyfit(ahead[near], taper[near], 1)
     taper = np.where(ahead < 0, line[1] + line[0] * ahead, taper)
-    far = float(taper[(ahead > 10) & (ahead < 22)].mean()) if (ahead > 12).any() else USUAL_SHARE
+    distal = (ahead > DISTAL_MM[0]) & (ahead < DISTAL_MM[1])
+    far = float(taper[distal].mean()) if distal.sum() * COLUMN_MM > DISTAL_SEEN_MM else USUAL_SHARE
     heights, evidence = stretching.evidence(taper, far, (height - 0.05, height + 0.05))
     return float(evidence[0] @ _WEIGHTS) if len(heights) else -np.inf
