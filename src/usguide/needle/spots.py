@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.needle.candidates import Float32
+from usguide.needle.candidates import Float32, halve
 
 SPOTS = 12
 """Spots kept per frame."""
@@ -33,6 +33,14 @@ SPOT = np.dtype(
 def smoothed(image: Float32, sigmas: float) -> Float32:
     """Blur with a Gaussian of so many spot sigmas."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigmas * SPOT_SIGMA_PX), np.float32)
+
+
+def surroundings(image: Float32) -> Float32:
+    """Blur with three spot sigmas, at half the size: as smooth, in a third of the time."""
+    height, width = image.shape
+    half = halve(image)
+    blurred = cv2.GaussianBlur(half, (0, 0), 3 * SPOT_SIGMA_PX / 2)
+    return np.asarray(cv2.resize(blurred, (width, height)), np.float32)
 
 
 def apart_from_lines(core: Float32) -> Float32:
@@ -93,7 +101,7 @@ def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray
         Working px; ``height`` over the surroundings, in units of the root mean square of that
         difference over the whole picture.
     """
-    detail = np.where(tissue, smoothed(small, 1) - smoothed(small, 3), np.float32(0))
+    detail = np.where(tissue, smoothed(small, 1) - surroundings(small), np.float32(0))
     overall = float(np.sqrt(np.mean(detail[tissue] ** 2))) if tissue.any() else 0.0
     if overall <= 0:
         return np.zeros(0, SPOT)
@@ -121,7 +129,7 @@ def find_new_spots(change: Float32, inside: Float32) -> NDArray[np.void]:
     if not compared.any():
         return np.zeros(0, SPOT)
     core = smoothed(change, 1)
-    detail = np.where(compared, core - smoothed(change, 3), np.float32(0))
+    detail = np.where(compared, core - surroundings(change), np.float32(0))
     overall = float(np.mean(detail[compared] ** 2))
     if overall <= 0:
         return np.zeros(0, SPOT)

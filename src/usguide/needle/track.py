@@ -30,8 +30,8 @@ CONVINCING = 2.6
 """Least sum of the mean log odds of the claims before and after the moves are paid, times the share
 of the slide that is beyond chance, and of what its longest stroke is worth. Needles of the tuning
 clips had 2.6 and more, steady paths in clips without one at most 2.3."""
-STROKE_WORTH = 0.3
-STROKE_PX = (5.0, 15.0)
+STROKE_WORTH = 0.33
+STROKE_PX = (4.0, 12.0)
 """Worth of the longest stroke per working px (log odds) from the length that tissue reaches to one
 beyond which it is worth no more. In clips without a needle it was at most 8 px, but for fibres that
 veer, and mostly 5 and less, of needles in a cine 8 px and more. Without one, as in sparse frames, a
