@@ -307,7 +307,7 @@ class Tracker:
         if not weak.any():
             return shift, quality
         step = fill(shift - before, quality)
-        moved, trust, _ = self._matcher.refine(self._previous[0], levels[0], at, step, weak)
+        moved, trust, _ = self._matcher.refine(self._previous, levels, at, step, weak)
         step = np.where((trust > 0)[..., None], moved, step)
         kept = supported(step, (quality > 0) | (trust > 0)) & (trust > 0)
         shift = np.where((quality > 0)[..., None], shift, before + step)

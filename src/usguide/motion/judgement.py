@@ -19,8 +19,8 @@ MIN_JUMP_OF_WIDENING = 0.25
 """Least parting as a share of the gap's widening. Blocks at the ends also see the gap, and tissue
 a block away from a partial tear moves less than its ends: synthetic tears give 0.27 to 1 of it."""
 
-FAINT_CORRELATION, FAINT_SIGNIFICANCE = 0.965, 4.0
-"""What a gap that is not clearly dark needs of the two next: small synthetic tears reach 0.973 and
+FAINT_CORRELATION, FAINT_SIGNIFICANCE = 0.945, 4.0
+"""What a gap that is not clearly dark needs of the two next: small synthetic tears reach 0.95 and
 4.7 standard errors, changing lanes of real healthy muscle 0.893 and 2.6, or the one and not the
 other."""
 

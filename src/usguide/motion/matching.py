@@ -51,15 +51,19 @@ def working_scale(height: int, width: int) -> float:
 
 
 def pyramid(frame: Frame, scale: float) -> tuple[Image, ...]:
-    """Working image and its reductions by 2, 4 and 8, float32, finest first."""
+    """Working image as it is, smoothed, and its reductions by 2, 4 and 8, float32.
+
+    Blocks are found in the smoothed image, whose noise hides fewer of them, and placed to a
+    fraction of a pixel in the image as it is, whose detail says more exactly where they are.
+    """
     if scale < 1.0:
         size = (
             max(1, round(frame.shape[1] * scale)),
             max(1, round(frame.shape[0] * scale)),
         )
         frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-    image = np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.float32)
-    levels = [image]
+    smooth = np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.float32)
+    levels = [np.ascontiguousarray(frame, np.float32), smooth]
     for _ in COARSE_BLOCKS:
         rows, columns = levels[-1].shape
         size = (max(1, columns // 2), max(1, rows // 2))
@@ -150,9 +154,7 @@ class Matcher:
         ``thorough`` also looks far around the guess where nothing was found near it; ``blind``
         says that the guess is none, so that what is found near it by chance is doubted too.
         """
-        shift, quality, textured = self.refine(
-            reference[0], target[0], self.grid, guess, self.on_tissue
-        )
+        shift, quality, textured = self.refine(reference, target, self.grid, guess, self.on_tissue)
         if not textured.any():
             return guess, quality, 0.0
         kept = supported(shift, quality > 0)
@@ -170,9 +172,7 @@ class Matcher:
                 todo = textured & doubted & self.in_view(other)
                 if not todo.any():
                     continue
-                retried, retried_quality, _ = self.refine(
-                    reference[0], target[0], self.grid, other, todo
-                )
+                retried, retried_quality, _ = self.refine(reference, target, self.grid, other, todo)
                 better = todo & (retried_quality > quality * kept)
                 shift = np.where(better[..., None], retried, shift)
                 quality = np.where(better, retried_quality, quality * kept)
@@ -194,7 +194,12 @@ class Matcher:
         return np.asarray(inside.all(axis=-1), dtype=np.bool_)
 
     def refine(
-        self, reference: Image, target: Image, at: Floats, guess: Floats, wanted: Bools
+        self,
+        reference: tuple[Image, ...],
+        target: tuple[Image, ...],
+        at: Floats,
+        guess: Floats,
+        wanted: Bools,
     ) -> tuple[Floats, Floats, Bools]:
         """Match the wanted blocks (their middles ``at``) near a guess, there and back.
 
@@ -208,7 +213,7 @@ class Matcher:
         corners = at[chosen].astype(np.int64) - half
         there = np.empty((len(corners), 4), dtype=np.float32)
         match_blocks(
-            reference, target, corners, guess[chosen].astype(np.float32), *BLOCK, 2, 2, there
+            reference[1], target[1], corners, guess[chosen].astype(np.float32), *BLOCK, 2, 2, there
         )
         landed = np.rint(there[:, :2]).astype(np.int64)
         moved = corners + landed
@@ -217,8 +222,8 @@ class Matcher:
         promising = reachable & (there[:, 2] >= MIN_CORRELATION) & (there[:, 3] >= MIN_TEXTURE)
         back = np.empty((int(promising.sum()), 4), dtype=np.float32)
         match_blocks(
-            target,
-            reference,
+            target[1],
+            reference[1],
             moved[promising],
             (-landed[promising]).astype(np.float32),
             *BLOCK,
@@ -232,9 +237,10 @@ class Matcher:
         slip = there[promising, :2] - landed[promising]
         error[promising] = np.linalg.norm(slip + drift, axis=1)
         good = error <= MAX_RETURN_ERROR
-        refine_blocks(reference, target, corners, *BLOCK, ROUNDS, MAX_RETURN_ERROR, there)
+        correlation = there[:, 2].copy()
+        refine_blocks(reference[0], target[0], corners, *BLOCK, ROUNDS, MAX_RETURN_ERROR, there)
         shift[chosen] = np.where(good[:, None], there[:, :2], guess[chosen])
-        quality[chosen] = np.where(good, np.clip((there[:, 2] - 0.5) / 0.45, 0.0, 1.0), 0.0)
+        quality[chosen] = np.where(good, np.clip((correlation - 0.5) / 0.45, 0.0, 1.0), 0.0)
         textured[chosen] = there[:, 3] >= MIN_TEXTURE
         return shift, quality, textured
 
@@ -244,12 +250,12 @@ class Matcher:
         """Search far around a guess, from an eighth of the working size down to a half."""
         shift = guess
         reaches = ((5, 5), (3, 3), (2, 2))
-        for level, block, reach in zip((3, 2, 1), COARSE_BLOCKS, reaches, strict=True):
+        for level, block, reach in zip((4, 3, 2), COARSE_BLOCKS, reaches, strict=True):
             rows, columns = reference[level].shape
             if columns < block[0] + 2 or rows < block[1] + 2:
                 continue
-            shrink = 0.5**level
-            every = 2 if level == 3 else 1
+            shrink = 0.5 ** (level - 1)
+            every = 2 if level == 4 else 1
             points = self.grid[::every, ::every]
             limit = np.array([columns - block[0], rows - block[1]])
             corners = np.rint(points * shrink).astype(np.int64) - np.array(block) // 2

@@ -83,7 +83,9 @@ def measure_width(
         ]
     )
     core = profiles[gap.core]
-    tissue = float(np.median(core[:, outside]))
+    # As at the peak, the darker side counts: in a shadow the other one is brighter than the gap's.
+    sides = (outside & (steps < 0), outside & (steps > 0))
+    tissue = min(float(np.median(core[:, side])) for side in sides if side.sum() >= flank // 4)
     # A change of gain shifts a log-compressed picture; the gap cannot get darker than black.
     shift = tissue - min(gap.levels.left, gap.levels.right)
     floor = max(0.0, min(gap.levels.floor + shift, 0.8 * tissue))
