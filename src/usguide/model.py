@@ -399,8 +399,14 @@ class Borders:
     deep_y_px: NDArray[np.float32]
 
 
+Z_95 = 1.96
+"""Half-width of a 95 % interval in standard deviations."""
+
 STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
 """Distances from the insertion at which the fascia's thickness is stated."""
+
+THICKENED_MM = 4.0
+"""A fascia thicker than this is thickened: sensitivity 96 %, specificity 100 % (PMC7425221)."""
 
 
 @dataclass(frozen=True, slots=True)

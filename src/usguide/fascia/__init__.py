@@ -15,7 +15,6 @@ from usguide.fascia.findings import UNSCALED
 from usguide.fascia.findings import findings as combined
 from usguide.fascia.fluid import Layer
 from usguide.fascia.thickness import (
-    INTERVAL,
     PROFILE_MM,
     FrameProfile,
     Profile,
@@ -27,6 +26,7 @@ from usguide.fascia.thickness import (
 from usguide.fascia.tracking import Followed, Tracker
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import (
+    Z_95,
     Borders,
     FasciaProfile,
     FasciaResult,
@@ -327,7 +327,7 @@ def _profile(
 ) -> FasciaProfile:
     known = np.isfinite(profile.thickness)
     distance = PROFILE_MM[known]
-    under, over = INTERVAL * profile.sd[:, known]
+    under, over = Z_95 * profile.sd[:, known]
     value = profile.thickness[known]
     middle = pair.band.points((pair.upper_px + pair.lower_px) / 2)
     points = np.stack(

@@ -8,12 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from usguide.model import Measurement
+from usguide.model import Z_95, Measurement
 
 Reading = TypeVar("Reading")
-
-INTERVAL = 1.96
-"""Half-width of a 95 % interval in standard deviations."""
 
 
 def agreed(readings: Sequence[Reading | str]) -> list[Reading] | str:
@@ -45,5 +42,5 @@ def robust(
         return None
     middle = float(np.median(known))
     between = 1.4826 * float(np.median(np.abs(known - middle)))
-    half = INTERVAL * float(np.hypot(own_sd, between))
+    half = Z_95 * float(np.hypot(own_sd, between))
     return Measurement(middle, max(middle - half, least), min(middle + half, most), unit)

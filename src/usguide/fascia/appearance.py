@@ -17,7 +17,7 @@ from usguide.fascia.fluid import FluidReading, read_fluid
 from usguide.fascia.spur import SpurReading, read_spur
 from usguide.fascia.straighten import COLUMN_MM, Band
 from usguide.fascia.workspace import Image
-from usguide.model import Discontinuity, Floats, Measurement
+from usguide.model import Z_95, Discontinuity, Floats, Measurement
 
 DB_PER_LEVEL = 60.0 / 255.0
 """Grey levels are logarithmic; a display of 60 dB is assumed (scanners offer 40-90 dB)."""
@@ -196,7 +196,7 @@ def echogenicity(readings: Sequence[Appearance]) -> Measurement:
     """Ratio of echo amplitude, fascia over fat pad, from levels in dB."""
     value = np.array([reading.echo_db for reading in readings])
     middle = float(np.median(value))
-    half = 1.96 * np.hypot(1.0, 1.4826 * np.median(np.abs(value - middle)))
+    half = Z_95 * np.hypot(1.0, 1.4826 * np.median(np.abs(value - middle)))
     low, mid, high = (10 ** (db / 20) for db in (middle - half, middle, middle + half))
     return Measurement(float(mid), float(low), float(high), "1")
 

@@ -9,18 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.fascia.borders import BorderPair
-from usguide.model import FasciaCategory, Floats, Measurement, Station, Thickness
-
-STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
-
-CUTOFF_MM = 4.0
-"""A fascia thicker than this is thickened: sensitivity 96 %, specificity 100 % (PMC7425221)."""
+from usguide.model import (
+    STATIONS_MM,
+    THICKENED_MM,
+    Z_95,
+    FasciaCategory,
+    Floats,
+    Measurement,
+    Station,
+    Thickness,
+)
 
 PROFILE_MM: Floats = np.arange(0.0, 30.5, 0.5)
 """Nominal distances from the insertion at which every frame's thickness is kept."""
-
-INTERVAL = 1.96
-"""Half-width of a 95 % interval in standard deviations."""
 
 SHARPNESS_SHARE = 0.8
 FIT_SD_MM = 0.2
@@ -64,7 +65,7 @@ def frame_profile(pair: BorderPair, reach_mm: float, pixel_mm: float) -> FramePr
     placement = np.hypot(placement, FIT_SD_MM / pixel_mm)
     sd = np.stack(
         [
-            np.interp(PROFILE_MM, distance, np.hypot(placement, side / INTERVAL))
+            np.interp(PROFILE_MM, distance, np.hypot(placement, side / Z_95))
             for side in pair.doubt_px
         ]
     )
@@ -123,7 +124,7 @@ def summary(profile: Profile, unit: str, scale: float = 1.0, *, stations: bool =
 
     def at(index: int) -> Measurement | None:
         value = float(profile.thickness[index])
-        under, over = (INTERVAL * float(sd) for sd in profile.sd[:, index])
+        under, over = (Z_95 * float(sd) for sd in profile.sd[:, index])
         if not np.isfinite(value + under + over):
             return None
         return Measurement(value, max(value - under, 0.0), value + over, "mm").scaled(scale, unit)
@@ -148,10 +149,10 @@ def category(maximum: Measurement | None) -> FasciaCategory:
     maximum : Measurement or None
         In mm.
     """
-    if maximum is None or maximum.high - maximum.low > CUTOFF_MM:
+    if maximum is None or maximum.high - maximum.low > THICKENED_MM:
         return FasciaCategory.INDETERMINATE
-    if maximum.low > CUTOFF_MM:
+    if maximum.low > THICKENED_MM:
         return FasciaCategory.THICKENED
-    if maximum.high > CUTOFF_MM:
+    if maximum.high > THICKENED_MM:
         return FasciaCategory.BORDERLINE
     return FasciaCategory.NORMAL

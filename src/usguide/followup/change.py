@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import hypot, sqrt
 
-from usguide.model import Measurement
-
-Z_95 = 1.96
+from usguide.model import Z_95, Measurement
 
 FASCIA_TYPICAL_ERROR = (0.034, 0.084)
 """Typical error of a rater over the thickness, the best and the worst reported in heel patients

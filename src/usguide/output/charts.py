@@ -7,7 +7,16 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from scipy.stats import t as student
 
-from usguide.model import Analysis, Bools, FasciaProfile, Floats, Header, Status, Thickness
+from usguide.model import (
+    THICKENED_MM,
+    Analysis,
+    Bools,
+    FasciaProfile,
+    Floats,
+    Header,
+    Status,
+    Thickness,
+)
 from usguide.output.chart_page import (
     BLUE,
     BOTTOM,
@@ -24,9 +33,6 @@ from usguide.output.chart_page import (
     key_above,
     new_page,
 )
-
-# PMC7425221: over 4 mm, sensitivity 96 % and specificity 100 % for plantar fasciopathy.
-THICKENED_MM = 4.0
 
 _MOST_DOTS = 80
 # More marks than this become one picture: ten minutes of them as shapes would be megabytes.
