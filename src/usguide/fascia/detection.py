@@ -149,6 +149,8 @@ def _looks(
     judged = (pair.band.distance_mm >= 0.5) & (pair.band.distance_mm <= JUDGED_MM)
     if np.count_nonzero(judged) * COLUMN_MM < JUDGED_MM / 2:
         return "no room for a fascia beside the bone-like line"
+    if not pair.gap[judged].all():
+        judged &= ~pair.gap
     evidence = float((pair.upper_evidence + pair.lower_evidence)[judged].mean() / 2)
     band_level, below_level = band_levels(levels, pair, pixel_mm)
     contrast = float(np.percentile((band_level - below_level)[judged], 65.0))
