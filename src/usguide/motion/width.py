@@ -84,11 +84,17 @@ def measure_width(
     )
     core = profiles[gap.core]
     # As at the peak, the darker side counts: in a shadow the other one is brighter than the gap's.
-    sides = (outside & (steps < 0), outside & (steps > 0))
-    tissue = min(float(np.median(core[:, side])) for side in sides if side.sum() >= flank // 4)
-    # A change of gain shifts a log-compressed picture; the gap cannot get darker than black.
-    shift = tissue - min(gap.levels.left, gap.levels.right)
-    floor = max(0.0, min(gap.levels.floor + shift, 0.8 * tissue))
+    usual = (gap.levels.left, gap.levels.right)
+    sides = [
+        (float(np.median(core[:, side])), level)
+        for side, level in zip((outside & (steps < 0), outside & (steps > 0)), usual, strict=True)
+        if np.count_nonzero(side) >= flank // 4
+    ]
+    tissue = max(min(now for now, _ in sides), 1.0)
+    # A change of gain shifts all of a log-compressed picture, what moves into a side that side
+    # alone; the gap cannot get darker than black.
+    gain = float(np.mean([now - level for now, level in sides]))
+    floor = max(0.0, min(gap.levels.floor + gain, 0.8 * tissue))
     dark = floor + EDGE_SHARE * (tissue - floor)
     first = reach - halves.astype(np.int64)
     edges = np.array(
