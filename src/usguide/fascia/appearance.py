@@ -14,6 +14,7 @@ from usguide.fascia.borders import BorderPair
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.convexity import read_biconvexity
 from usguide.fascia.fluid import FluidReading, read_fluid
+from usguide.fascia.gaps import REACH_MM
 from usguide.fascia.spur import SpurReading, read_spur
 from usguide.fascia.straighten import COLUMN_MM, Band
 from usguide.fascia.workspace import Image
@@ -30,8 +31,6 @@ FAT_MM = (0.8, 3.0)
 """Fat compared with, above the superficial border: clear of the border line, same depth."""
 
 FINE_MM = 0.1
-LENGTH_MAX_MM = 20.0
-"""Beyond two centimetres the borders are too uncertain to call a gap between them a rupture."""
 TENSOR_GRADIENT_MM = 0.15
 TENSOR_WINDOW_MM = 0.6
 
@@ -116,7 +115,7 @@ def read(
 def _fine(pair: BorderPair) -> tuple[Band, Floats, Floats]:
     """Resample a pair of borders to columns ``FINE_MM`` apart, from the insertion on."""
     coarse = pair.band
-    distance = np.arange(0.0, min(LENGTH_MAX_MM, coarse.distance_mm[-1]) + 1e-9, FINE_MM)
+    distance = np.arange(0.0, min(REACH_MM, coarse.distance_mm[-1]) + 1e-9, FINE_MM)
 
     def at(values: Floats) -> Floats:
         return np.interp(distance, coarse.distance_mm, values)

@@ -14,7 +14,7 @@ import numpy as np
 
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.fitting import drop_score, line_score
-from usguide.fascia.gaps import interrupted
+from usguide.fascia.gaps import REACH_MM, interrupted
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
@@ -23,8 +23,6 @@ from usguide.model import Bools, Floats
 CLEAR_OF_BONE_MM = 1.5
 """Past the insertion the front wall of the bone still glows under the border."""
 JUDGED_MM = 22.0
-RUPTURES_MM = 20.0
-"""Beyond two centimetres the borders are too uncertain to call a gap between them a rupture."""
 LENGTH_MIN_MM = 5.0
 PIVOT_MM = 6.0
 HEIGHTS_MM: Floats = np.arange(-6.0, 6.01, 0.3)
@@ -286,7 +284,7 @@ def _gaps(
     """Where the bands over arcs are interrupted, shape (arcs, columns), with band on both sides."""
     strip = fields.strip
     rows = np.rint((offset_mm - strip.rows_px[0] * pixel_mm) / ROW_MM).astype(np.int64)
-    near = strip.band.distance_mm <= insertion_mm[:, None] + RUPTURES_MM
+    near = strip.band.distance_mm <= insertion_mm[:, None] + REACH_MM
     inside = used & near & (rows >= 0) & (rows < len(fields.band))
     at = np.where(inside, rows, 0), np.arange(rows.shape[1])
     level, overlying = (image[at] * inside for image in (fields.band, fields.overlying))

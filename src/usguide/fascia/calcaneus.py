@@ -38,6 +38,8 @@ LEVEL_MAX = 1.2
 OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
 MEAN_SCORE_MIN = 0.17
+"""Synthetic bones beneath a shaded fat pad have 0.19 to 0.22; muscle that has as much is declined
+for its lack of a shadow, or of a band that leaves it."""
 DEEP_SHADOW_MAX = 0.3
 REVERBERATION_SHARE = 0.15
 ECHO_SHARE = 0.7

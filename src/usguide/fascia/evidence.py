@@ -129,8 +129,8 @@ class Stretching:
             return np.empty(0), np.empty((0, EVIDENCE))
         heights = HEIGHTS_MM[:count]
         image = _resampled(self.strip, self.deep_mm - HEIGHTS_MM[:, None] * taper, self.pixel_mm)
-        into_gap = self._step_into_gap(image)[:count]
-        image = bridged(image, self.arc.gap)
+        torn, image = image, bridged(image, self.arc.gap)
+        into_gap = self._step_into_gap(torn, image)[:count]
         forwards &= ~self.arc.gap
         behind = self._line_over_bone(line_score(image), taper)
         values = features(image)[:, :count, forwards]
@@ -169,25 +169,22 @@ class Stretching:
         ]
         return heights[possible], np.stack(columns, axis=1)[possible]
 
-    def _step_into_gap(self, image: Image) -> Floats:
+    def _step_into_gap(self, image: Image, whole: Image) -> Floats:
         """Step down in level at every row where the band is broken, as a share of what lacks there.
 
-        A rupture reaches from border to border, and the fat above it is whole.
+        A rupture reaches from border to border, and the fat above it is whole. ``whole`` is the
+        image with the gap bridged.
         """
         gap = cv2.erode(self.arc.gap.astype(np.uint8)[None], np.ones((1, 3), np.uint8))[0] > 0
         if not gap.any():
             return np.zeros(len(image))
         near, far = (round(apart / ROW_MM) for apart in INTO_GAP_MM)
         within = slice(round(BAND_MM[0] / ROW_MM), round(BAND_MM[1] / ROW_MM))
-        lack = float((bridged(image, self.arc.gap) - image)[within][:, gap].mean())
+        lack = float((whole - image)[within][:, gap].mean())
         sums = np.concatenate([[0.0], np.cumsum(image[:, gap].mean(axis=1))])
         row = np.arange(len(image))
-
-        def mean(first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
-            first, last = np.clip(first, 0, len(row)), np.clip(last, 0, len(row))
-            return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1))
-
-        step = mean(row + near, row + far) - mean(row - far + 1, row - near + 1)
+        above = _means(sums, row + near, row + far, 0)
+        step = above - _means(sums, row - far + 1, row - near + 1, 0)
         step[row < far] = 0.0
         return np.clip(step / max(lack, LACK_MIN), -1.0, 1.0)
 
@@ -272,14 +269,16 @@ def _differences(looks: Floats, above_mm: float, below_mm: float) -> Floats:
     count = looks.shape[1]
     sums = np.concatenate([np.zeros((len(looks), 1)), np.cumsum(looks, axis=1)], axis=1)
     row = np.arange(count)
-
-    def mean(start: NDArray[np.int64], stop: NDArray[np.int64]) -> Floats:
-        start, stop = np.clip(start, skip, count), np.clip(stop, skip, count)
-        return np.asarray((sums[:, stop] - sums[:, start]) / np.maximum(stop - start, 1))
-
-    below = mean(row - round(below_mm / ROW_MM), row - clear)
-    above = mean(row + clear, row + clear + round(above_mm / ROW_MM))
+    below = _means(sums, row - round(below_mm / ROW_MM), row - clear, skip)
+    above = _means(sums, row + clear, row + clear + round(above_mm / ROW_MM), skip)
     return np.asarray(below - above)
+
+
+def _means(sums: Floats, start: NDArray[np.int64], stop: NDArray[np.int64], first: int) -> Floats:
+    """Mean from each start to its stop, given sums before every row; from row ``first`` on."""
+    count = sums.shape[-1] - 1
+    start, stop = np.clip(start, first, count), np.clip(stop, first, count)
+    return np.asarray((sums[..., stop] - sums[..., start]) / np.maximum(stop - start, 1))
 
 
 def change_point(looks: Floats) -> Floats:

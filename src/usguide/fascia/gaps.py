@@ -13,12 +13,16 @@ from usguide.fascia.straighten import COLUMN_MM, smoothed_along
 from usguide.fascia.workspace import Image
 from usguide.model import Bools
 
-# Lengths in nominal mm, levels normalised. Tuned on synthetic heels (43000-43159 and others).
+# Lengths in nominal mm, levels normalised. Tuned on synthetic heels (7000-7035 and others).
 SHORTEST_MM, LONGEST_MM = 1.5, 8.0
+"""Of a gap: from what septa and vessels reach to more than any rupture of the synthetic heels."""
+REACH_MM = 20.0
+"""Beyond two centimetres the borders are too uncertain to call a gap between them a rupture."""
 LACK_SHARE, LACK_MIN = 0.5, 0.2
 """Least share of the level on both sides that a gap lacks, and the least lack. Of synthetic
 ruptures 0.65-0.85 and 0.3-0.5 is missing, of fat lobules and fibres crossed at most 0.5 and 0.2."""
 SMOOTHING_MM = 0.5
+"""Of levels along the band, standard deviation: less than half of the shortest gap."""
 
 
 def interrupted(level: Image, overlying: Image) -> Bools:

@@ -169,11 +169,13 @@ class Matcher:
                 doubted = ~kept
                 if blind:
                     doubted |= np.abs(other - shift).max(axis=-1) > MAX_RETURN_ERROR
-                todo = textured & doubted & self.in_view(other)
-                if not todo.any():
+                retry = textured & doubted & self.in_view(other)
+                if not retry.any():
                     continue
-                retried, retried_quality, _ = self.refine(reference, target, self.grid, other, todo)
-                better = todo & (retried_quality > quality * kept)
+                retried, retried_quality, _ = self.refine(
+                    reference, target, self.grid, other, retry
+                )
+                better = retry & (retried_quality > quality * kept)
                 shift = np.where(better[..., None], retried, shift)
                 quality = np.where(better, retried_quality, quality * kept)
                 kept = supported(shift, quality > 0)
