@@ -368,7 +368,7 @@ class TestCrossSection:
         assert track.plane is NeedlePlane.OUT
         assert track.tip_visible.mean() > 0.95
         assert np.nanmedian(np.abs(track.tip_px[:, 0] - x)) < 2
-        assert np.nanmedian(np.abs(track.tip_px[:, 1] - 90)) < 2
+        assert np.nanmedian(np.abs(track.tip_px[:, 1] - 90)) < 4  # its front, one deviation up
         assert np.isnan(track.shaft_angle_deg).all()
         assert np.isnan(track.tail_px).all()
 

@@ -9,6 +9,7 @@ from usguide.needle.spots import SPOT, find_new_spots
 
 FRAMES = 40
 YY, XX = np.mgrid[:160, :200].astype(np.float32)
+NOTHING = np.zeros_like(XX)
 FAR_INSIDE = np.minimum(np.minimum(XX + 1, 200 - XX), np.minimum(YY + 1, 160 - YY))
 
 
@@ -21,28 +22,30 @@ def noise(seed: int) -> NDArray[np.float32]:
 
 
 def test_what_is_new_is_found_and_what_is_gone_is_not() -> None:
-    found = find_new_spots(noise(1) + bump(120, 70, 60) - bump(60, 90, 60), FAR_INSIDE)
+    found = find_new_spots(noise(1) + bump(120, 70, 60), bump(60, 90, 60), FAR_INSIDE)
     assert found["x"][0] == pytest.approx(120, abs=0.5)
     assert found["y"][0] == pytest.approx(70, abs=0.5)
+    assert found["front_x"][0] == pytest.approx(120, abs=0.5)
+    assert 66.5 < found["front_y"][0] < 70
     assert found["height"][0] > 3 * found["height"][1]
     assert np.all(np.hypot(found["x"] - 60, found["y"] - 90) > 6)
 
 
 def test_a_line_that_goes_on_to_both_sides_is_hardly_a_spot() -> None:
     line = np.float32(60) * np.exp(-0.5 * ((YY - 70) / 2) ** 2)
-    spot = find_new_spots(noise(1) + bump(120, 70, 60), FAR_INSIDE)["height"][0]
-    assert find_new_spots(noise(1) + line, FAR_INSIDE)["height"].max() < 0.4 * spot
+    spot = find_new_spots(noise(1) + bump(120, 70, 60), NOTHING, FAR_INSIDE)["height"][0]
+    assert find_new_spots(noise(1) + line, NOTHING, FAR_INSIDE)["height"].max() < 0.4 * spot
 
 
 def test_what_appears_at_the_edge_of_the_tissue_is_none() -> None:
     inside = np.minimum(FAR_INSIDE, XX - 100)
-    found = find_new_spots(noise(1) + bump(103, 70, 60) + bump(60, 70, 60), inside)
+    found = find_new_spots(noise(1) + bump(103, 70, 60) + bump(60, 70, 60), NOTHING, inside)
     assert np.all(found["x"] > 106)
-    assert len(find_new_spots(noise(1), inside - 500)) == 0
+    assert len(find_new_spots(noise(1), NOTHING, inside - 500)) == 0
 
 
 def spots_at(places: list[tuple[float, float, float]]) -> NDArray[np.void]:
-    return np.array(places, SPOT)
+    return np.array([(x, y, x, y - 2, height) for x, y, height in places], SPOT)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,7 @@ def test_a_spot_is_followed_that_is_newer_than_all_else_and_steady(
     assert (path is not None) == followed
     if path is not None:
         np.testing.assert_allclose(path.position[1:, 0], x[1:], atol=1e-4)
+        np.testing.assert_allclose(path.position[1:, 1], 78, atol=1e-4)  # its front
         assert np.isnan(path.position[0]).all()
         assert path.confidence[0] == 0.0
         assert np.all(path.confidence[1:] > 0.5)

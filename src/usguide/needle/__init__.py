@@ -160,7 +160,7 @@ class NeedleStage:
         if not self._frames:
             return np.zeros(0, SPOT)
         slid = float(np.abs(self._slides[-MEMORY_FRAMES:]).max())
-        return find_new_spots(still - self._past, self._workspace.edge_distance - slid)
+        return find_new_spots(still, self._past, self._workspace.edge_distance - slid)
 
     def _remember(self, still: Float32) -> None:
         """Add a frame to the mean and deviation of the picture, and to its recent mean."""

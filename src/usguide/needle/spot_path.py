@@ -77,12 +77,12 @@ def follow_spot(frames: list[NDArray[np.void]], numbers: Floats) -> SpotPath | N
     second = np.array([next_best(s, 0, s["height"].astype(np.float64)) for s in filled])
     if np.median(best) < OUTSHINES or np.median(best / second) < UNRIVALLED:
         return None
-    position, height = along_path(frames, heights, cheapest(frames, heights, numbers))
+    peak, front, height = along_path(frames, heights, cheapest(frames, heights, numbers))
     seen = height > 0.5 * OUTSHINES
-    if np.count_nonzero(seen) < 3 or wandered(position[seen]) < MOVED_PX:
+    if np.count_nonzero(seen) < 3 or wandered(peak[seen]) < MOVED_PX:
         return None
-    position[~seen] = np.nan
-    return SpotPath(position, np.where(seen, height / (height + 0.15 * OUTSHINES), 0.0))
+    front[~seen] = np.nan
+    return SpotPath(front, np.where(seen, height / (height + 0.15 * OUTSHINES), 0.0))
 
 
 def follow_new_spot(
@@ -107,7 +107,7 @@ def follow_new_spot(
         return None
     heights = [spots["height"].astype(np.float64) for spots in frames]
     chosen = cheapest(frames, heights, numbers)
-    position, newness = along_path(frames, heights, chosen)
+    peak, front, newness = along_path(frames, heights, chosen)
     ratio = np.zeros(len(frames))
     for k in shown:
         ratio[k] = newness[k] / max(next_best(frames[k], chosen[k], heights[k]), 0.1)
@@ -116,14 +116,14 @@ def follow_new_spot(
         return None
     seen = (newness > 0.4 * usual) & (ratio > 1.0)
     frame = np.flatnonzero(seen)
-    steps = np.linalg.norm(np.diff(position[frame], axis=0), axis=1)
+    steps = np.linalg.norm(np.diff(peak[frame], axis=0), axis=1)
     hops = np.flatnonzero(steps > STEADY_STEP_PX * np.sqrt(np.diff(frame)))
     steady = frame[max(np.split(np.arange(len(frame)), hops + 1), key=len)]
     if len(steady) < STEADY * len(frames):
         return None
-    in_picture = position + slides
-    if min(wandered(in_picture[steady]), wandered(position[steady])) < MOVED_PX:
+    if min(wandered((peak + slides)[steady]), wandered(peak[steady])) < MOVED_PX:
         return None
+    in_picture = front + slides
     in_picture[~seen] = np.nan
     return SpotPath(in_picture, np.where(seen, ratio / (ratio + 0.4), 0.0))
 
@@ -136,15 +136,18 @@ def wandered(position: Floats) -> float:
 
 def along_path(
     frames: list[NDArray[np.void]], values: list[Floats], chosen: list[int]
-) -> tuple[Floats, Floats]:
-    """Positions (frames, 2), NaN where there is no spot, and values of the chosen spots."""
-    position = np.full((len(frames), 2), np.nan)
+) -> tuple[Floats, Floats, Floats]:
+    """Peaks and fronts (frames, 2), NaN where there is no spot, and values of the chosen spots."""
+    peak = np.full((len(frames), 2), np.nan)
+    front = peak.copy()
     value = np.zeros(len(frames))
     for k, index in enumerate(chosen):
         if index >= 0:
-            position[k] = frames[k]["x"][index], frames[k]["y"][index]
+            spot = frames[k][index]
+            peak[k] = spot["x"], spot["y"]
+            front[k] = spot["front_x"], spot["front_y"]
             value[k] = values[k][index]
-    return position, value
+    return peak, front, value
 
 
 def cheapest(frames: list[NDArray[np.void]], values: list[Floats], numbers: Floats) -> list[int]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.kernels.echo_fronts import echo_fronts
 from usguide.model import Bools, Floats
 from usguide.needle.candidates import Float32, halve
 
@@ -13,7 +14,12 @@ SPOTS = 12
 """Spots kept per frame."""
 SPOT_SIGMA_PX = 1.5
 """Gaussian that a spot's core fills, working px. Its surroundings are taken at three times it, and
-its place at twice it: the core's own glitter moves from frame to frame."""
+its place at twice it."""
+FRONT_SIGMA_PX = 1.0
+"""Gaussian under which the front of its echo is looked for, working px."""
+USUAL_SHARE = 0.5
+"""Share of the usual picture that is taken out of a frame to see a new spot's front: with all of
+it, a needle that lingers is pushed aside by its own past, with none tissue is part of it."""
 NEIGHBOURS_PX = 6
 """Of spots closer than this (working px) the brightest is kept, and none so close to the edge."""
 BESIDE_PX = 10
@@ -25,6 +31,8 @@ SPOT = np.dtype(
     [
         ("x", np.float32),
         ("y", np.float32),
+        ("front_x", np.float32),  # where its echo begins
+        ("front_y", np.float32),
         ("height", np.float32),  # how far it stands out
     ]
 )
@@ -64,9 +72,13 @@ def peaks(detail: Float32, edge_distance: Float32) -> tuple[NDArray[np.intp], ND
 
 
 def placed(
-    image: Float32, y: NDArray[np.intp], x: NDArray[np.intp], height: Floats
+    image: Float32, shown: Float32, y: NDArray[np.intp], x: NDArray[np.intp], height: Floats
 ) -> NDArray[np.void]:
-    """Spots at peaks of given height, the highest first, their places a soft maximum nearby."""
+    """Spots at peaks of given height, the highest first.
+
+    Their places, by which they are followed, are a soft maximum of the image nearby: the core's own
+    glitter moves from frame to frame. Their fronts are looked for in what is shown.
+    """
     most = np.argsort(-height, kind="stable")[:SPOTS]
     x, y = x[most], y[most]
     found = np.zeros(len(x), SPOT)
@@ -80,6 +92,10 @@ def placed(
     weight /= np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1e-6)
     found["x"] = x + weight.sum(axis=1) @ near_by
     found["y"] = y + weight.sum(axis=2) @ near_by
+    smooth = np.asarray(cv2.GaussianBlur(shown, (0, 0), FRONT_SIGMA_PX), np.float32)
+    fronts = np.empty((len(most), 2))
+    echo_fronts(smooth, x.astype(np.int64), y.astype(np.int64), fronts)
+    found["front_x"], found["front_y"] = fronts.T
     return found
 
 
@@ -106,16 +122,18 @@ def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray
     if overall <= 0:
         return np.zeros(0, SPOT)
     y, x = peaks(detail, edge_distance)
-    return placed(small, y, x, detail[y, x] / overall)
+    return placed(small, small, y, x, detail[y, x] / overall)
 
 
-def find_new_spots(change: Float32, inside: Float32) -> NDArray[np.void]:
+def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np.void]:
     """Find the compact spots that a frame has and the picture before it has not.
 
     Parameters
     ----------
-    change : ndarray of float32, shape (rows, columns)
-        A reduced frame less the mean of those before it, grey levels.
+    still : ndarray of float32, shape (rows, columns)
+        A reduced frame, the picture's slide taken out, grey levels.
+    past : ndarray of float32, shape (rows, columns)
+        The mean of those before it.
     inside : ndarray of float32, shape (rows, columns)
         Distance to where one of them has no echoes, px; below 0 there.
 
@@ -128,6 +146,7 @@ def find_new_spots(change: Float32, inside: Float32) -> NDArray[np.void]:
     compared = inside > 0
     if not compared.any():
         return np.zeros(0, SPOT)
+    change = still - past
     core = smoothed(change, 1)
     detail = np.where(compared, core - surroundings(change), np.float32(0))
     overall = float(np.mean(detail[compared] ** 2))
@@ -138,4 +157,4 @@ def find_new_spots(change: Float32, inside: Float32) -> NDArray[np.void]:
     near = cv2.blur(np.minimum(detail * detail, 25 * overall), (LOCAL_PX, LOCAL_PX))[y, x]
     around = np.sqrt(0.8 * near / np.maximum(share, 1e-3) + 0.2 * overall)
     apart = np.clip(apart_from_lines(core)[y, x], 0, detail[y, x])
-    return placed(change, y, x, apart / around)
+    return placed(change, still - USUAL_SHARE * past, y, x, apart / around)
