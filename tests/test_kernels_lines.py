@@ -6,37 +6,39 @@ import numpy as np
 import pytest
 
 from usguide.kernels.lines import (
+    BARRED,
     OUTSIDE,
-    best_segments,
-    directional_ridge,
+    across,
+    best_sums,
     distinct_segments,
-    sample_strip,
+    ends_of,
     segments_at_all_angles,
-    shaft_profiles,
     steps_inside,
 )
 
 pytestmark = pytest.mark.kernel
 
+LIMITS = np.array([0.3, -1.0, 2.0], np.float32)
 
-def naive_ridge(hessian, gain, angle, strength):
+
+def naive_response(curvature, angle, strength):
     nx, ny = -math.sin(angle), math.cos(angle)
-    value = -(nx * nx * hessian[0] + 2 * nx * ny * hessian[1] + ny * ny * hessian[2]) * gain
-    value = value * strength
-    return np.where(gain > 0, value, OUTSIDE)
+    second = nx * nx * curvature[0] + 2 * nx * ny * curvature[1] + ny * ny * curvature[2]
+    return -second * strength
 
 
-def naive_segment(ridge, offset, slope, bias, low, high):
+def naive_segment(response, offset, slope):
     """Try every first and last row."""
-    rows, columns = ridge.shape
+    rows, columns = response.shape
+    bias, low, high = LIMITS
     samples = {}
     for y in range(rows):
         x = offset + slope * y
         left = math.floor(x)
         if 0 <= left < columns - 1:
             t = x - left
-            raw = (1 - t) * ridge[y, left] + t * ridge[y, left + 1]
-            samples[y] = min(max(raw, low), high) - bias if raw > 0.5 * OUTSIDE else -np.inf
+            raw = (1 - t) * response[y, left] + t * response[y, left + 1]
+            samples[y] = min(max(raw, low), high) - bias if raw > BARRED else -np.inf
     best = (0.0, 0, 0)
     for first in samples:
         total = 0.0
@@ -54,30 +56,30 @@ def rng():
     return np.random.default_rng(7)
 
 
-def test_directional_ridge_is_minus_the_second_derivative_across(rng) -> None:
-    hessian = rng.normal(size=(3, 5, 6)).astype(np.float32)
-    gain = rng.uniform(0.5, 2, (5, 6)).astype(np.float32)
-    gain[2, 3] = 0
+def test_across_is_minus_the_second_derivative_across_a_direction(rng) -> None:
+    curvature = rng.normal(size=(3, 5, 6))
     for angle in (-1.2, 0.0, 0.4):
-        ridge = np.empty((5, 6), np.float32)
-        directional_ridge(hessian, gain, angle, 1.3, ridge)
-        naive = naive_ridge(hessian, gain, angle, 1.3)
-        np.testing.assert_allclose(ridge, naive, rtol=1e-5, atol=1e-5)
+        weights = np.array(across(angle, 1.3))
+        response = np.einsum("k,kyx->yx", weights, curvature)
+        naive = naive_response(curvature, angle, 1.3)
+        np.testing.assert_allclose(response, naive, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("slope", [-2.0, -0.37, 0.0, 0.62, 1.0])
-def test_best_segments_equals_trying_every_pair_of_ends(rng, slope: float) -> None:
-    ridge = rng.normal(size=(9, 11)).astype(np.float32)
-    ridge[4, 5] = OUTSIDE
-    rows, columns = ridge.shape
+def test_the_best_sum_and_its_ends_are_those_of_trying_every_pair(rng, slope: float) -> None:
+    rows, columns, angle = 9, 11, 0.8
+    curvature = rng.normal(size=(3, rows, columns)).astype(np.float32)
+    curvature[:, 4, 5] = OUTSIDE, 0, OUTSIDE
+    response = np.empty((rows, columns), np.float32)
     lead = math.ceil(max(0.0, slope * (rows - 1)))
-    segments = np.empty((4, columns + math.ceil(abs(slope) * (rows - 1))), np.float32)
-    best_segments(ridge, slope, 0.3, -1.0, 2.0, segments)
-    for k in range(segments.shape[1]):
-        total, first, last = naive_segment(ridge, k - lead, slope, 0.3, -1.0, 2.0)
-        assert segments[0, k] == pytest.approx(total, abs=1e-4)
+    best = np.empty(columns + math.ceil(abs(slope) * (rows - 1)), np.float32)
+    best_sums(curvature, angle, 1.5, slope, LIMITS, response, np.empty_like(best), best)
+    np.testing.assert_allclose(response, naive_response(curvature, angle, 1.5), rtol=1e-4)
+    for k, found in enumerate(best):
+        total, first, last = naive_segment(response, k - lead, slope)
+        assert found == pytest.approx(total, abs=1e-4)
         if total > 0:
-            assert (segments[1, k], segments[2, k]) == (first, last)
+            assert ends_of(response, k - lead, slope, LIMITS, found) == (first, last)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -89,19 +91,14 @@ def test_a_drawn_line_is_found_with_its_shallow_end_first(degrees: float, stride
     across = -(x - 20) * math.sin(angle) + (y - 20) * math.cos(angle)
     on_line = np.where((np.abs(along) < 12) & (np.abs(across) < 1), 3.0, -1.0).astype(np.float32)
     # A response that is the same in every direction, given as a Hessian.
-    hessian = np.stack([-on_line, np.zeros_like(on_line), -on_line])
-    gain = np.ones((40, 40), np.float32)
+    curvature = np.stack([-on_line, np.zeros_like(on_line), -on_line])
     found = np.empty((5000, 6))
     count = segments_at_all_angles(
-        np.ascontiguousarray(hessian[:, ::stride]),
-        np.ascontiguousarray(gain[::stride]),
-        np.ascontiguousarray(hessian.transpose(0, 2, 1)[:, ::stride]),
-        np.ascontiguousarray(gain.T[::stride]),
+        np.ascontiguousarray(curvature[:, ::stride]),
+        np.ascontiguousarray(curvature.transpose(0, 2, 1)[:, ::stride]),
         np.column_stack([np.radians([-70.0, -30.0, 30.0, 70.0]), np.ones(4)]),
         stride,
-        0.5,
-        -2.0,
-        3.0,
+        np.array([0.5, -2.0, 3.0], np.float32),
         5.0,
         found,
     )
@@ -130,42 +127,18 @@ def test_distinct_segments_skips_what_repeats_a_stronger_one() -> None:
     assert kept[:count].tolist() == [0, 2, 3, 4]
 
 
-def test_sample_strip_interpolates_and_marks_what_lies_outside() -> None:
-    y, x = np.mgrid[0:12, 0:15]
-    image = (3 * x + 5 * y).astype(np.uint8)
-    strip = np.empty((6, 5), np.float32)
-    angle = 0.3
-    sample_strip(image, 4.0, 3.0, angle, 0.7, 1.1, strip)
-    for i in range(6):
-        for j in range(5):
-            d = (j - 2) * 1.1
-            px = 4.0 + i * 0.7 * math.cos(angle) - d * math.sin(angle)
-            py = 3.0 + i * 0.7 * math.sin(angle) + d * math.cos(angle)
-            assert strip[i, j] == pytest.approx(3 * px + 5 * py, abs=1e-3)
-    sample_strip(image, 12.0, 3.0, 0.0, 1.0, 1.0, strip)
-    assert np.isfinite(strip[:3]).all()
-    assert np.isnan(strip[3:]).all()
-
-
 @pytest.mark.parametrize("degrees", [-130.0, -90.0, -12.0, 0.0, 33.0, 180.0])
 def test_steps_inside_counts_until_the_mask_ends(degrees: float) -> None:
     mask = np.ones((9, 12), np.bool_)
     mask[2, 7] = mask[6, 3] = False
     dx, dy = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    for x, y in ((5.2, 4.4), (0.0, 0.0), (-0.7, 3.0), (7.0, 2.0)):
+    points = np.array([(5.2, 4.4), (0.0, 0.0), (-0.7, 3.0), (7.0, 2.0)])
+    counts = np.empty(4, np.int64)
+    steps_inside(mask, points, np.tile([dx, dy], (4, 1)), counts)
+    for (x, y), count in zip(points, counts, strict=True):
         steps = np.arange(30)
         column = np.rint(x + steps * dx).astype(int)
         row = np.rint(y + steps * dy).astype(int)
         inside = (column >= 0) & (column < 12) & (row >= 0) & (row < 9)
         inside[inside] = mask[row[inside], column[inside]]
-        assert steps_inside(mask, x, y, dx, dy) == np.argmin(inside)
-
-
-def test_shaft_profiles_average_the_line_and_its_flanks(rng) -> None:
-    strip = rng.normal(size=(5, 9)).astype(np.float32)
-    strip[3, 1] = np.nan
-    profiles = np.empty((3, 5))
-    shaft_profiles(strip, 1, 3, profiles)
-    expected = np.stack([strip[:, a:b].mean(axis=1) for a, b in ((3, 6), (0, 2), (7, 9))])
-    expected[:, 3] = 0
-    np.testing.assert_allclose(profiles, expected, atol=1e-6)
+        assert count == np.argmin(inside)

@@ -1,4 +1,4 @@
-"""Straight bright segments: line integrals at every offset and angle, samples along a line."""
+"""Straight bright lines: the sum of a ridge filter's response along every one of them."""
 
 from __future__ import annotations
 
@@ -11,136 +11,165 @@ from usguide.kernels import kernel
 
 Float32 = NDArray[np.float32]
 
+OUTSIDE = 1.0e4
+"""Ixx and Iyy of a pixel that is not tissue: its response is far below any other at every angle."""
+BARRED = -5.0e3
+"""Response below which a pixel is not tissue."""
 
-OUTSIDE = -1.0e4
-"""Response of a pixel that is not tissue."""
+# Entries of ``limits``, in units of the response.
+BIAS, LOW, HIGH = range(3)
 
 
-@kernel("void(float32[:,:,::1], float32[:,::1], float64, float64, float32[:,::1])")
-def directional_ridge(
-    hessian: Float32, gain: Float32, angle_rad: float, strength: float, ridge: Float32
-) -> None:
-    """Write minus the second derivative across a direction, in units of its local deviation.
+@kernel("UniTuple(float32, 3)(float64, float64)")
+def across(angle_rad: float, strength: float) -> tuple[np.float32, np.float32, np.float32]:
+    """Weights of Ixx, Ixy and Iyy that give minus the second derivative across a direction.
 
-    For the direction ``u = (cos a, sin a)`` with normal ``n = (-sin a, cos a)`` this is
-    ``-(nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy) * gain * strength``: positive on a bright line along
-    ``u``.
+    For the direction ``u = (cos a, sin a)`` with normal ``n = (-sin a, cos a)`` that is
+    ``-(nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy)``: positive on a bright line along ``u``.
 
     Parameters
     ----------
-    hessian : ndarray of float32, shape (3, rows, columns)
-        Ixx, Ixy and Iyy of a smoothed image.
-    gain : ndarray of float32, shape (rows, columns)
-        One over the local deviation of the result; 0 where there is no tissue, and there the
-        result is ``OUTSIDE``.
     angle_rad : float
-        Direction of the line, image axes (y down).
+        Direction, image axes (y down).
     strength : float
         Weight of this direction.
-    ridge : ndarray of float32, shape (rows, columns)
-        Output.
     """
     nx = -math.sin(angle_rad)
     ny = math.cos(angle_rad)
-    a = np.float32(-nx * nx * strength)
-    b = np.float32(-2.0 * nx * ny * strength)
-    c = np.float32(-ny * ny * strength)
-    outside = np.float32(OUTSIDE)
-    rows, columns = ridge.shape
-    for y in range(rows):
-        xx = hessian[0, y]
-        xy = hessian[1, y]
-        yy = hessian[2, y]
-        scale = gain[y]
-        out = ridge[y]
-        for x in range(columns):
-            value = (a * xx[x] + b * xy[x] + c * yy[x]) * scale[x]
-            out[x] = value if scale[x] > 0 else outside
-
-
-@kernel("void(float32[:,::1], float64, float64, float64, float64, float32[:,::1])")
-def best_segments(
-    ridge: Float32, slope: float, bias: float, low: float, high: float, segments: Float32
-) -> None:
-    """Find the segment of largest sum on every line ``column = offset + slope * row``.
-
-    Each sample is clipped to [low, high] and lowered by ``bias``, so that the sum grows on a
-    bright line and shrinks off it, and no single bright spot makes a line (Kadane's algorithm,
-    all offsets side by side). A segment never crosses pixels that are ``OUTSIDE``.
-
-    Parameters
-    ----------
-    ridge : ndarray of float32, shape (rows, columns)
-        Response for lines along this direction; the lines run down the rows.
-    slope : float
-        Columns per row.
-    bias, low, high : float
-        In units of ``ridge``.
-    segments : ndarray of float32, shape (4, offsets)
-        Output: sum, first row, last row; the last line is not used. Column ``k`` is the line of
-        offset ``k - ceil(max(0, slope * (rows - 1)))``. The sum is 0 where nothing rises above
-        the bias.
-    """
-    rows, columns = ridge.shape
-    count = segments.shape[1]
-    lead = math.ceil(max(0.0, slope * (rows - 1)))
-    bias32 = np.float32(bias)
-    low32 = np.float32(low)
-    high32 = np.float32(high)
-    outside = np.float32(0.5 * OUTSIDE)
-    nothing = np.float32(0)
-    run = np.zeros(count, np.float32)
-    start = np.zeros(count, np.float32)
-    best = segments[0]
-    first = segments[1]
-    last = segments[2]
-    segments[:] = 0
-    for y in range(rows):
-        shift = slope * y - lead
-        whole = math.floor(shift)
-        t = np.float32(shift - whole)
-        k_low = max(0, -whole)
-        k_high = min(count, columns - 1 - whole)
-        if k_high <= k_low:
-            continue
-        here = ridge[y, k_low + whole : k_high + whole]
-        beside = ridge[y, k_low + whole + 1 : k_high + whole + 1]
-        row = np.float32(y)
-        run_here = run[k_low:k_high]
-        start_here = start[k_low:k_high]
-        best_here = best[k_low:k_high]
-        first_here = first[k_low:k_high]
-        last_here = last[k_low:k_high]
-        # Two short loops of few arrays each: the compiler vectorises these, and not one loop over
-        # all of them, for which it would have to prove too many pairs apart.
-        for k in range(k_high - k_low):
-            raw = here[k] + t * (beside[k] - here[k])
-            clipped = min(max(raw, low32), high32) - bias32
-            value = clipped if raw > outside else outside
-            fresh = run_here[k] <= nothing
-            start_here[k] = row if fresh else start_here[k]
-            run_here[k] = value + (nothing if fresh else run_here[k])
-        for k in range(k_high - k_low):
-            better = run_here[k] > best_here[k]
-            best_here[k] = run_here[k] if better else best_here[k]
-            first_here[k] = start_here[k] if better else first_here[k]
-            last_here[k] = row if better else last_here[k]
+    return (
+        np.float32(-nx * nx * strength),
+        np.float32(-2.0 * nx * ny * strength),
+        np.float32(-ny * ny * strength),
+    )
 
 
 @kernel(
-    "int64(float32[:,:,::1], float32[:,::1], float32[:,:,::1], float32[:,::1], float64[:,::1], "
-    "float64, float64, float64, float64, float64, float64[:,::1])"
+    "void(float32[:,:,::1], float64, float64, float64, float32[::1], float32[:,::1], "
+    "float32[::1], float32[::1])"
+)
+def best_sums(
+    curvature: Float32,
+    angle_rad: float,
+    strength: float,
+    slope: float,
+    limits: Float32,
+    response: Float32,
+    run: Float32,
+    best: Float32,
+) -> None:
+    """Sum the brightest segment of every line ``column = offset + slope * row``.
+
+    The samples, interpolated between columns, are :func:`across` the direction, clipped to [low,
+    high] and lowered by a bias, so that the sum grows on a bright line and shrinks off it, and no
+    single bright spot makes a line (Kadane's algorithm, all offsets side by side). A segment never
+    crosses pixels that are ``OUTSIDE``.
+
+    Parameters
+    ----------
+    curvature : ndarray of float32, shape (3, rows, columns)
+        Ixx, Ixy and Iyy of a smoothed image, in units of their local deviation; the lines run down
+        the rows.
+    angle_rad, strength : float
+        See :func:`across`.
+    slope : float
+        Columns per row.
+    limits : ndarray of float32, shape (3,)
+        ``BIAS``, ``LOW`` and ``HIGH``.
+    response : ndarray of float32, shape (rows, columns)
+        Output: what the samples are taken from.
+    run : ndarray of float32, shape (offsets,)
+        Workspace.
+    best : ndarray of float32, shape (offsets,)
+        Output: line ``k`` has the offset ``k - ceil(max(0, slope * (rows - 1)))``. 0 where nothing
+        rises above the bias.
+    """
+    a, b, c = across(angle_rad, strength)
+    rows, columns = response.shape
+    lead = math.ceil(max(0.0, slope * (rows - 1)))
+    bias = limits[BIAS]
+    low = limits[LOW]
+    high = limits[HIGH]
+    outside = np.float32(-OUTSIDE)
+    barred = np.float32(BARRED)
+    nothing = np.float32(0)
+    run[:] = nothing
+    best[:] = nothing
+    for y in range(rows):
+        xx = curvature[0, y]
+        xy = curvature[1, y]
+        yy = curvature[2, y]
+        out = response[y]
+        for x in range(columns):
+            out[x] = a * xx[x] + b * xy[x] + c * yy[x]
+        shift = slope * y
+        whole = math.floor(shift)
+        t = np.float32(shift - whole)
+        here = out[: columns - 1]
+        beside = out[1:]
+        run_here = run[lead - whole : lead - whole + columns - 1]
+        best_here = best[lead - whole : lead - whole + columns - 1]
+        for x in range(columns - 1):
+            raw = here[x] + t * (beside[x] - here[x])
+            capped = raw if raw < high else high
+            clipped = capped if capped > low else low
+            value = clipped - bias if raw > barred else outside
+            before = run_here[x]
+            total = value + (before if before > nothing else nothing)
+            run_here[x] = total
+            # The larger of the two, written so that every sample is stored: storing some of them
+            # takes three times as long.
+            gain = total - best_here[x]
+            best_here[x] += gain if gain > nothing else nothing
+
+
+@kernel("UniTuple(int64, 2)(float32[:,::1], float64, float64, float32[::1], float64)")
+def ends_of(
+    response: Float32, offset: float, slope: float, limits: Float32, best: float
+) -> tuple[int, int]:
+    """First and last row of the brightest segment of a line, whose sum is known.
+
+    Parameters
+    ----------
+    response : ndarray of float32, shape (rows, columns)
+        As from :func:`best_sums`.
+    offset, slope : float
+        The line is at ``column = offset + slope * row``.
+    limits : ndarray of float32, shape (3,)
+        ``BIAS``, ``LOW`` and ``HIGH``.
+    best : float
+        The sum. A shorter segment whose sum differs by rounding alone is as good.
+    """
+    rows, columns = response.shape
+    enough = best - 1e-4 * abs(best)
+    total = 0.0
+    first = 0
+    for y in range(rows):
+        x = math.floor(offset + slope * y)
+        if x < 0 or x > columns - 2:
+            continue
+        t = offset + slope * y - x
+        raw = response[y, x] + t * (response[y, x + 1] - response[y, x])
+        if total <= 0:
+            total = 0.0
+            first = y
+        total += min(max(raw, limits[LOW]), limits[HIGH]) - limits[BIAS]
+        if raw <= BARRED:
+            total = 0.0
+        if total >= enough:
+            return first, y
+    return 0, 0
+
+
+@kernel(
+    "int64(float32[:,:,::1], float32[:,:,::1], float64[:,::1], float64, float32[::1], float64, "
+    "float64[:,::1])"
 )
 def segments_at_all_angles(
-    hessian: Float32,
-    gain: Float32,
-    hessian_t: Float32,
-    gain_t: Float32,
+    curvature: Float32,
+    curvature_t: Float32,
     directions: NDArray[np.float64],
     stride: float,
-    bias: float,
-    low: float,
-    high: float,
+    limits: Float32,
     least: float,
     found: NDArray[np.float64],
 ) -> int:
@@ -148,16 +177,16 @@ def segments_at_all_angles(
 
     Parameters
     ----------
-    hessian, gain : ndarray of float32, shapes (3, rows / stride, columns) and the same without 3
-        See :func:`directional_ridge`; every ``stride``-th row of the image.
-    hessian_t, gain_t : ndarray of float32, shapes (3, columns / stride, rows) and so on
-        Every ``stride``-th row of each image transposed: shallow lines run down the rows of these.
+    curvature : ndarray of float32, shape (3, rows / stride, columns)
+        See :func:`best_sums`; every ``stride``-th row of the image.
+    curvature_t : ndarray of float32, shape (3, columns / stride, rows)
+        Every ``stride``-th row of its transpose: shallow lines run down the rows of these.
     directions : ndarray of float64, shape (n, 2)
         Angle, image axes, in (-pi/2, pi/2), and strength of each.
     stride : float
         Rows of the image per row of the arrays.
-    bias, low, high : float
-        See :func:`best_segments`.
+    limits : ndarray of float32, shape (3,)
+        See :func:`best_sums`.
     least : float
         Smallest sum, per px of arc length, that counts.
     found : ndarray of float64, shape (most, 6)
@@ -169,58 +198,49 @@ def segments_at_all_angles(
         How many rows of ``found`` were filled.
     """
     count = 0
-    ridge = np.empty_like(gain)
-    ridge_t = np.empty_like(gain_t)
+    response = np.empty_like(curvature[0])
+    response_t = np.empty_like(curvature_t[0])
     for direction in range(directions.shape[0]):
         angle = directions[direction, 0]
         shallow = abs(angle) <= math.pi / 4
-        if shallow:
-            slope = stride * math.tan(angle)
-            directional_ridge(hessian_t, gain_t, angle, directions[direction, 1], ridge_t)
-            response = ridge_t
-        else:
-            slope = stride / math.tan(angle)
-            directional_ridge(hessian, gain, angle, directions[direction, 1], ridge)
-            response = ridge
-        rows, columns = response.shape
+        slope = stride * (math.tan(angle) if shallow else 1.0 / math.tan(angle))
+        picture = response_t if shallow else response
+        rows, columns = picture.shape
         lead = math.ceil(max(0.0, slope * (rows - 1)))
-        lines = columns + math.ceil(abs(slope) * (rows - 1))
-        segments = np.empty((4, lines), np.float32)
-        best_segments(response, slope, bias, low, high, segments)
+        run = np.empty(columns + math.ceil(abs(slope) * (rows - 1)), np.float32)
+        best = np.empty_like(run)
+        best_sums(
+            curvature_t if shallow else curvature,
+            angle,
+            directions[direction, 1],
+            slope,
+            limits,
+            picture,
+            run,
+            best,
+        )
         arc = math.sqrt(stride * stride + slope * slope)
         floor = least / arc
-        for k in range(lines):
-            score = segments[0, k]
+        for k in range(len(best)):
+            score = best[k]
             if score < floor:
                 continue
-            if k > 0 and segments[0, k - 1] > score:
+            if k > 0 and best[k - 1] > score:
                 continue
-            if k + 1 < lines and segments[0, k + 1] > score:
+            if k + 1 < len(best) and best[k + 1] > score:
                 continue
             if count == found.shape[0]:
                 return count
-            # Along the rows of the array, and across them.
-            start = k - lead + slope * segments[1, k]
-            end = k - lead + slope * segments[2, k]
-            first = stride * segments[1, k]
-            last = stride * segments[2, k]
+            first, last = ends_of(picture, float(k - lead), slope, limits, score)
             found[count, 0] = score * arc
             found[count, 1] = angle
-            if not shallow:
-                found[count, 2] = start
-                found[count, 3] = first
-                found[count, 4] = end
-                found[count, 5] = last
-            elif angle >= 0:
-                found[count, 2] = first
-                found[count, 3] = start
-                found[count, 4] = last
-                found[count, 5] = end
-            else:
-                found[count, 2] = last
-                found[count, 3] = end
-                found[count, 4] = first
-                found[count, 5] = start
+            # Along the rows of the array, and across them.
+            for end, y in ((0, first), (1, last)):
+                along = stride * y
+                beside = k - lead + slope * y
+                at = 4 - 2 * end if shallow and angle < 0 else 2 + 2 * end
+                found[count, at] = along if shallow else beside
+                found[count, at + 1] = beside if shallow else along
             count += 1
     return count
 
@@ -281,106 +301,33 @@ def distinct_segments(
     return count
 
 
-@kernel("void(uint8[:,::1], float64, float64, float64, float64, float64, float32[:,::1])")
-def sample_strip(
-    image: NDArray[np.uint8],
-    x0: float,
-    y0: float,
-    angle_rad: float,
-    step: float,
-    spread: float,
-    strip: Float32,
+@kernel("void(boolean[:,::1], float64[:,::1], float64[:,::1], int64[::1])")
+def steps_inside(
+    mask: NDArray[np.bool_],
+    points: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    counts: NDArray[np.int64],
 ) -> None:
-    """Sample a strip along a line, bilinearly: rows along the line, columns across it.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (rows, columns)
-        Grey levels.
-    x0, y0 : float
-        Where the strip's first row crosses the line, px.
-    angle_rad : float
-        Direction of the rows; the columns run towards ``(-sin a, cos a)``.
-    step, spread : float
-        Distance between rows along the line and between columns across it, px.
-    strip : ndarray of float32, shape (n, 2 m + 1)
-        Output; column ``m`` lies on the line. NaN outside the image.
-    """
-    rows, columns = image.shape
-    ux = math.cos(angle_rad)
-    uy = math.sin(angle_rad)
-    n, across = strip.shape
-    middle = across // 2
-    for i in range(n):
-        for j in range(across):
-            d = (j - middle) * spread
-            x = x0 + i * step * ux - d * uy
-            y = y0 + i * step * uy + d * ux
-            if x < 0 or y < 0 or x > columns - 1 or y > rows - 1:
-                strip[i, j] = np.nan
-                continue
-            column = min(int(x), columns - 2) if columns > 1 else 0
-            row = min(int(y), rows - 2) if rows > 1 else 0
-            right = column + 1 if columns > 1 else 0
-            below = row + 1 if rows > 1 else 0
-            s = x - column
-            t = y - row
-            top = image[row, column] * (1 - s) + image[row, right] * s
-            bottom = image[below, column] * (1 - s) + image[below, right] * s
-            strip[i, j] = top * (1 - t) + bottom * t
-
-
-@kernel("int64(boolean[:,::1], float64, float64, float64, float64)")
-def steps_inside(mask: NDArray[np.bool_], x: float, y: float, dx: float, dy: float) -> int:
-    """Count the steps from a point that stay inside a mask, the point itself included.
+    """Count the steps from each point that stay inside a mask, the point itself included.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (rows, columns)
         Where.
-    x, y : float
-        The first point, px.
-    dx, dy : float
-        One step: a unit vector.
+    points : ndarray of float64, shape (n, 2)
+        x and y of the first point, px.
+    steps : ndarray of float64, shape (n, 2)
+        One step of each: a unit vector.
+    counts : ndarray of int64, shape (n,)
+        Output.
     """
     rows, columns = mask.shape
-    count = 0
-    while True:
-        column = round(x + count * dx)
-        row = round(y + count * dy)
-        if column < 0 or row < 0 or column >= columns or row >= rows or not mask[row, column]:
-            return count
-        count += 1
-
-
-@kernel("void(float32[:,::1], int64, int64, float64[:,::1])")
-def shaft_profiles(strip: Float32, core: int, flank: int, profiles: NDArray[np.float64]) -> None:
-    """Average a strip across its line, at every sample along it.
-
-    Parameters
-    ----------
-    strip : ndarray of float32, shape (n, 2 m + 1)
-        As from :func:`sample_strip`.
-    core : int
-        Columns on either side of the middle that are taken for the line.
-    flank : int
-        Columns between the middle and the start of the flanks, which reach to the strip's edges.
-    profiles : ndarray of float64, shape (3, n)
-        Output: level of the line, of its left flank and of its right flank; all 0 where any of
-        the samples they are made of lies outside the image.
-    """
-    count, across = strip.shape
-    middle = across // 2
-    for i in range(count):
-        line = 0.0
-        left = 0.0
-        right = 0.0
-        for j in range(middle - core, middle + core + 1):
-            line += strip[i, j]
-        for j in range(flank, middle + 1):
-            left += strip[i, middle - j]
-            right += strip[i, middle + j]
-        seen = np.isfinite(line + left + right)
-        profiles[0, i] = line / (2 * core + 1) if seen else 0.0
-        profiles[1, i] = left / (middle + 1 - flank) if seen else 0.0
-        profiles[2, i] = right / (middle + 1 - flank) if seen else 0.0
+    for i in range(len(counts)):
+        count = 0
+        while True:
+            column = round(points[i, 0] + count * steps[i, 0])
+            row = round(points[i, 1] + count * steps[i, 1])
+            if column < 0 or row < 0 or column >= columns or row >= rows or not mask[row, column]:
+                break
+            count += 1
+        counts[i] = count

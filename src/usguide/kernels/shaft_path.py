@@ -119,7 +119,7 @@ def best_values(
 
 
 @kernel(
-    "void(float64[:,::1], float64[:,::1], int64[::1], float64[::1], int64[:,::1], "
+    "void(float64[:,::1], float64[:,::1], int64[::1], float64[::1], float64[::1], int64[::1], "
     "float64[::1], float64[::1])"
 )
 def moved_along(
@@ -127,6 +127,7 @@ def moved_along(
     slide: NDArray[np.float64],
     times: NDArray[np.int64],
     quality: NDArray[np.float64],
+    headings: NDArray[np.float64],
     references: NDArray[np.int64],
     limits: NDArray[np.float64],
     total: NDArray[np.float64],
@@ -145,38 +146,46 @@ def moved_along(
         When each is.
     quality : ndarray of float64, shape (n,)
         How good each is.
-    references : ndarray of int64, shape (m, 2)
-        First line, and one past the last, of each time that is looked at; none is empty.
+    headings : ndarray of float64, shape (n,)
+        Angle of each, rad.
+    references : ndarray of int64, shape (m,)
+        The lines of the times that are looked at, by rising heading.
     limits : ndarray of float64, shape (4,)
-        Least cosine between lines taken for one, their largest distance, the largest distance of
+        Largest angle between lines taken for one, their largest distance, the largest distance of
         a tip that has not moved, and the least of one that has.
     total : ndarray of float64, shape (n,)
         Output.
     """
-    parallel, offset, same, moved = limits
+    turn, offset, same, moved = limits
+    # In the order in which they are read.
+    sorted_headings = headings[references]
+    sorted_lines = lines[references]
+    sorted_times = times[references]
+    latest = sorted_times.max() if len(references) else 0
+    best = np.empty(latest + 1)
+    line_of = np.full(latest + 1, -1, np.int64)  # for which line a time's best was last begun
     for i in range(len(times)):
-        total[i] = 0.0
         x, y, ux, uy = lines[i]
-        for r in range(references.shape[0]):
-            first = references[r, 0]
-            if times[first] == times[i]:
+        total[i] = 0.0
+        first = np.searchsorted(sorted_headings, headings[i] - turn)
+        beyond = np.searchsorted(sorted_headings, headings[i] + turn)
+        for r in range(first, beyond):
+            dx = sorted_lines[r, 0] - x
+            dy = sorted_lines[r, 1] - y
+            time = sorted_times[r]
+            if abs(dy * ux - dx * uy) >= offset or time == times[i]:
                 continue
-            best = 0.0
-            for j in range(first, references[r, 1]):
-                if ux * lines[j, 2] + uy * lines[j, 3] <= parallel:
-                    continue
-                dx = lines[j, 0] - x
-                dy = lines[j, 1] - y
-                if abs(dy * ux - dx * uy) >= offset:
-                    continue
-                forward = dx * ux + dy * uy
-                shown = (
-                    forward + (slide[j, 0] - slide[i, 0]) * ux + (slide[j, 1] - slide[i, 1]) * uy
-                )
-                least = min(abs(forward), abs(shown))
-                if least < same:
-                    best = 0.0
-                    break
-                if least > moved:
-                    best = max(best, quality[j])
-            total[i] += best
+            if line_of[time] != i:
+                line_of[time] = i
+                best[time] = 0.0
+            j = references[r]
+            forward = dx * ux + dy * uy
+            shown = forward + (slide[j, 0] - slide[i, 0]) * ux + (slide[j, 1] - slide[i, 1]) * uy
+            least = min(abs(forward), abs(shown))
+            # The sum has the best of every time so far; one that is still there takes it out.
+            if least < same:
+                total[i] -= max(best[time], 0.0)
+                best[time] = -1.0
+            elif least > moved and best[time] >= 0.0 and quality[j] > best[time]:
+                total[i] += quality[j] - best[time]
+                best[time] = quality[j]

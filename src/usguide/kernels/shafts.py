@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels import kernel
-from usguide.kernels.lines import Float32, sample_strip, shaft_profiles
+from usguide.kernels.lines import Float32
+from usguide.kernels.strips import sample_strip, shaft_profiles
 
 HALF_WIDTH = 10
 """Samples on either side of a line."""

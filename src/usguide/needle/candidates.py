@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.kernels.lines import distinct_segments, segments_at_all_angles, steps_inside
+from usguide.kernels.lines import distinct_segments, steps_inside
 from usguide.model import Bools, Floats, Frame
+from usguide.needle.ridges import Float32 as Float32
+from usguide.needle.ridges import Level, line_segments, reduced
+from usguide.needle.ridges import halve as halve
 
-Float32 = NDArray[np.float32]
 Candidates = NDArray[np.void]
 
 CANDIDATE = np.dtype(
@@ -39,27 +41,12 @@ CANDIDATE = np.dtype(
 WORKING_SIDE_PX = 200.0
 """Geometric mean side of the image that is searched: a shaft of a hundredth of the picture is two
 pixels wide there, which is what the finest scale looks for."""
-SIGMA_PX = 1.4
-"""Gaussian sigma of the ridge filter at each level of the pyramid, px of that level."""
 LEVELS = 2
 """Thin shafts at the working size; at half of it the blurred ones of convex images."""
 ANGLES_RAD = np.radians(np.concatenate([np.arange(-84.0, -5.5, 3.0), np.arange(6.0, 84.5, 3.0)]))
 """3 degrees off loses one working px over 40, the length of a short shaft. Within 4 degrees of
 horizontal a line is taken for an interface: no needle reaches depth along it."""
-BIAS = 0.7
-CLIP = (-1.5, 3.0)
-"""In local deviations. A shaft may have gaps of a few px but its response is above the bias on
-average, and no bright spot counts for more than a piece of shaft. Tuned on needle_convex_01, 05,
-07, needle_block and needle_steep."""
-STRIDE = 2
-"""Along a line every second pixel is looked at: the filter makes neighbours alike."""
-STRENGTH = (0.7, 1.6)
-LOUDEST = 3.0
-"""Local deviations beyond which a response says nothing more of how much there is of its kind."""
 CANDIDATES = 20
-LEAST_SCORE = 8.0
-"""Sum below which a segment is not looked at: lines of pure speckle reach about 15."""
-MOST_SEGMENTS = 20000
 EDGE_PX = 7.0
 """A line that keeps closer than this to the edge of the tissue belongs to the edge (working px)."""
 SHORTEST_PX = 10.0
@@ -84,26 +71,16 @@ class Workspace:
         padded = np.pad(self.tissue.astype(np.uint8), 1)
         distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
         self.edge_distance: Float32 = np.asarray(distance, np.float32)
-        inner = self.inside(self.tissue)
-        self.levels = [inner]
+        self.levels = [Level.of(self.tissue)]
         for _ in range(LEVELS - 1):
-            inner = self.inside(halve(inner.astype(np.float32)) > 0.5)
-            self.levels.append(inner)
+            self.levels.append(self.levels[-1].halved())
         rows = np.flatnonzero(self.tissue.any(axis=1))
         self.top = float(rows[0]) if len(rows) else 0.0
         self.depth = float(max(1, rows[-1] - rows[0])) if len(rows) else 1.0
 
-    @staticmethod
-    def inside(mask: Bools) -> Bools:
-        """Leave a rim of two sigma at fan edges and graphics, where a ridge filter sees edges."""
-        rim = round(2 * SIGMA_PX)
-        kernel = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
-        eroded = cv2.erode(mask.astype(np.uint8), kernel, borderValue=1)
-        return np.asarray(eroded > 0)
-
     def reduce(self, frame: Frame) -> Float32:
         """Shrink a frame to the working size by area averaging."""
-        return cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        return np.rint(reduced(frame, *self.size))
 
     def to_region(self, points: Floats) -> Floats:
         """Working px to region px: pixel centres at integers in both."""
@@ -149,99 +126,11 @@ class Workspace:
             Depth of the entry, 0 at the top of the tissue and 1 at its bottom.
         """
         start = self.to_working(tail)
-        gap = np.array(
-            [
-                steps_inside(self.tissue, x, y, -dx, -dy)
-                for (x, y), (dx, dy) in zip(start.tolist(), along.tolist(), strict=True)
-            ],
-            dtype=np.float64,
-        )
+        steps = np.empty(len(start), np.int64)
+        steps_inside(self.tissue, start, -along, steps)
+        gap = steps.astype(np.float64)
         depth = (start[:, 1] - np.maximum(0, gap - 1) * along[:, 1] - self.top) / self.depth
         return gap, np.clip(depth, 0.0, 1.0)
-
-
-def halve(image: Float32) -> Float32:
-    """Shrink by two, averaging."""
-    height, width = image.shape
-    size = max(1, width // 2), max(1, height // 2)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-
-
-def hessian(image: Float32) -> Float32:
-    """Ixx, Ixy and Iyy of the image smoothed by ``SIGMA_PX``; shape (3, rows, columns)."""
-    smooth = cv2.GaussianBlur(image, (0, 0), SIGMA_PX, borderType=cv2.BORDER_REFLECT)
-    orders = ((2, 0), (1, 1), (0, 2))
-    return np.stack([cv2.Sobel(smooth, cv2.CV_32F, x, y, ksize=3, scale=0.25) for x, y in orders])
-
-
-def normalising_gain(derivatives: Float32, mask: Bools) -> Float32:
-    """One over the local deviation of the directional ridge, 0 outside the mask.
-
-    The mean square over all directions of ``nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy`` is
-    ``3/8 (Ixx^2 + Iyy^2) + 1/4 Ixx Iyy + 1/2 Ixy^2``; it is averaged over a fifth of the picture,
-    with the strongest responses capped so that a bright bone does not hide a faint shaft near it.
-    """
-    xx, xy, yy = derivatives
-    weight = mask.astype(np.float32)
-    total = float(weight.sum())
-    if total == 0:
-        return np.zeros(weight.shape, np.float32)
-    energy = 0.375 * (xx * xx + yy * yy) + 0.25 * xx * yy + 0.5 * xy * xy
-    overall = float((energy * weight).sum()) / total
-    window = 2 * (max(weight.shape) // 10) + 1
-    near = cv2.blur(np.minimum(energy, 9 * overall) * weight, (window, window))
-    near /= np.maximum(cv2.blur(weight, (window, window)), 1e-3)
-    quantisation = 0.01  # square of a tenth of a grey level: keeps flat pictures silent
-    gain = 1 / np.sqrt(0.7 * near + 0.3 * overall + quantisation)
-    return np.asarray(np.where(mask, gain, 0), np.float32)
-
-
-def strengths(derivatives: Float32, gain: Float32, angles_rad: Floats) -> Floats:
-    """Weigh each of some angles by how little there is along it in the whole picture.
-
-    Tissue lies in layers: what runs along them is everywhere and bright, what runs across them is
-    rare. The mean square of the directional ridge, which the three derivatives give for every
-    angle at once, says how much clutter a shaft at that angle has to stand out from.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        Angle, and the root of the mean square over all angles to that at this angle, between
-        ``STRENGTH`` limits.
-    """
-    xx, xy, yy = (np.clip(part * gain, -LOUDEST, LOUDEST).ravel() for part in derivatives)
-    moment = np.array([[float(a @ b) for a in (xx, xy, yy)] for b in (xx, xy, yy)])
-    nx, ny = -np.sin(angles_rad), np.cos(angles_rad)
-    form = np.stack([nx * nx, 2 * nx * ny, ny * ny])
-    power = np.einsum("ka,kl,la->a", form, moment, form)
-    relative = np.sqrt(power.mean() / np.maximum(power, 1e-12)) if power.any() else np.ones(len(nx))
-    return np.column_stack([angles_rad, np.clip(relative, *STRENGTH)])
-
-
-def line_segments(image: Float32, mask: Bools, angles_rad: Floats) -> Floats:
-    """Find the best segment of every straight line through one pyramid level.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 6)
-        Score, angle in radians, and (x, y) of the shallow and of the deep end, px of the level.
-    """
-    derivatives = hessian(image)
-    gain = normalising_gain(derivatives, mask)
-    found = np.empty((MOST_SEGMENTS, 6))
-    count = segments_at_all_angles(
-        np.ascontiguousarray(derivatives[:, ::STRIDE]),
-        np.ascontiguousarray(gain[::STRIDE]),
-        np.ascontiguousarray(derivatives.transpose(0, 2, 1)[:, ::STRIDE]),
-        np.ascontiguousarray(gain.T[::STRIDE]),
-        strengths(derivatives, gain, angles_rad),
-        STRIDE,
-        BIAS,
-        *CLIP,
-        LEAST_SCORE,
-        found,
-    )
-    return found[:count]
 
 
 def plausibility(segments: Floats, workspace: Workspace) -> Floats:
@@ -273,14 +162,14 @@ def search(small: Float32, workspace: Workspace) -> Floats:
     """
     image = small
     found = []
-    for k, mask in enumerate(workspace.levels):
+    for k, level in enumerate(workspace.levels):
         # Lines are half as long in the pixels of the next level, and angles half as fine.
-        level = line_segments(image, mask, ANGLES_RAD[:: 2**k])
+        segments = line_segments(image, level, ANGLES_RAD[:: 2**k])
         height, width = image.shape
         factor = np.array([small.shape[1] / width, small.shape[0] / height])
-        level[:, 0] *= math.sqrt(factor[0])  # fewer samples but less noise in each
-        level[:, 2:] = (level[:, 2:] + 0.5) * np.tile(factor, 2) - 0.5
-        found.append(level)
+        segments[:, 0] *= math.sqrt(factor[0])  # fewer samples but less noise in each
+        segments[:, 2:] = (segments[:, 2:] + 0.5) * np.tile(factor, 2) - 0.5
+        found.append(segments)
         image = halve(image)
     segments = np.concatenate(found)
     lengths = np.hypot(segments[:, 4] - segments[:, 2], segments[:, 5] - segments[:, 3])

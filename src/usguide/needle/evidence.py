@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from usguide.kernels import shaft_path
+from usguide.kernels.strips import levels_along
 from usguide.model import Floats
 from usguide.needle.candidates import WORKING_SIDE_PX, Float32
 from usguide.needle.pool import SAME_OFFSET_PX, SAME_TURN_DEG, Pool, spread
@@ -29,8 +30,9 @@ SAME_TIP_PX = 3.0
 MOVED_TIP_PX = 5.0
 """A tip at least this far along the same line has (working px)."""
 
-FLANKS_PX = (-6.0, -4.0, 4.0, 6.0)
-"""Where the two sides of a line are looked at, working px."""
+CORE_PX = np.array([-0.8, 0.0, 0.8])
+FLANKS_PX = np.array([-6.0, -4.0, 4.0, 6.0])
+"""Where a line and its two sides are looked at, working px across it."""
 
 # --- weights ---
 APPEARANCE = {
@@ -83,29 +85,6 @@ FULL = {
 # --- end of weights ---
 
 
-_LINES_AT_ONCE = 8192
-"""OpenCV's ``remap`` takes fewer than 32768 rows; a long clip has more candidates than that."""
-
-
-def mean_along(image: Float32, origin: Floats, along: Floats, span: tuple[float, float]) -> Floats:
-    """Mean of an image on lines from ``span[0]`` to ``span[1]`` px beyond each origin; (n,)."""
-    steps = np.arange(*span)
-    means = np.empty(len(origin))
-    for start in range(0, len(origin), _LINES_AT_ONCE):
-        part = slice(start, start + _LINES_AT_ONCE)
-        points = origin[part, None, :] + steps[None, :, None] * along[part, None, :]
-        points = points.astype(np.float32)
-        values = cv2.remap(
-            image,
-            np.ascontiguousarray(points[..., 0]),
-            np.ascontiguousarray(points[..., 1]),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        means[part] = values.mean(axis=1)
-    return means
-
-
 def change_on_the_line(deviation: Float32, pool: Pool) -> Floats:
     """Log ratio of the change over time on the shaft near its tip to that on its flanks.
 
@@ -122,16 +101,11 @@ def change_on_the_line(deviation: Float32, pool: Pool) -> Floats:
         Just before the tip, and just beyond it: a needle that went further at another time.
     """
     smooth = np.asarray(cv2.GaussianBlur(deviation, (0, 0), 1.0), np.float32)
-    across = np.column_stack([-pool.along[:, 1], pool.along[:, 0]])
+    levels = np.empty((len(pool.frame), 2))
     out = np.empty((len(pool.frame), 2))
     for column, span in enumerate(((-12.0, 0.0), (0.0, 10.0))):
-        core = np.zeros(len(out))
-        flank = np.zeros(len(out))
-        for d in (-0.8, 0.0, 0.8):
-            core += mean_along(smooth, pool.tip + d * across, pool.along, span) / 3
-        for d in FLANKS_PX:
-            flank += mean_along(smooth, pool.tip + d * across, pool.along, span) / 4
-        out[:, column] = np.log((core + 1.0) / (flank + 1.0))
+        levels_along(smooth, pool.lines, *span, CORE_PX, FLANKS_PX, levels)
+        out[:, column] = np.log((levels[:, 0] + 1.0) / (levels[:, 1] + 1.0))
     return out
 
 
@@ -142,10 +116,9 @@ def novelty(mean: Float32, pool: Pool) -> Floats:
     frame: 0. A shaft is there for a part of the time: up to 1. Where it is there at other times
     but not now: below 0.
     """
-    across = np.column_stack([-pool.along[:, 1], pool.along[:, 0]])
-    usual = np.zeros(len(pool.frame))
-    for d, weight in ((-0.8, 1 / 3), (0.0, 1 / 3), (0.8, 1 / 3), *((d, -0.25) for d in FLANKS_PX)):
-        usual += weight * mean_along(mean, pool.tip + d * across, pool.along, (-8.0, 0.0))
+    levels = np.empty((len(pool.frame), 2))
+    levels_along(mean, pool.lines, -8.0, 0.0, CORE_PX, FLANKS_PX, levels)
+    usual = levels[:, 0] - levels[:, 1]
     near = pool.records["near"].astype(np.float64) * pool.records["noise"]
     return np.asarray((near - usual) / np.maximum(near, 1.0))
 
@@ -168,17 +141,18 @@ def recurrence(pool: Pool, quality: Floats, frames: int) -> Floats:
         0 to 1; 0 where there is nothing to compare with.
     """
     some = spread(frames)
-    bounds = np.searchsorted(pool.frame, np.stack([some, some + 1], axis=1))
+    # From straight down, so that no two shafts that both point down are a whole turn apart.
+    headings = np.arctan2(pool.along[:, 0], pool.along[:, 1])
+    references = np.flatnonzero(np.isin(pool.frame, some))
     total = np.empty(len(pool.frame))
     shaft_path.moved_along(
         pool.lines,
         pool.slide,
         pool.frame,
         quality,
-        np.ascontiguousarray(bounds[bounds[:, 0] < bounds[:, 1]]),
-        np.array(
-            [math.cos(math.radians(SAME_TURN_DEG)), SAME_OFFSET_PX, SAME_TIP_PX, MOVED_TIP_PX]
-        ),
+        headings,
+        references[np.argsort(headings[references])],
+        np.array([math.radians(SAME_TURN_DEG), SAME_OFFSET_PX, SAME_TIP_PX, MOVED_TIP_PX]),
         total,
     )
     return np.asarray(total / np.maximum(len(some) - np.isin(pool.frame, some), 1e-9))

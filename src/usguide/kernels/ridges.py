@@ -1,0 +1,116 @@
+"""What a search for bright lines looks at: a reduced image, and its curvature in local units."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.kernels import kernel
+from usguide.kernels.lines import OUTSIDE, Float32
+
+
+@kernel(["void(uint8[:,::1], float32[:,::1])", "void(float32[:,::1], float32[:,::1])"])
+def area_means(image: NDArray[np.uint8] | Float32, reduced: Float32) -> None:
+    """Shrink an image so that each pixel is the mean of the area that it covers.
+
+    Parameters
+    ----------
+    image : ndarray of uint8 or float32, shape (rows, columns)
+        Grey levels.
+    reduced : ndarray of float32, shape (at most rows, at most columns)
+        Output: the same picture in fewer pixels.
+    """
+    rows, columns = image.shape
+    height, width = reduced.shape
+    tall = rows / height
+    wide = columns / width
+    left = np.empty(width + 1, np.int64)
+    part = np.empty(width + 1, np.float32)
+    for x in range(width + 1):
+        edge = min(x * wide, float(columns))
+        left[x] = int(edge)
+        part[x] = edge - int(edge)
+    band = np.empty(columns + 1, np.float32)  # one more, of which the last edge takes no part
+    for y in range(height):
+        top = y * tall
+        bottom = min(top + tall, float(rows))
+        band[:] = 0
+        inner = band[:columns]
+        for row in range(int(top), math.ceil(bottom)):
+            share = np.float32((min(row + 1.0, bottom) - max(float(row), top)) / (tall * wide))
+            line = image[row]
+            for x in range(columns):
+                inner[x] += share * np.float32(line[x])
+        for x in range(width):
+            first = left[x]
+            last = left[x + 1]
+            total = part[x + 1] * band[last] - part[x] * band[first]
+            for column in range(first, last):
+                total += band[column]
+            reduced[y, x] = total
+
+
+@kernel("void(float32[:,:,::1], float32[:,::1])")
+def curvature_power(hessian: Float32, power: Float32) -> None:
+    """Write the mean square, over all directions, of the second derivative in that direction.
+
+    Of ``nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy`` over all unit vectors n that is
+    ``3/8 (Ixx^2 + Iyy^2) + 1/4 Ixx Iyy + 1/2 Ixy^2``.
+
+    Parameters
+    ----------
+    hessian : ndarray of float32, shape (3, rows, columns)
+        Ixx, Ixy and Iyy of a smoothed image.
+    power : ndarray of float32, shape (rows, columns)
+        Output.
+    """
+    rows, columns = power.shape
+    outer = np.float32(0.375)
+    mixed = np.float32(0.25)
+    cross = np.float32(0.5)
+    for y in range(rows):
+        xx = hessian[0, y]
+        xy = hessian[1, y]
+        yy = hessian[2, y]
+        out = power[y]
+        for x in range(columns):
+            squares = outer * (xx[x] * xx[x] + yy[x] * yy[x])
+            out[x] = squares + mixed * xx[x] * yy[x] + cross * xy[x] * xy[x]
+
+
+@kernel("void(float32[:,:,::1], float32[:,::1], int64, float32[:,:,::1], float32[:,:,::1])")
+def in_local_units(
+    hessian: Float32, gain: Float32, stride: int, curvature: Float32, curvature_t: Float32
+) -> None:
+    """Divide a Hessian by its local deviation, and lay it out for lines down the rows.
+
+    Parameters
+    ----------
+    hessian : ndarray of float32, shape (3, rows, columns)
+        Ixx, Ixy and Iyy of a smoothed image.
+    gain : ndarray of float32, shape (rows, columns)
+        One over the local deviation; 0 where there is no tissue, and there Ixx and Iyy become
+        ``OUTSIDE``.
+    stride : int
+        Which rows are written.
+    curvature, curvature_t : ndarray of float32
+        Output, shapes (3, rows / stride, columns) and (3, columns / stride, rows): every
+        ``stride``-th row, and every ``stride``-th row of the transpose.
+    """
+    rows, columns = gain.shape
+    nothing = np.float32(0)
+    line = np.empty(columns, np.float32)
+    for part in range(3):
+        outside = nothing if part == 1 else np.float32(OUTSIDE)
+        for y in range(rows):
+            values = hessian[part, y]
+            scale = gain[y]
+            for x in range(columns):
+                scaled = values[x] * scale[x]
+                line[x] = scaled if scale[x] > nothing else outside
+            if y % stride == 0:
+                curvature[part, y // stride] = line
+            for x in range(curvature_t.shape[1]):
+                curvature_t[part, x, y] = line[x * stride]

@@ -1,0 +1,155 @@
+"""Bright straight lines of a picture, at every angle, one pyramid level at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from usguide.kernels.lines import OUTSIDE, segments_at_all_angles
+from usguide.kernels.ridges import area_means, curvature_power, in_local_units
+from usguide.model import Bools, Floats, Frame
+
+Float32 = NDArray[np.float32]
+
+SIGMA_PX = 1.4
+"""Gaussian sigma of the ridge filter at each level of the pyramid, px of that level."""
+LIMITS = np.array([0.7, -1.5, 3.0], np.float32)
+"""Bias, lowest and highest response of a sample, in local deviations. A shaft may have gaps of a
+few px but its response is above the bias on average, and no bright spot counts for more than a
+piece of shaft. Tuned on needle_convex_01, 05, 07, needle_block and needle_steep."""
+STRIDE = 2
+"""Along a line every second pixel is looked at: the filter makes neighbours alike."""
+STRENGTH = (0.7, 1.6)
+LOUDEST = 3.0
+"""Local deviations beyond which a response says nothing more of how much there is of its kind."""
+LEAST_SCORE = 13.0
+"""Sum below which a segment is not looked at: lines of pure speckle reach about 15."""
+MOST_SEGMENTS = 20000
+
+
+def reduced(image: Frame | Float32, width: int, height: int) -> Float32:
+    """Shrink a picture by averaging the area that each pixel covers."""
+    small = np.empty((height, width), np.float32)
+    area_means(image, small)
+    return small
+
+
+def halve(image: Float32) -> Float32:
+    """Shrink by two, averaging."""
+    height, width = image.shape
+    return reduced(image, max(1, width // 2), max(1, height // 2))
+
+
+def inside(mask: Bools) -> Bools:
+    """Leave a rim of two sigma at fan edges and graphics, where a ridge filter sees edges."""
+    rim = round(2 * SIGMA_PX)
+    kernel = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
+    eroded = cv2.erode(mask.astype(np.uint8), kernel, borderValue=1)
+    return np.asarray(eroded > 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One level of the pyramid."""
+
+    mask: Bools
+    """Where a ridge is looked for."""
+    weight: Float32
+    """The same, 0 or 1."""
+    near: Float32
+    """Share of the surroundings, a fifth of the picture, that the mask has; at half the size."""
+
+    @classmethod
+    def of(cls, tissue: Bools) -> Level:
+        """Prepare a level that shows tissue in some places."""
+        mask = inside(tissue)
+        weight = mask.astype(np.float32)
+        return cls(mask, weight, np.maximum(around(weight), np.float32(1e-3)))
+
+    def halved(self) -> Level:
+        """Prepare the level below this one."""
+        return Level.of(halve(self.weight) > 0.5)
+
+
+def around(image: Float32) -> Float32:
+    """Mean over a fifth of the picture around every second px of every second row."""
+    window = 2 * (max(image.shape) // 20) + 1
+    return np.asarray(cv2.blur(halve(image), (window, window)))
+
+
+def hessian(image: Float32) -> Float32:
+    """Ixx, Ixy and Iyy of the image smoothed by ``SIGMA_PX``; shape (3, rows, columns)."""
+    smooth = cv2.GaussianBlur(image, (0, 0), SIGMA_PX, borderType=cv2.BORDER_REFLECT)
+    parts = np.empty((3, *image.shape), np.float32)
+    for part, (x, y) in zip(parts, ((2, 0), (1, 1), (0, 2)), strict=True):
+        cv2.Sobel(smooth, cv2.CV_32F, x, y, dst=part, ksize=3, scale=0.25)
+    return parts
+
+
+def local_gain(derivatives: Float32, level: Level) -> Float32:
+    """One over the local deviation of the second derivatives, 0 outside the mask.
+
+    Their mean square over all directions is averaged over a fifth of the picture, with the
+    strongest capped so that a bright bone does not hide a faint shaft near it.
+    """
+    power = np.empty(level.mask.shape, np.float32)
+    curvature_power(derivatives, power)
+    overall = float(np.vdot(power, level.weight)) / max(float(level.weight.sum()), 1.0)
+    near = around(np.minimum(power, 9 * overall) * level.weight) / level.near
+    quantisation = 0.01  # square of a tenth of a grey level: keeps flat pictures silent
+    gain = 1 / np.sqrt(0.7 * near + np.float32(0.3 * overall + quantisation))
+    return np.asarray(cv2.resize(gain, level.mask.shape[::-1]) * level.weight)
+
+
+def strengths(curvature: Float32, angles_rad: Floats) -> Floats:
+    """Weigh each of some angles by how little there is along it in the whole picture.
+
+    Tissue lies in layers: what runs along them is everywhere and bright, what runs across them is
+    rare. The mean square of the directional ridge, which the three derivatives give for every
+    angle at once, says how much clutter a shaft at that angle has to stand out from.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        Angle, and the root of the mean square over all angles to that at this angle, between
+        ``STRENGTH`` limits.
+    """
+    parts = curvature[:, :, ::STRIDE].reshape(3, -1)
+    tissue = parts[0] < OUTSIDE
+    parts = np.clip(parts, -LOUDEST, LOUDEST) * tissue
+    moment = (parts @ parts.T).astype(np.float64)
+    nx, ny = -np.sin(angles_rad), np.cos(angles_rad)
+    form = np.stack([nx * nx, 2 * nx * ny, ny * ny])
+    power = np.einsum("ka,kl,la->a", form, moment, form)
+    relative = np.sqrt(power.mean() / np.maximum(power, 1e-12)) if power.any() else np.ones(len(nx))
+    return np.column_stack([angles_rad, np.clip(relative, *STRENGTH)])
+
+
+def line_segments(image: Float32, level: Level, angles_rad: Floats) -> Floats:
+    """Find the best segment of every straight line through one pyramid level.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 6)
+        Score, angle in radians, and (x, y) of the shallow and of the deep end, px of the level.
+    """
+    derivatives = hessian(image)
+    rows, columns = image.shape
+    curvature = np.empty((3, -(-rows // STRIDE), columns), np.float32)
+    curvature_t = np.empty((3, -(-columns // STRIDE), rows), np.float32)
+    gain = local_gain(derivatives, level)
+    in_local_units(derivatives, gain, STRIDE, curvature, curvature_t)
+    found = np.empty((MOST_SEGMENTS, 6))
+    count = segments_at_all_angles(
+        curvature,
+        curvature_t,
+        strengths(curvature, angles_rad),
+        STRIDE,
+        LIMITS,
+        LEAST_SCORE,
+        found,
+    )
+    return found[:count]

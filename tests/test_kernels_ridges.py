@@ -1,0 +1,52 @@
+"""Ridge kernels against their slow, obvious twins."""
+
+import numpy as np
+import pytest
+
+from usguide.kernels.lines import OUTSIDE
+from usguide.kernels.ridges import area_means, curvature_power, in_local_units
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("size", [(7, 5), (6, 5), (12, 10), (1, 1)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_area_means_are_those_of_the_picture_repeated(rng, size: tuple[int, int], kind) -> None:
+    image = rng.integers(0, 256, (12, 10)).astype(kind)
+    height, width = size
+    reduced = np.empty(size, np.float32)
+    area_means(image, reduced)
+    # Every pixel as often as there are rows and columns wanted, and so whole numbers for each.
+    repeated = np.repeat(np.repeat(image.astype(np.float64), height, axis=0), width, axis=1)
+    naive = repeated.reshape(height, 12, width, 10).mean(axis=(1, 3))
+    np.testing.assert_allclose(reduced, naive, rtol=1e-5, atol=1e-3)
+
+
+def test_curvature_power_is_the_mean_square_over_all_directions(rng) -> None:
+    hessian = rng.normal(size=(3, 4, 6)).astype(np.float32)
+    power = np.empty((4, 6), np.float32)
+    curvature_power(hessian, power)
+    angle = np.linspace(0, np.pi, 180, endpoint=False)[:, None, None]
+    nx, ny = np.cos(angle), np.sin(angle)
+    second = nx * nx * hessian[0] + 2 * nx * ny * hessian[1] + ny * ny * hessian[2]
+    np.testing.assert_allclose(power, (second**2).mean(axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_local_units_are_laid_out_both_ways_and_marked_outside(rng, stride: int) -> None:
+    hessian = rng.normal(size=(3, 7, 10)).astype(np.float32)
+    gain = rng.uniform(0.5, 2, (7, 10)).astype(np.float32)
+    gain[2:4, 5:8] = 0
+    rows, columns = -(-7 // stride), -(-10 // stride)
+    curvature = np.empty((3, rows, 10), np.float32)
+    curvature_t = np.empty((3, columns, 7), np.float32)
+    in_local_units(hessian, gain, stride, curvature, curvature_t)
+    naive = hessian * gain
+    naive[:, gain == 0] = np.array([[OUTSIDE], [0], [OUTSIDE]])
+    np.testing.assert_allclose(curvature, naive[:, ::stride])
+    np.testing.assert_allclose(curvature_t, naive.transpose(0, 2, 1)[:, ::stride])
