@@ -20,7 +20,16 @@ SPACING = (0.08, 0.08)
 
 
 def draw_muscle(
-    width=480, height=400, superficial=70.0, deep=230.0, tilt=0.04, band=9.0, seed=0, level=1.0
+    width=480,
+    height=400,
+    superficial=70.0,
+    deep=230.0,
+    tilt=0.04,
+    band=9.0,
+    seed=0,
+    level=1.0,
+    fat=55.0,
+    fibres=True,
 ):
     """Draw speckle with two bright bands; their inner edges at x = 0 are at the given heights."""
     rng = np.random.default_rng(seed)
@@ -28,8 +37,9 @@ def draw_muscle(
     along = tilt * x
     inside = (y > superficial + along) & (y < deep + along)
     echo = np.where(inside, 40.0, 55.0) * np.exp(-y / height)
+    echo[y < superficial + along] *= fat / 55.0
     fibre = 0.5 + 0.5 * np.sin((y + 0.45 * x) / 3.5)
-    echo = echo * np.where(inside, 0.7 + 0.6 * fibre, 1.0)
+    echo = echo * np.where(inside & fibres, 0.7 + 0.6 * fibre, 1.0)
     for top, bottom in ((superficial - band, superficial), (deep, deep + band)):
         echo[(y > top + along) & (y < bottom + along)] = 210.0
     speckle = rng.rayleigh(1.0, (height, width)) ** 0.5
@@ -152,6 +162,46 @@ def test_calipers_over_the_picture_do_not_attract_a_border():
     assert result.thickness_px.value == pytest.approx(160, abs=2)
 
 
+def test_an_aponeurosis_under_bright_fat_is_the_edge_of_the_fat():
+    result = measure([draw_muscle(fat=190)])
+    assert result.thickness_px.value == pytest.approx(160, abs=2.5)
+    assert result.superficial_left_y_px[0] == pytest.approx(70, abs=1.5)
+
+
+def test_poor_contact_does_not_hide_a_muscle():
+    picture = draw_muscle().astype(np.float64)
+    picture[:, 180:270] *= 0.3
+    result = measure([picture.astype(np.uint8)])
+    assert result.thickness_px.value == pytest.approx(160, abs=2)
+
+
+def test_a_mark_over_an_aponeurosis_does_not_move_it():
+    picture, tissue = draw_muscle(), np.ones((400, 480), dtype=np.bool_)
+    plain = measure([picture])
+    picture[60:95, 300:330], tissue[58:97, 298:332] = 255, False
+    marked = measure([picture], header=lambda h: dataclasses.replace(h, tissue=tissue))
+    np.testing.assert_allclose(
+        marked.borders.superficial_y_px, plain.borders.superficial_y_px, atol=2
+    )
+    assert marked.thickness_px.value == pytest.approx(plain.thickness_px.value, abs=0.5)
+
+
+def test_a_fascicle_that_joins_an_aponeurosis_does_not_lead_it_away():
+    picture = draw_muscle()
+    y, x = np.mgrid[:400, :480].astype(float)
+    picture[(np.abs(y - (300 - 0.2 * x)) < 4) & (x > 260)] = 230
+    result = measure([picture])
+    assert result.thickness_px.value == pytest.approx(160, abs=2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_speckle_between_two_films_is_no_muscle(seed):
+    assert measure([draw_muscle(seed=seed)]).status is Status.MEASURED
+    result = measure([draw_muscle(seed=seed, fibres=False)])
+    assert result.status is Status.NONE_FOUND
+    assert "without the streaks of fibres" in result.reason
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_speckle_alone_holds_no_muscle(seed):
     rng = np.random.default_rng(seed)
@@ -202,6 +252,7 @@ def belly(score, superficial, deep):
 
     return Belly(
         score=score,
+        streaks=0.5,
         superficial_y_px=flat(superficial),
         deep_y_px=flat(deep),
         superficial_outer_y_px=flat(superficial - 8),

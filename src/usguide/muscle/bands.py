@@ -1,9 +1,8 @@
 """Bright, long, near-horizontal bands of one frame, on a coarse grid: aponeurosis candidates.
 
 Every length here is a fraction of the picture's height or width, so that nothing depends on the
-scanner, its zoom or its calibration. Constants were tuned on two public sets (20 images of leg
-muscles from several scanners, 33 frames of one calf): chosen by the even-numbered images, with an
-eye on the failures of all; what is no muscle was judged on needle phantoms and heels.
+scanner, its zoom or its calibration. Constants were chosen on ten images of leg muscles from
+several scanners (the even-numbered of a public set of twenty) and on 30 synthetic muscles.
 """
 
 from __future__ import annotations
@@ -17,31 +16,33 @@ from numpy.typing import NDArray
 
 from usguide.kernels.surfaces import minimal_path, step_prices
 from usguide.model import Bools, Floats
+from usguide.muscle.picture import COLUMNS, ROWS, Grid, to_grid
 
-Grid = NDArray[np.float32]
-
-ROWS, COLUMNS = 256, 128
-"""Working grid: an aponeurosis is 3-10 grid rows thick, and averaging a few columns suppresses
-speckle without blurring a line that is nearly horizontal."""
-
-_CONTRAST_WINDOW = (0.10, 0.15)
-"""Standard deviation of the local-contrast window, as a part of height and width."""
+_CONTRAST_WINDOW = (0.10, 0.07)
+"""Standard deviation of the local-contrast window, as a part of height and width: narrower than the
+shadow of poor contact, so that a band is judged against what lies in the same shadow."""
 
 _NOISE_FLOOR = 0.65
 """Part of the whole picture's contrast added to the local one, so that bands of noise in a dark
 bottom do not rank with bright ones."""
 
 _SCALES = (1.5, 3.0, 5.0)
-"""Standard deviations of the ridge filter in grid rows (0.6-2 % of the height)."""
+"""Standard deviations of the line filter in grid rows (0.6-2 % of the height)."""
 
 _ALONG = 3.0
 """Standard deviation of the smoothing along the rows, in grid columns."""
 
+_ONE_SIDED = 2.4
+"""Weight of the fall of brightness on the muscle's side alone, against the curvature that falls on
+both sides give: an aponeurosis under bright fat, or over a brighter muscle, is the edge of a bright
+layer. At this weight speckle responds about as much to the one as to the other."""
+
 _CLIP = (-0.5, 3.0)
 """Response kept for the path: one glaring spot must not pay for a missing stretch."""
 
-_RIM = 0.012
-"""Part of the height next to the tissue's rim in which no band is sought: the probe's own line."""
+_SKIN = 0.02
+"""Part of the height next to the tissue's rim in which no band is sought: skin is 1-2 mm thick in
+pictures 30-60 mm deep, and its first line, or the probe's own, is no aponeurosis."""
 
 _SLOPE_PRICE = 0.7
 _TUBE = 10
@@ -51,19 +52,20 @@ leaving the parabola's direction: a fascicle that leaves an aponeurosis must not
 a slanting band must not pay for its slant."""
 
 _EXCLUSION = 5
-"""Grid rows on either side of a band in which the next one is not sought."""
+"""Grid rows on either side of a band in which the next one is not sought; two bands whose distance
+is less over half of their length are one."""
 
-_CANDIDATES = 7
+_CANDIDATES = 5
 _SEGMENTS = 8
 _LEAST_SEEN = 0.7
 """Part of a band that must lie in the picture. A fan may show less of a superficial one, but what
 bounds its narrow top above in two of six water tanks is the echo of the probe's own face."""
 
-_ROUGH_FREE, _ROUGH_PRICE = 1.5, 0.25
-"""Waviness in grid rows that costs nothing, and what each row beyond costs in response."""
+_ROUGH_PRICE = 0.29
+"""What each grid row of waviness costs in response."""
 
-_MID_RESPONSE, _RESPONSE_WIDTH = 1.55, 0.16
-"""Response of the weakest quarter of a band at which it is as likely an aponeurosis as not."""
+_MID_RESPONSE, _RESPONSE_WIDTH = 1.60, 0.12
+"""Response of the weaker half of a band at which it is as likely an aponeurosis as not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,57 +74,17 @@ class Band:
 
     Parameters
     ----------
-    rows : ndarray of int64, shape (COLUMNS,)
+    rows : ndarray of float64, shape (COLUMNS,)
         Its crest, in grid rows.
     probability : float
         0 to 1, how much it looks like an aponeurosis: bright over its whole length, and smooth.
-    response : ndarray of float32, shape (ROWS, COLUMNS)
-        The picture's response it was found in.
+    height : float
+        Mean position from the top of the picture, 0 to 1.
     """
 
-    rows: NDArray[np.int64]
+    rows: Floats
     probability: float
-    response: Grid
-
-    @property
-    def height(self) -> float:
-        """Mean position from the top of the picture, 0 to 1."""
-        return float(self.rows.mean()) / ROWS
-
-    def crest(self) -> Floats:
-        """Trace the band again along the parabola that most of it follows.
-
-        The parabola is fitted by weight: where the band is bright and where it agrees with the
-        rest. Returns grid rows, float64 of shape (COLUMNS,).
-        """
-        bright = np.maximum(self.response[self.rows, np.arange(COLUMNS)], 0.05).astype(np.float64)
-        weight = bright
-        for _ in range(4):
-            weighted = _PARABOLA.T * weight
-            fit = _PARABOLA @ np.linalg.solve(weighted @ _PARABOLA, weighted @ self.rows)
-            rest = np.abs(self.rows - fit)
-            reach = max(4.685 * 1.4826 * float(np.median(rest)), 4.0)
-            weight = bright * np.maximum(1 - (rest / reach) ** 2, 0) ** 2 + 1e-6  # Tukey's biweight
-        y = fit + np.arange(-_TUBE, _TUBE + 1)[:, None]
-        x = np.broadcast_to(np.arange(COLUMNS), y.shape)
-        tube = cv2.remap(
-            self.response,
-            x.astype(np.float32),
-            y.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=0,
-        )
-        path = minimal_path(-np.clip(tube, *_CLIP).astype(np.float32), _STRAIGHT_PRICES)
-        return np.asarray(fit + path.rows - _TUBE, dtype=np.float64)
-
-
-def to_grid(picture: NDArray[np.generic]) -> Grid:
-    """Average a picture of any size onto the working grid, float32 of shape (ROWS, COLUMNS)."""
-    resized = cv2.resize(
-        np.asarray(picture, dtype=np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_AREA
-    )
-    return np.asarray(resized, dtype=np.float32)
+    height: float
 
 
 class BandFinder:
@@ -130,17 +92,17 @@ class BandFinder:
 
     Parameters
     ----------
-    tissue : ndarray of bool, shape (height, width)
+    tissue : ndarray of bool, any shape
         Where the region shows echoes.
     """
 
     def __init__(self, tissue: Bools) -> None:
         self._tissue = (to_grid(tissue) > 0.99).astype(np.float32)
         self._weight = np.maximum(self._local_mean(self._tissue), 1e-3)
-        rim = 2 * round(_RIM * ROWS) + 1
+        skin = 2 * round(_SKIN * ROWS) + 1
         inside = cv2.erode(
             self._tissue,
-            np.ones((rim, 1), dtype=np.uint8),
+            np.ones((skin, 1), dtype=np.uint8),
             borderType=cv2.BORDER_CONSTANT,
             borderValue=0,
         )
@@ -162,8 +124,12 @@ class BandFinder:
             cv2.resize(small, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), dtype=np.float32
         )
 
-    def response(self, grid: Grid) -> Grid:
-        """Ridge strength of bright horizontal lines in units of the local contrast; 0 outside."""
+    def responses(self, grid: Grid) -> tuple[Grid, Grid]:
+        """Strength of bright horizontal lines, as borders above a muscle and beneath one.
+
+        In units of the local contrast; 0 outside. The one is the larger of the line's curvature and
+        of the fall of brightness below it, the other of the curvature and the fall above it.
+        """
         mean = self._local_mean(grid * self._tissue) / self._weight
         centred = np.asarray((grid - mean) * self._tissue, dtype=np.float32)
         power = centred * centred
@@ -171,57 +137,126 @@ class BandFinder:
         floor = _NOISE_FLOOR**2 * float(power.sum()) / max(float(self._tissue.sum()), 1.0)
         # Half a grey level: a constant picture has no contrast at all.
         flat = centred / np.sqrt(variance + floor + 0.25)
-        strongest: Grid = np.full((ROWS, COLUMNS), -np.inf, dtype=np.float32)
+        above: Grid = np.full((ROWS, COLUMNS), -np.inf, dtype=np.float32)
+        beneath = above.copy()
         for scale in _SCALES:
             smooth = cv2.GaussianBlur(flat, (0, 0), sigmaX=_ALONG, sigmaY=scale)
-            bent = cv2.Sobel(smooth, cv2.CV_32F, 0, 2, ksize=3)
-            np.maximum(strongest, -(scale**2) * bent, out=strongest)
-        strongest[~self._inside] = 0
-        return strongest
+            ridge = -(scale**2) * cv2.Sobel(smooth, cv2.CV_32F, 0, 2, ksize=3)
+            np.maximum(above, ridge, out=above)
+            np.maximum(beneath, ridge, out=beneath)
+            reach = round(scale)
+            fall = _ONE_SIDED * (smooth[:-reach] - smooth[reach:])
+            np.maximum(above[:-reach], fall, out=above[:-reach])
+            np.maximum(beneath[reach:], -fall, out=beneath[reach:])
+        above[~self._inside] = 0
+        beneath[~self._inside] = 0
+        return above, beneath
 
-    def find(self, picture: NDArray[np.generic]) -> tuple[Grid, list[Band]]:
-        """Find the bands of a picture of the region, whatever its size, from the top down.
+    def find(self, grid: Grid) -> tuple[list[Band], list[Band]]:
+        """Find the bands that may bound a muscle above, and those that may bound it beneath.
+
+        Parameters
+        ----------
+        grid : ndarray of float32, shape (ROWS, COLUMNS)
+            The picture on the working grid.
 
         Returns
         -------
-        grid : ndarray of float32, shape (ROWS, COLUMNS)
-            The picture on the working grid.
-        bands : list of Band
-            At most seven.
+        above, beneath : list of Band
+            At most five each, from the top down; a band that is dark on both sides is in both.
         """
-        grid = to_grid(picture)
-        response = self.response(grid)
-        cost = -np.clip(response, *_CLIP).astype(np.float32)
-        prices = step_prices(1, _SLOPE_PRICE)
+        above, beneath = self.responses(grid)
+        return self._bands(above), self._bands(beneath)
+
+    def _bands(self, response: Grid) -> list[Band]:
+        clipped: Grid = np.clip(response, *_CLIP)
+        # Column by column in memory, as the search wants it.
+        cost = np.asfortranarray(-clipped)
         columns = np.arange(COLUMNS)
-        every_row = np.arange(ROWS)[:, None]
-        bands = []
-        for _ in range(_CANDIDATES):
-            path = minimal_path(cost, prices)
-            along = np.clip(response[path.rows, columns], *_CLIP)
-            seen = self._inside[path.rows, columns]
-            bands.append(Band(path.rows, _probability(along, seen, path.rows), response))
-            cost[np.abs(every_row - path.rows) < _EXCLUSION] = -_CLIP[0]
-        return grid, sorted(bands, key=lambda band: band.height)
+        beside = np.arange(1 - _EXCLUSION, _EXCLUSION)[:, None]
+        found = np.empty((_CANDIDATES, COLUMNS), dtype=np.int64)
+        for band in found:
+            band[:] = minimal_path(cost, _PRICES).rows
+            cost[np.clip(band + beside, 0, ROWS - 1), columns] = -_CLIP[0]
+        rows = straightened(clipped, found)
+        apart = np.median(np.abs(rows[:, None] - rows[None]), axis=2)
+        # The first, which is the brightest, stands for all that follow the same line.
+        first = ~np.tril(apart < _EXCLUSION, -1).any(axis=1)
+        rows = rows[first]
+        nearest = np.clip(np.rint(rows), 0, ROWS - 1).astype(np.int64)
+        likely = _probability(clipped[nearest, columns], self._inside[nearest, columns], rows)
+        order = np.argsort(rows.mean(axis=1))
+        return [Band(rows[k], float(likely[k]), float(rows[k].mean()) / ROWS) for k in order]
 
 
-def _probability(response: Grid, inside: Bools, rows: NDArray[np.int64]) -> float:
-    """How much a path looks like an aponeurosis.
+def straightened(response: Grid, rows: NDArray[np.int64]) -> Floats:
+    """Trace bands again, each along the parabola that most of it follows.
 
-    The response of its two weakest eighths counts, for an aponeurosis is bright from one side to
-    the other where a fascicle, a vessel or a needle ends; and the rest of a cubic fit counts
-    against it. Where the path leaves the fan it is not judged.
+    The parabola is fitted by weight: where the band is bright and where it agrees with the rest.
+
+    Parameters
+    ----------
+    response : ndarray of float32, shape (ROWS, COLUMNS)
+        What the bands were found in.
+    rows : ndarray of int64, shape (n, COLUMNS)
+        The bands as found.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, COLUMNS)
+        Grid rows.
     """
-    seen = inside.reshape(_SEGMENTS, -1).mean(axis=1) > 0.5
-    if seen.mean() < _LEAST_SEEN:
-        return 0.0
-    along = np.sort(response.reshape(_SEGMENTS, -1).mean(axis=1)[seen])
-    basis, shown = _CUBIC[inside], rows[inside].astype(np.float64)
-    rest = shown - basis @ np.linalg.solve(basis.T @ basis, basis.T @ shown)
-    quality = along[:2].mean() - _ROUGH_PRICE * max(float(np.std(rest)) - _ROUGH_FREE, 0.0)
-    return float(1 / (1 + np.exp(-(quality - _MID_RESPONSE) / _RESPONSE_WIDTH)))
+    columns = np.arange(COLUMNS)
+    bright = np.maximum(response[rows, columns], 0.05).astype(np.float64)
+    weight = bright
+    for _ in range(4):
+        fit = _fitted(_PARABOLA, rows, weight)
+        rest = np.abs(rows - fit)
+        reach = np.maximum(4.685 * 1.4826 * np.median(rest, axis=1, keepdims=True), 4.0)
+        weight = bright * np.maximum(1 - (rest / reach) ** 2, 0) ** 2 + 1e-6  # Tukey's biweight
+    y = fit[:, None] + np.arange(-_TUBE, _TUBE + 1)[:, None]
+    x = np.broadcast_to(columns, y.shape)
+    tubes = cv2.remap(
+        response,
+        x.reshape(-1, COLUMNS).astype(np.float32),
+        y.reshape(-1, COLUMNS).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    ).reshape(y.shape)
+    within = [minimal_path(-tube, _STRAIGHT_PRICES).rows for tube in tubes]
+    return np.asarray(fit + np.stack(within) - _TUBE, dtype=np.float64)
+
+
+def _fitted(basis: Floats, rows: NDArray[Any], weight: Floats) -> Floats:
+    """Fit each of the rows by weighted least squares, shape (n, COLUMNS)."""
+    weighted = weight[:, None] * basis.T
+    part = np.linalg.solve(weighted @ basis, weighted @ rows[:, :, None])
+    return np.asarray((basis @ part)[:, :, 0], dtype=np.float64)
+
+
+def _probability(response: Grid, inside: Bools, rows: Floats) -> Floats:
+    """How much each of n lines looks like an aponeurosis; everything is of shape (n, COLUMNS).
+
+    The response of its weaker half counts, for an aponeurosis is bright from one side to the other
+    where a fascicle, a vessel or a needle ends; and the rest of a cubic fit counts against it.
+    Where the line leaves the fan it is not judged.
+    """
+    seen = inside.reshape(-1, _SEGMENTS, COLUMNS // _SEGMENTS).mean(axis=2) > 0.5
+    count = np.count_nonzero(seen, axis=1)
+    along = response.reshape(-1, _SEGMENTS, COLUMNS // _SEGMENTS).mean(axis=2)
+    along = np.sort(np.where(seen, along, np.inf), axis=1)
+    weaker = np.arange(_SEGMENTS) < np.maximum(count // 2, 1)[:, None]
+    weak = np.where(weaker & np.isfinite(along), along, 0).sum(axis=1) / weaker.sum(axis=1)
+    # Ever so little weight outside keeps the fit of a line that is never inside solvable.
+    rest = rows - _fitted(_CUBIC, rows, np.where(inside, 1.0, 1e-6))
+    rough = np.sqrt((rest**2 * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1))
+    quality = weak - _ROUGH_PRICE * rough
+    likely = 1 / (1 + np.exp(-(quality - _MID_RESPONSE) / _RESPONSE_WIDTH))
+    return np.where(count >= _LEAST_SEEN * _SEGMENTS, likely, 0.0)
 
 
 _CUBIC = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]
 _PARABOLA = np.vander(np.linspace(-1, 1, COLUMNS), 3)
+_PRICES = step_prices(1, _SLOPE_PRICE)
 _STRAIGHT_PRICES = step_prices(1, _STRAIGHT_PRICE)

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
-from usguide.muscle.bands import COLUMNS, ROWS, Band, BandFinder, Grid
-from usguide.muscle.edges import Edge, column_centres, find_edge, slim
+from usguide.muscle.bands import Band, BandFinder
+from usguide.muscle.edges import Edge, find_edge
+from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
+from usguide.muscle.streaks import streakiness
 
 NODES = 32
 """Abscissae at which borders are kept for each frame."""
@@ -27,6 +29,9 @@ about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no 
 
 _CROSSED = 0.9
 """How much a certain aponeurosis between two bands speaks against them bounding one muscle."""
+
+_SAME = 0.03
+"""Mean distance, as a part of the height, under which two bands are one aponeurosis."""
 
 _DEPTH = 0.7
 """Part of the height over which the preference for the superficial-most muscle falls to 1/e."""
@@ -71,6 +76,7 @@ class Belly:
     """
 
     score: float
+    streaks: float
     superficial_y_px: NDArray[np.float32]
     deep_y_px: NDArray[np.float32]
     superficial_outer_y_px: NDArray[np.float32]
@@ -101,7 +107,8 @@ class BellyFinder:
     """
 
     def __init__(self, tissue: Bools, calibration: Calibration) -> None:
-        self._bands = BandFinder(tissue)
+        self._narrower = Narrower(tissue)
+        self._bands = BandFinder(self._narrower.tissue)
         self._height, self._width = tissue.shape
         self._calibration = calibration
         self._gap = _GAP
@@ -114,51 +121,65 @@ class BellyFinder:
             )
             self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
 
-    def find(self, frame: Frame, least_score: float = 0.0) -> list[Belly]:
-        """Find the likeliest bellies of a frame, best first; their scores are probabilities."""
-        picture = slim(frame)
-        grid, bands = self._bands.find(picture)
+    def find(self, frame: Frame, least_score: float = 0.0, texture: bool = False) -> list[Belly]:
+        """Find the likeliest bellies of a frame, best first; their scores are probabilities.
+
+        The streaks between their borders are looked at where ``texture`` is wanted.
+        """
+        picture = self._narrower(frame)
+        grid = to_grid(picture)
+        above, beneath = self._bands.find(grid)
 
         @cache
-        def crest(band: int) -> Floats:
-            return bands[band].crest()
+        def upper(band: int, side: int, level: float) -> Edge:
+            return find_edge(picture, above[band].rows, side, level)
 
         @cache
-        def edge(band: int, side: int, level: float) -> Edge:
-            return find_edge(picture, crest(band), side, level)
+        def lower(band: int, side: int, level: float) -> Edge:
+            return find_edge(picture, beneath[band].rows, side, level)
 
-        ranked = self._ranked(bands)[:KEPT]
-        return [
-            self._measure(
-                score,
-                grid,
-                edge(i, -1, 0.5),
-                edge(i, 1, _INNER_LEVEL),
-                edge(j, -1, _INNER_LEVEL),
-                edge(j, 1, 0.5),
-            )
-            for score, i, j in ranked
-            if score > max(0.1 * ranked[0][0], least_score)
-        ]
+        ranked = self._ranked(above, beneath)[:KEPT]
+        bellies = []
+        for score, i, j in ranked:
+            if score > max(0.1 * ranked[0][0], least_score):
+                inner, deep = upper(i, 1, _INNER_LEVEL), lower(j, -1, _INNER_LEVEL)
+                streaks = float("nan")
+                if texture:
+                    streaks = streakiness(picture, self._narrower.tissue, inner.y_px, deep.y_px)
+                borders = upper(i, -1, 0.5), inner, deep, lower(j, 1, 0.5)
+                bellies.append(self._measure(score, streaks, grid, *borders))
+        return bellies
 
-    def _ranked(self, bands: list[Band]) -> list[tuple[float, int, int]]:
+    def _ranked(self, above: list[Band], beneath: list[Band]) -> list[tuple[float, int, int]]:
         """Score every pair of bands as the borders of the superficial-most muscle, best first."""
-        pairs = []
-        for i, upper in enumerate(bands):
-            between = 1.0
-            for j in range(i + 1, len(bands)):
-                lower = bands[j]
+        pairs: list[tuple[float, int, int]] = []
+        for i, upper in enumerate(above):
+            # A muscle that ends where this one begins is the one nearer to the skin.
+            first = 1.0
+            for likely, k, j in pairs:
+                if above[k].height < upper.height and beneath[j].height < upper.height + _SAME:
+                    first *= 1 - likely
+            between = first * float(np.exp(-upper.height / _DEPTH))
+            for j, lower in enumerate(beneath):
                 gap = (lower.rows - upper.rows) / ROWS
                 mean = float(gap.mean())
                 if gap.min() > self._gap[0] / 2 and self._gap[0] < mean < self._gap[1]:
                     usual = np.exp(-0.5 * (np.log(mean / self._usual) / self._spread) ** 2)
                     score = upper.probability * lower.probability * between * usual
-                    pairs.append((float(score * np.exp(-upper.height / _DEPTH)), i, j))
-                between *= 1 - _CROSSED * lower.probability
+                    pairs.append((float(score), i, j))
+                if mean > _SAME:
+                    between *= 1 - _CROSSED * lower.probability
         return sorted(pairs, reverse=True)
 
     def _measure(
-        self, score: float, grid: Grid, outer: Edge, inner: Edge, deep: Edge, deep_outer: Edge
+        self,
+        score: float,
+        streaks: float,
+        grid: Grid,
+        outer: Edge,
+        inner: Edge,
+        deep: Edge,
+        deep_outer: Edge,
     ) -> Belly:
         x = column_centres(self._width)
         gap = deep.y_px - inner.y_px
@@ -166,10 +187,10 @@ class BellyFinder:
         if not shown.any():
             shown[:] = True
         # Normal to the mid-line: the vertical distance times the cosine of its tilt.
-        along = self._to_mm(np.array([1.0, np.polyfit(x, (deep.y_px + inner.y_px) / 2, 1)[0]]))
+        along = self._to_mm(np.array([1.0, _line(x, (deep.y_px + inner.y_px) / 2)[0]]))
         cosine = float(along[0] / np.linalg.norm(along))
         thickness = float(gap[shown].mean()) * cosine
-        wobble = gap - np.polyval(np.polyfit(x, gap, 3), x)
+        wobble = gap - _CUBIC @ (_CUBIC.T @ gap)
         blocks = [part.mean() for part in np.array_split(wobble[shown], _BLOCKS) if len(part)]
         scatter = _T_BLOCKS * np.std(blocks) / np.sqrt(len(blocks))
         blur = float(np.median(inner.blur_px[shown]) + np.median(deep.blur_px[shown]))
@@ -181,6 +202,7 @@ class BellyFinder:
 
         return Belly(
             score=score,
+            streaks=streaks,
             superficial_y_px=at_nodes(inner.y_px),
             deep_y_px=at_nodes(deep.y_px),
             superficial_outer_y_px=at_nodes(outer.y_px),
@@ -223,13 +245,22 @@ class BellyFinder:
         return float(np.mean(levels)), float(_T_BLOCKS * spread)
 
 
+def _line(x: Floats, y: Floats) -> tuple[float, float]:
+    """Fit a line by least squares: its slope, and its height at x = 0."""
+    middle = float(x.mean())
+    across = x - middle
+    slope = float(across @ y) / float(across @ across)
+    return slope, float(y.mean()) - slope * middle
+
+
 def _at_left(x: Floats, y: Floats) -> float:
     """Height at region x = 0 of the line through the left part of an edge, outliers set aside."""
     count = round(_LEFT * COLUMNS)
     x, y = x[:count], y[:count]
-    keep = np.ones(count, dtype=np.bool_)
-    for _ in range(2):
-        line = np.polyfit(x[keep], y[keep], 1)
-        rest = np.abs(y - np.polyval(line, x))
-        keep = rest <= max(3 * 1.4826 * float(np.median(rest)), 1e-6)
-    return float(np.polyval(line, 0.0))
+    slope, left = _line(x, y)
+    rest = np.abs(y - left - slope * x)
+    keep = rest <= max(3 * 1.4826 * float(np.median(rest)), 1e-6)
+    return _line(x[keep], y[keep])[1]
+
+
+_CUBIC = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels.surfaces import minimal_path, refine_rows, step_prices
-from usguide.model import Floats, Frame
-from usguide.muscle.bands import COLUMNS, ROWS
+from usguide.model import Floats
+from usguide.muscle.picture import COLUMNS, ROWS
 
 _REACH = 0.045
 """How far an edge may lie from the crest, as a part of the height (twice the thickest band)."""
@@ -21,11 +21,17 @@ _STEP = 0.010
 _ALONG = 2.5
 """Standard deviation of the smoothing along the band, in grid columns."""
 
+_RIM = 0.012
+"""Part of the height at the picture's upper and lower margin in which no edge is sought: an edge
+has tissue on both sides, which the probe's own line and the margin have not."""
+
 _FAR_PRICE = 0.15
 """Price of an edge at the end of the reach, in typical drops: of two, the nearer one is meant."""
 
-_SLOPE_PRICE = 0.05
+_SLOPE_PRICE = 1.0
 _MAX_STEP = 2
+"""Price of an edge that changes its distance from the crest by a row between grid columns, in
+typical drops, and the most rows by which it may change."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,18 +45,6 @@ class Edge:
     blur_px: Floats
 
 
-def column_centres(width: int) -> Floats:
-    """Region x of the grid's column centres, shape (COLUMNS,)."""
-    centres: Floats = (np.arange(COLUMNS) + 0.5) * width / COLUMNS - 0.5
-    return centres
-
-
-def slim(frame: Frame) -> NDArray[np.float32]:
-    """Average a frame to the grid's columns, keeping its rows: float32 (height, COLUMNS)."""
-    resized = cv2.resize(frame, (COLUMNS, frame.shape[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(resized, dtype=np.float32)
-
-
 def find_edge(picture: NDArray[np.float32], rows: Floats, side: int, level: float = 0.5) -> Edge:
     """Find where a band ends, above (``side`` -1) or below (+1) its crest.
 
@@ -61,7 +55,7 @@ def find_edge(picture: NDArray[np.float32], rows: Floats, side: int, level: floa
     Parameters
     ----------
     picture : ndarray of float32, shape (height, COLUMNS)
-        See :func:`slim`.
+        See :class:`usguide.muscle.picture.Narrower`.
     rows : ndarray of float64, shape (COLUMNS,)
         Crest of the band in grid rows.
     side : int
@@ -92,6 +86,9 @@ def find_edge(picture: NDArray[np.float32], rows: Floats, side: int, level: floa
     np.cumsum(strip, axis=0, out=sums[1:])
     # drop[k]: mean of the `step` rows before strip row k + step - 1/2, minus that of those after.
     drop = (2 * sums[step:-step] - sums[: -2 * step] - sums[2 * step :]) / step
+    rim = round(_RIM * height)
+    far_side = y[2 * step - 1 :]
+    drop[(far_side < rim) | (far_side > height - 1 - rim)] = 0
     scale = max(float(np.median(drop.max(axis=0))), 1e-6)
     position = offsets[0] + step - 0.5 + np.arange(len(drop))
     far = _FAR_PRICE * np.maximum(position, 0.0) / reach
