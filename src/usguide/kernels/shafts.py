@@ -35,27 +35,42 @@ TIP, TAIL, CONTRAST, RIDGE, NEAR, WEAKEST, STEP, ONWARD, LEVEL = 0, 2, 4, 5, 6, 
 COLUMNS = 11
 
 
+@kernel("float64(float64[::1], int64)")
+def ranked(values: NDArray[np.float64], rank: int) -> float:
+    """Value that sorting would put at a rank, by Hoare's selection, which reorders the values."""
+    low = 0
+    high = len(values) - 1
+    while low < high:
+        pivot = values[rank]
+        i = low
+        j = high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if j < rank:
+            low = i
+        if i > rank:
+            high = j
+    return float(values[rank])
+
+
 @kernel("float64(float64[::1], int64, int64)")
 def median_of(values: NDArray[np.float64], first: int, last: int) -> float:
     """Median of every second of ``values[first:last]``, neighbours being alike; 0 for none."""
     if last <= first:
         return 0.0
-    ordered = np.sort(values[first:last:2])
-    count = len(ordered)
-    return float(0.5 * (ordered[(count - 1) // 2] + ordered[count // 2]))
-
-
-@kernel("float64(float64[::1], float64[::1])")
-def middle_of(values: NDArray[np.float64], ordered: NDArray[np.float64]) -> float:
-    """Middle of a few values by insertion into ``ordered``, as long as they: no copy is made."""
-    count = len(values)
-    for i in range(count):
-        k = i
-        while k > 0 and ordered[k - 1] > values[i]:
-            ordered[k] = ordered[k - 1]
-            k -= 1
-        ordered[k] = values[i]
-    return float(ordered[count // 2])
+    some = values[first:last:2].copy()
+    count = len(some)
+    middle = ranked(some, count // 2)
+    if count % 2 == 1:
+        return middle
+    return float(0.5 * (middle + some[: count // 2].max()))
 
 
 @kernel("void(float32[:,::1], float64, float64, float64[::1])")
@@ -100,9 +115,10 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
             smooth[i, j] = total / (last - first)
     lifted = np.zeros(count)
     where = np.zeros(count)
-    ordered = np.empty(across)
+    row = np.empty(across)
     for i in range(count):
-        base = middle_of(smooth[i], ordered)
+        row[:] = smooth[i]
+        base = ranked(row, middle)
         total = 0.0
         moment = 0.0
         for j in range(middle - NEAR_CREST, middle + NEAR_CREST + 1):
@@ -113,7 +129,7 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
         where[i] = spread * moment / max(total, 1e-6)
     if not np.any(lifted > 0):
         return
-    cap = np.sort(lifted)[(3 * (count - 1)) // 4]
+    cap = ranked(lifted.copy(), (3 * (count - 1)) // 4)
     weight = np.minimum(lifted, cap) + 1e-9
     for _ in range(3):
         total = weight.sum()
@@ -137,6 +153,17 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
         for i in range(count):
             residual = (where[i] - line[0] - line[1] * i * step) / spread
             weight[i] /= 1.0 + residual * residual
+
+
+@kernel("float64(float64[::1], int64, int64)")
+def weakest_mean(values: NDArray[np.float64], first: int, last: int) -> float:
+    """Least mean of ``WINDOW`` neighbours in ``values[first:last]``, which are as many or more."""
+    total = values[first : first + WINDOW].sum()
+    least = total
+    for i in range(first, last - WINDOW):
+        total += values[i + WINDOW] - values[i]
+        least = min(least, total)
+    return float(least / WINDOW)
 
 
 @kernel("void(float64[::1], int64, float64[::1])")
@@ -342,11 +369,10 @@ def measure_shafts(
             row[CONTRAST] = median_of(contrast, REACH, last)
             row[RIDGE] = median_of(ridge, REACH, last)
             row[NEAR] = contrast[max(REACH, last - WINDOW) : last].mean()
-            weakest = np.inf
             first = REACH + (last - REACH) // 3
-            for i in range(first, max(last - WINDOW, REACH) + 1):
-                weakest = min(weakest, contrast[i : i + WINDOW].mean())
-            row[WEAKEST] = weakest if weakest < np.inf else contrast[last]
+            stop = max(last, REACH + WINDOW)
+            few = stop - first < WINDOW
+            row[WEAKEST] = contrast[last] if few else weakest_mean(contrast, first, stop)
             row[STEP] = drops[last]
             row[ONWARD] = way_on(strip, darker, last)
             row[LEVEL] = core[max(REACH, last - WINDOW // 2) : last].mean()

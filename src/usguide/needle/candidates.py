@@ -56,6 +56,9 @@ SHORTEST_PX = 10.0
 class Workspace:
     """What every frame of a clip shares: the working size, masks and pyramid.
 
+    ``some`` and ``quarter`` are samples of the tissue, places in the flattened working picture:
+    every seventh px, and every second of every second row.
+
     Parameters
     ----------
     tissue : ndarray of bool, shape (rows, columns)
@@ -74,6 +77,10 @@ class Workspace:
         self.levels = [Level.of(self.tissue)]
         for _ in range(LEVELS - 1):
             self.levels.append(self.levels[-1].halved())
+        self.some = np.flatnonzero(self.tissue)[::7]
+        every_second = np.zeros_like(self.tissue)
+        every_second[::2, ::2] = True
+        self.quarter = np.flatnonzero(self.tissue & every_second)
         rows = np.flatnonzero(self.tissue.any(axis=1))
         self.top = float(rows[0]) if len(rows) else 0.0
         self.depth = float(max(1, rows[-1] - rows[0])) if len(rows) else 1.0
@@ -101,12 +108,11 @@ class Workspace:
     def along_the_edge(self, segments: Floats) -> Bools:
         """Whether segments (n, 6) run along the edge of the tissue, as a fan's own sides do."""
         height, width = self.tissue.shape
-        everywhere = np.ones(len(segments), dtype=np.bool_)
-        for t in (0.25, 0.5, 0.75):
-            x, y = np.rint((1 - t) * segments[:, 2:4] + t * segments[:, 4:6]).astype(np.intp).T
-            near = self.edge_distance[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-            everywhere &= near < EDGE_PX
-        return everywhere
+        start, end = segments[:, 2:4], segments[:, 4:6]
+        points = start + np.array([0.25, 0.5, 0.75])[:, None, None] * (end - start)
+        points = np.clip(np.rint(points), 0, [width - 1, height - 1]).astype(np.intp)
+        near = self.edge_distance.ravel().take(points[..., 1] * width + points[..., 0])
+        return np.asarray(near.max(axis=0) < EDGE_PX)
 
     def way_in(self, tail: Floats, along: Floats) -> tuple[Floats, Floats]:
         """Follow shafts back from their tails to where their lines enter the tissue.
@@ -163,6 +169,7 @@ def search(small: Float32, workspace: Workspace) -> Floats:
     image = small
     found = []
     for k, level in enumerate(workspace.levels):
+        image = halve(image) if k > 0 else image
         # Lines are half as long in the pixels of the next level, and angles half as fine.
         segments = line_segments(image, level, ANGLES_RAD[:: 2**k])
         height, width = image.shape
@@ -170,7 +177,6 @@ def search(small: Float32, workspace: Workspace) -> Floats:
         segments[:, 0] *= math.sqrt(factor[0])  # fewer samples but less noise in each
         segments[:, 2:] = (segments[:, 2:] + 0.5) * np.tile(factor, 2) - 0.5
         found.append(segments)
-        image = halve(image)
     segments = np.concatenate(found)
     lengths = np.hypot(segments[:, 4] - segments[:, 2], segments[:, 5] - segments[:, 3])
     segments = segments[(lengths >= SHORTEST_PX) & ~workspace.along_the_edge(segments)]

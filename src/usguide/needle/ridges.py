@@ -118,8 +118,7 @@ def strengths(curvature: Float32, angles_rad: Floats) -> Floats:
         ``STRENGTH`` limits.
     """
     parts = curvature[:, :, ::STRIDE].reshape(3, -1)
-    tissue = parts[0] < OUTSIDE
-    parts = np.clip(parts, -LOUDEST, LOUDEST) * tissue
+    parts = np.clip(parts, -LOUDEST, LOUDEST) * (parts[0] < OUTSIDE)
     moment = (parts @ parts.T).astype(np.float64)
     nx, ny = -np.sin(angles_rad), np.cos(angles_rad)
     form = np.stack([nx * nx, 2 * nx * ny, ny * ny])

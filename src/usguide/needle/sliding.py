@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
 from usguide.needle.pool import (
+    SAME_OFFSET_PX,
     Pool,
     displacements,
-    on_line_of,
     slid_with_picture,
     spread,
 )
@@ -37,8 +37,9 @@ def most_claimed_line(pool: Pool, chosen: NDArray[np.int64]) -> tuple[int, Bools
     What a path does, it must do along one line: a path that hops between lines has not slid.
     """
     references = chosen[spread(len(chosen))]
-    on_line = [on_line_of(pool, int(index), chosen) for index in references]
-    crowded = int(np.argmax([np.count_nonzero(same) for same in on_line]))
+    parallel, _, sideways = displacements(pool, references, chosen)
+    on_line = parallel & (sideways < SAME_OFFSET_PX)
+    crowded = int(np.argmax(np.count_nonzero(on_line, axis=1)))
     return int(references[crowded]), on_line[crowded]
 
 

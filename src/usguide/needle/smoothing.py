@@ -49,8 +49,9 @@ def smoothed(values: Floats, times: Floats, noise: Floats, wander: float) -> tup
         filtered_spread.append(spread)
     out, deviation = np.empty(count), np.empty(count)
     out[-1], deviation[-1] = state[0], np.sqrt(spread[0, 0])
+    inverses = np.linalg.pinv(np.array(predicted_spread))
     for k in range(count - 2, -1, -1):
-        back = filtered_spread[k] @ steps[k + 1].T @ np.linalg.pinv(predicted_spread[k + 1])
+        back = filtered_spread[k] @ steps[k + 1].T @ inverses[k + 1]
         state = filtered[k] + back @ (state - predicted[k + 1])
         spread = filtered_spread[k] + back @ (spread - predicted_spread[k + 1]) @ back.T
         out[k], deviation[k] = state[0], np.sqrt(max(spread[0, 0], 0.0))
