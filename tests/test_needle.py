@@ -389,6 +389,7 @@ class TestCrossSection:
         shown = np.ones(40, np.bool_)
         shown[hidden] = False
         assert track.tip_visible[shown].mean() > 0.9
+        assert track.tip_visible[:6].all()  # what is new in the first frames is told by later ones
         assert not track.tip_visible[hidden].any()
         assert np.nanmedian(np.abs(track.tip_px[shown, 0] - x[shown])) < 2
 

@@ -33,6 +33,9 @@ wings and a comet's tail, which had at most 3.4, shafts with as bright a tip 9.5
 FIRST_FRAMES = 8
 """Frames that online must have gone by before a needle is claimed: the mean picture of fewer is the
 needle's own."""
+LOOKED_BACK_AT = 4
+"""First frames, of which the frames before them say nothing or too little: what is new in them is
+told, offline, from those after."""
 
 
 class NeedleStage:
@@ -79,6 +82,7 @@ class NeedleStage:
         self._sum = np.zeros((rows, columns), np.float64)
         self._squares = np.zeros((rows, columns), np.float64)
         self._past = np.zeros((rows, columns), np.float32)
+        self._first: list[Float32] = []
 
     def observe(self, index: int, frame: Frame) -> None:
         """Look at one distinct frame, in order.
@@ -98,6 +102,8 @@ class NeedleStage:
         still = self._at_rest(glance.small, slide)
         self._new_spots.append(self._newly_seen(still))
         self._remember(still)
+        if len(self._first) < LOOKED_BACK_AT:
+            self._first.append(still)
         found = examine(glance, search(glance.small, self._workspace), self._workspace)
         self._frames.append(index)
         self._spots.append(
@@ -162,6 +168,16 @@ class NeedleStage:
         slid = float(np.abs(self._slides[-MEMORY_FRAMES:]).max())
         return find_new_spots(still, self._past, self._workspace.edge_distance - slid)
 
+    def _new_in_all(self) -> list[NDArray[np.void]]:
+        """Gather the new spots: of the first frames, those that the later ones have not."""
+        first, later = len(self._first), len(self._frames) - len(self._first)
+        if later < FIRST_FRAMES:
+            return self._new_spots
+        mean = ((self._sum - sum(self._first)) / later).astype(np.float32)
+        inside = self._workspace.edge_distance - float(np.abs(self._slides).max())
+        looked_back = [find_new_spots(still, mean, inside) for still in self._first]
+        return looked_back + self._new_spots[first:]
+
     def _remember(self, still: Float32) -> None:
         """Add a frame to the mean and deviation of the picture, and to its recent mean."""
         self._sum += still
@@ -197,9 +213,11 @@ class NeedleStage:
         spot = None if shaft else follow_spot(spots, self._numbers())
         if spot is not None:
             return self._observed().out_of_plane(spot, fascia)
-        new_spots = [s[:0] if tips.get(k, ()) is None else s for k, s in enumerate(self._new_spots)]
         spot = None
         if not shaft:
+            new_spots = [
+                s[:0] if tips.get(k, ()) is None else s for k, s in enumerate(self._new_in_all())
+            ]
             spot = follow_new_spot(new_spots, self._numbers(), np.array(self._slides))
         mean = np.asarray(self._sum / count, np.float32)
         candidates = heeded(self._candidates, tips, self._workspace)
