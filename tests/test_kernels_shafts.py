@@ -170,9 +170,9 @@ def test_the_best_totals_are_those_of_trying_everything(rng) -> None:
     assert (previous < np.arange(len(lines))).all()
 
 
-def naive_moved(lines, slide, times, quality, references, limits):
+def naive_moved(lines, slide, times, quality, references, turn, limits):
     """Compare every line with every reference, time by time."""
-    turn, offset, same, moved = limits
+    offset, same, moved = limits
     total = np.zeros(len(lines))
     for i, (x, y, ux, uy) in enumerate(lines):
         for time in set(times[references].tolist()) - {times[i]}:
@@ -202,10 +202,12 @@ def test_what_has_moved_is_found_as_by_comparing_all_with_all(rng) -> None:
     headings = np.arctan2(lines[:, 3], lines[:, 2])
     references = np.flatnonzero(times % 3 == 0)
     references = references[np.argsort(headings[references])]
-    limits = np.array([math.radians(5), 4.0, 0.5, 5.0])
+    turn = math.radians(5)
+    parallel = np.searchsorted(headings[references], headings[:, None] + [-turn, turn])
+    limits = np.array([4.0, 0.5, 5.0])
     total = np.empty(len(times))
-    moved_along(lines, slide, times, quality, headings, references, limits, total)
-    naive = naive_moved(lines, slide, times, quality, references, limits)
+    moved_along(lines, slide, times, quality, references, parallel, limits, total)
+    naive = naive_moved(lines, slide, times, quality, references, turn, limits)
     assert np.count_nonzero(naive) > 20
     np.testing.assert_allclose(total, naive, atol=1e-9)
 
@@ -217,15 +219,15 @@ def test_a_line_has_moved_where_it_is_further_along_and_no_longer_where_it_was()
     lines = np.stack([line, further, beside, line, further])
     slide = np.zeros((5, 2))
     times = np.array([0, 1, 1, 2, 2])
-    limits = np.array([math.radians(5), 4.0, 3.0, 5.0])
-    headings = np.zeros(5)
+    limits = np.array([4.0, 3.0, 5.0])
+    parallel = np.tile([0, 2], (5, 1))
     total = np.empty(5)
     quality = np.array([1.0, 0.5, 1.0, 1.0, 1.0])
-    moved_along(lines, slide, times, quality, headings, np.array([1, 2]), limits, total)
+    moved_along(lines, slide, times, quality, np.array([1, 2]), parallel, limits, total)
     assert total[0] == 0.5  # further along at time 1
-    moved_along(lines, slide, times, quality, headings, np.array([3, 4]), limits, total)
+    moved_along(lines, slide, times, quality, np.array([3, 4]), parallel, limits, total)
     assert total[0] == 0.0  # also still in its place at time 2
     # What stays in the picture while the tissue slides under it has not moved.
     slide[1:3] = [-6.0, -8.0]
-    moved_along(lines, slide, times, quality, headings, np.array([1, 2]), limits, total)
+    moved_along(lines, slide, times, quality, np.array([1, 2]), parallel, limits, total)
     assert total[0] == 0.0

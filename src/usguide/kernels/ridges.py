@@ -111,6 +111,8 @@ def in_local_units(
                 scaled = values[x] * scale[x]
                 line[x] = scaled if scale[x] > nothing else outside
             if y % stride == 0:
-                curvature[part, y // stride] = line
+                out = curvature[part, y // stride]
+                for x in range(columns):
+                    out[x] = line[x]
             for x in range(curvature_t.shape[1]):
                 curvature_t[part, x, y] = line[x * stride]

@@ -119,7 +119,7 @@ def best_values(
 
 
 @kernel(
-    "void(float64[:,::1], float64[:,::1], int64[::1], float64[::1], float64[::1], int64[::1], "
+    "void(float64[:,::1], float64[:,::1], int64[::1], float64[::1], int64[::1], int64[:,::1], "
     "float64[::1], float64[::1])"
 )
 def moved_along(
@@ -127,8 +127,8 @@ def moved_along(
     slide: NDArray[np.float64],
     times: NDArray[np.int64],
     quality: NDArray[np.float64],
-    headings: NDArray[np.float64],
     references: NDArray[np.int64],
+    parallel: NDArray[np.int64],
     limits: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> None:
@@ -146,46 +146,59 @@ def moved_along(
         When each is.
     quality : ndarray of float64, shape (n,)
         How good each is.
-    headings : ndarray of float64, shape (n,)
-        Angle of each, rad.
     references : ndarray of int64, shape (m,)
-        The lines of the times that are looked at, by rising heading.
-    limits : ndarray of float64, shape (4,)
-        Largest angle between lines taken for one, their largest distance, the largest distance of
-        a tip that has not moved, and the least of one that has.
+        The lines of the times that are looked at, by rising angle.
+    parallel : ndarray of int64, shape (n, 2)
+        First, and one past the last, of the references that are parallel to each line.
+    limits : ndarray of float64, shape (3,)
+        Largest distance between lines taken for one, the largest distance of a tip that has not
+        moved, and the least of one that has.
     total : ndarray of float64, shape (n,)
         Output.
     """
-    turn, offset, same, moved = limits
-    # In the order in which they are read.
-    sorted_headings = headings[references]
-    sorted_lines = lines[references]
-    sorted_times = times[references]
-    latest = sorted_times.max() if len(references) else 0
+    offset, same, moved = limits
+    # What is read of the references, in the order in which it is read.
+    count = len(references)
+    tips = np.empty((count, 2))
+    slides = np.empty((count, 2))
+    when = np.empty(count, np.int64)
+    worth = np.empty(count)
+    latest = 0
+    for r in range(count):
+        j = references[r]
+        tips[r, 0] = lines[j, 0]
+        tips[r, 1] = lines[j, 1]
+        slides[r, 0] = slide[j, 0]
+        slides[r, 1] = slide[j, 1]
+        when[r] = times[j]
+        worth[r] = quality[j]
+        latest = max(latest, times[j])
     best = np.empty(latest + 1)
-    line_of = np.full(latest + 1, -1, np.int64)  # for which line a time's best was last begun
+    line_of = np.empty(latest + 1, np.int64)  # for which line a time's best was last begun
+    for time in range(latest + 1):
+        line_of[time] = -1
     for i in range(len(times)):
         x, y, ux, uy = lines[i]
-        total[i] = 0.0
-        first = np.searchsorted(sorted_headings, headings[i] - turn)
-        beyond = np.searchsorted(sorted_headings, headings[i] + turn)
-        for r in range(first, beyond):
-            dx = sorted_lines[r, 0] - x
-            dy = sorted_lines[r, 1] - y
-            time = sorted_times[r]
-            if abs(dy * ux - dx * uy) >= offset or time == times[i]:
+        slid = slide[i, 0] * ux + slide[i, 1] * uy
+        at = times[i]
+        whole = 0.0
+        for r in range(parallel[i, 0], parallel[i, 1]):
+            dx = tips[r, 0] - x
+            dy = tips[r, 1] - y
+            time = when[r]
+            if abs(dy * ux - dx * uy) >= offset or time == at:
                 continue
             if line_of[time] != i:
                 line_of[time] = i
                 best[time] = 0.0
-            j = references[r]
             forward = dx * ux + dy * uy
-            shown = forward + (slide[j, 0] - slide[i, 0]) * ux + (slide[j, 1] - slide[i, 1]) * uy
+            shown = forward + slides[r, 0] * ux + slides[r, 1] * uy - slid
             least = min(abs(forward), abs(shown))
             # The sum has the best of every time so far; one that is still there takes it out.
             if least < same:
-                total[i] -= max(best[time], 0.0)
+                whole -= max(best[time], 0.0)
                 best[time] = -1.0
-            elif least > moved and best[time] >= 0.0 and quality[j] > best[time]:
-                total[i] += quality[j] - best[time]
-                best[time] = quality[j]
+            elif least > moved and best[time] >= 0.0 and worth[r] > best[time]:
+                whole += worth[r] - best[time]
+                best[time] = worth[r]
+        total[i] = whole

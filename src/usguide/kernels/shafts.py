@@ -117,7 +117,8 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
     where = np.zeros(count)
     row = np.empty(across)
     for i in range(count):
-        row[:] = smooth[i]
+        for j in range(across):
+            row[j] = smooth[i, j]
         base = ranked(row, middle)
         total = 0.0
         moment = 0.0

@@ -144,15 +144,17 @@ def recurrence(pool: Pool, quality: Floats, frames: int) -> Floats:
     # From straight down, so that no two shafts that both point down are a whole turn apart.
     headings = np.arctan2(pool.along[:, 0], pool.along[:, 1])
     references = np.flatnonzero(np.isin(pool.frame, some))
+    references = references[np.argsort(headings[references])]
+    turn = math.radians(SAME_TURN_DEG) * np.array([-1.0, 1.0])
     total = np.empty(len(pool.frame))
     shaft_path.moved_along(
         pool.lines,
         pool.slide,
         pool.frame,
         quality,
-        headings,
-        references[np.argsort(headings[references])],
-        np.array([math.radians(SAME_TURN_DEG), SAME_OFFSET_PX, SAME_TIP_PX, MOVED_TIP_PX]),
+        references,
+        np.searchsorted(headings[references], headings[:, None] + turn),
+        np.array([SAME_OFFSET_PX, SAME_TIP_PX, MOVED_TIP_PX]),
         total,
     )
     return np.asarray(total / np.maximum(len(some) - np.isin(pool.frame, some), 1e-9))

@@ -123,12 +123,12 @@ def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray
         Working px; ``height`` over the surroundings, in units of the root mean square of that
         difference over the whole picture.
     """
-    detail = np.where(tissue, smoothed(small, 1) - smoothed(small, 3), np.float32(0))
+    detail = np.asarray((smoothed(small, 1) - smoothed(small, 3)) * tissue, np.float32)
     overall = math.sqrt(float(np.vdot(detail, detail)) / max(int(np.count_nonzero(tissue)), 1))
     if overall <= 0:
         return np.zeros(0, SPOT)
     y, x = peaks(detail, edge_distance)
-    return placed(small, small, y, x, detail[y, x] / overall)
+    return placed(small, small, y, x, detail[y, x].astype(np.float64) / overall)
 
 
 def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np.void]:
@@ -152,7 +152,7 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     compared = inside > 0
     change = still - past
     core = smoothed(change, 1)
-    detail = np.where(compared, core - smoothed(change, 3), np.float32(0))
+    detail = np.asarray((core - smoothed(change, 3)) * compared, np.float32)
     overall = float(np.vdot(detail, detail)) / max(int(np.count_nonzero(compared)), 1)
     if overall <= 0:
         return np.zeros(0, SPOT)
