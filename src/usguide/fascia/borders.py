@@ -7,7 +7,7 @@ What singles the fascia out is that both borders start at the bone's front edge 
 side, smoothly, with tissue of one kind between them. So the search goes from the whole to the
 part: an outline judged over the whole length (:mod:`usguide.fascia.outline`), smooth corrections
 of it (:mod:`usguide.fascia.fitting`), and at last both borders together, column by column, within
-a fraction of a millimetre.
+a millimetre, by their lines and by the tissue on their sides (:mod:`usguide.fascia.refinement`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from usguide.fascia.fitting import (
 )
 from usguide.fascia.gaps import bridged
 from usguide.fascia.outline import Outline, outlines, score_of
+from usguide.fascia.refinement import REACH_MM, border_score
 from usguide.fascia.straighten import (
     COLUMN_MM,
     ROW_MM,
@@ -45,8 +46,8 @@ from usguide.model import Bools, Floats
 THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
 """At the insertion; beyond any reported fascia: controls 2-4 mm, patients +2.2 mm
 (doi 10.1186/1757-1146-2-32)."""
-LINE_MM = 1.2
-"""A band thinner than this along most of its length is a single bright line."""
+LINE_MM, LINE_JUDGED_MM = 1.2, (0.5, 12.0)
+"""A band thinner than this along most of this part of it is a single bright line."""
 THIN_MM = 0.7
 """Least thickness anywhere along the band."""
 BAND_MIN_MM = 6.0
@@ -56,7 +57,7 @@ OUTLINE_ROWS_MM = (-13.5, 2.0)
 """Rows about a first lower border, from which the outline is taken."""
 STRIP_ROWS_MM = (-THICKNESS_MAX_MM / 2 - 2.5, THICKNESS_MAX_MM / 2 + 2.5)
 WITHIN_MM = 0.4
-"""How far a border may be, in any column, from the smooth curve fitted to all of it."""
+"""How far a border that was found in one frame may be from there in another."""
 
 OUTLINES = 8
 """Outlines that are fitted before one is chosen."""
@@ -77,12 +78,10 @@ elsewhere. Tuned on synthetic heels."""
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
 
-# Prices are per column of ``COLUMN_MM``, where a perfect border is worth 1. Tuned on synthetic
-# heels (seeds 0-19, 100-119).
-SLOPE_PRICE = 4.0
-"""Times the squared slope of each border against its course."""
-TAPER_PRICE = 12.0
-"""Times the squared change of thickness per length against the course."""
+SLOPE_PRICE, TAPER_PRICE = 0.7, 0.6
+"""Of a border's moving by ``ROW_MM`` against its course from one column to the next, and of the
+thickness changing so, against log odds per column. Tuned on synthetic heels (seeds 55000-55039
+and others) and on another simulator's; from half to twice as much serves as well."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,66 +158,65 @@ class _Fitted:
     score: float
 
 
-def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
+def refine(
+    strip: Strip, course: Course, pixel_mm: float, within_mm: float = REACH_MM
+) -> BorderPair | None:
     """Move both borders, together and column by column, to the best evidence near a course.
 
-    Two-surface dynamic programming within ``WITHIN_MM`` of the course. What it adds is averaged
-    along the band, because the picture's grain is coarser than its columns.
+    Two-surface dynamic programming over :func:`usguide.fascia.refinement.border_score`. What it
+    adds is averaged along the band, because the picture's grain is coarser than its columns.
 
     Parameters
     ----------
     strip : Strip
         On the course's own band.
     course : Course
-        Where the borders run, as smooth curves.
+        Where the borders run.
     pixel_mm : float
         Nominal size of a work pixel.
+    within_mm : float
+        How far from the course they may be, at most ``REACH_MM``.
     """
-    levels = smoothed_along(strip.levels, ALONG_MM)
-    drops = drop_score(levels, FINE_STEP_MM)
-    scores: list[Image] = [line_score(strip.levels), drops]
-    # Each border is searched on its own few rows about the course, stacked to one image.
-    reach = round(WITHIN_MM / ROW_MM)
     row_px = ROW_MM / pixel_mm
-    shifts = np.arange(-reach, reach + 1)
-    columns = np.arange(len(course.upper_px))
+    thickness_mm = course.thickness_px * pixel_mm
     offsets: list[Floats] = [course.upper_px, course.lower_px]
     windows: list[Image] = []
-    for score, offset in zip(scores, offsets, strict=True):
-        rows = (offset - strip.rows_px[0]) / row_px + shifts[:, None]
-        whole = np.clip(np.floor(rows).astype(np.int64), 0, len(score) - 2)
-        share = np.clip(rows - whole, 0.0, 1.0)
-        windows.append(
-            (score[whole, columns] * (1 - share) + score[whole + 1, columns] * share).astype(
-                np.float32
-            )
+    for offset, deep in zip(offsets, (False, True), strict=True):
+        score = border_score(
+            strip, offset * pixel_mm, thickness_mm, course.gap, pixel_mm, deep=deep
         )
-    height = 2 * len(shifts)
-    cost = np.full((2, height, len(columns)), np.inf, dtype=np.float32)
-    cost[0, : len(shifts)] = -windows[0]
-    cost[1, len(shifts) :] = -windows[1]
+        beyond = (len(score) - 1) // 2 - round(within_mm / ROW_MM)
+        windows.append(score[beyond : len(score) - beyond])
+    reach, height, columns = len(windows[0]) // 2, 2 * len(windows[0]), len(thickness_mm)
+    # Each border is searched on its own few rows about the course, stacked to one image.
+    cost = np.full((2, height, columns), np.inf, dtype=np.float32)
+    cost[0, : height // 2] = -windows[0]
+    cost[1, height // 2 :] = -windows[1]
     # A gap of n rows here is a thickness of (course + (n - stacked) rows).
-    least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px) + len(shifts)
-    slope = ROW_MM / COLUMN_MM
+    least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px) + height // 2
     found = two_surfaces(
         cost[0],
         cost[1],
         None,
         np.clip(least, 1, height - 1).astype(np.int64),
         height - 1,
-        joint_step_prices(1, SLOPE_PRICE * slope**2, TAPER_PRICE * slope**2),
+        joint_step_prices(1, SLOPE_PRICE, TAPER_PRICE),
     )
     if not np.isfinite(found.cost):
         return None
     moved: list[Floats] = []
     spread: list[Floats] = []
-    evidence: list[Floats] = []
     for at, (rows, window) in enumerate(zip((found.upper, found.lower), windows, strict=True)):
-        near = rows - at * len(shifts)
-        shift = refine_rows(-window, near) - reach
+        shift = refine_rows(-window, rows - at * (height // 2)) - reach
         moved.append(offsets[at] + row_px * ndimage.gaussian_filter1d(shift, ALONG_MM / COLUMN_MM))
         spread.append(row_px * sharpness(window))
-        evidence.append(window[near, columns].astype(np.float64))
+    levels = smoothed_along(strip.levels, ALONG_MM)
+    evidence = [
+        _evidence(score, strip, offset)
+        for score, offset in zip(
+            (line_score(strip.levels), drop_score(levels, FINE_STEP_MM)), moved, strict=True
+        )
+    ]
     return BorderPair(
         strip.band,
         moved[0],
@@ -231,13 +229,23 @@ def refine(strip: Strip, course: Course, pixel_mm: float) -> BorderPair | None:
     )
 
 
-def sharpness(window: Image) -> Floats:
-    """Spread, in rows, of where a border may be given its score profile, per column.
+def _evidence(score: Image, strip: Strip, offset_px: Floats) -> Floats:
+    """Highest score within a tenth of a millimetre of a curve on the strip, per column."""
+    rows = (offset_px - strip.rows_px[0]) / (strip.rows_px[1] - strip.rows_px[0])
+    near = np.clip(np.rint(rows).astype(np.int64) + np.array([[-1], [0], [1]]), 0, len(score) - 1)
+    return np.asarray(score[near, np.arange(len(offset_px))].max(axis=0), dtype=np.float64)
 
-    The standard deviation of ``exp(score / 0.2)`` over the window searched.
+
+def sharpness(window: Image) -> Floats:
+    """Spread, in rows, of where a border may be given its log odds, per column.
+
+    Parameters
+    ----------
+    window : ndarray of float32, shape (rows, columns)
+        Log odds of every place searched.
     """
     rows = np.arange(len(window))[:, None]
-    weight = np.exp((window - window.max(axis=0)) / 0.2)
+    weight = np.exp(window - window.max(axis=0))
     weight /= weight.sum(axis=0)
     mean = (weight * rows).sum(axis=0)
     return np.asarray(np.sqrt((weight * (rows - mean) ** 2).sum(axis=0)), dtype=np.float64)
@@ -298,10 +306,19 @@ def find_borders(
         for outline in tried
         if (one := _fitted(levels, fields, surface, outline, pixel_mm)) is not None
     ]
+    # A single bright line has clear borders on both sides, and is no band.
+    fitted = [one for one in fitted if not _is_line(one.pair, pixel_mm)] or fitted
     if not fitted:
         return None
     best = max(fitted, key=lambda one: one.score)
     return replace(best.pair, doubt_px=_doubt(best, fitted)), best.edge
+
+
+def _is_line(pair: BorderPair, pixel_mm: float) -> bool:
+    distance = pair.band.distance_mm
+    judged = (distance >= LINE_JUDGED_MM[0]) & (distance <= LINE_JUDGED_MM[1])
+    thickness = pair.thickness_px[judged] * pixel_mm
+    return bool(thickness.size) and float(np.median(thickness)) < LINE_MM
 
 
 def _doubt(best: _Fitted, fitted: list[_Fitted]) -> Floats:

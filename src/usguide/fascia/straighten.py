@@ -97,6 +97,20 @@ class Strip:
         rows_px = np.arange(rows_mm[0], rows_mm[1] + ROW_MM / 2, ROW_MM) / pixel_mm
         return cls(band, rows_px, band.sample(levels, rows_px))
 
+    def along(self, offset_mm: Floats, pixel_mm: float) -> Image:
+        """Sample levels at offsets from the centre line, shape (rows, columns)."""
+        rows = (offset_mm - self.rows_px[0] * pixel_mm) / ROW_MM
+        columns = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
+        return np.asarray(
+            cv2.remap(
+                self.levels,
+                columns.astype(np.float32),
+                rows.astype(np.float32),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )
+
 
 def upright_band(edge: tuple[float, float], columns: int, pixel_mm: float) -> Band:
     """Return columns of the picture itself, from behind the bone's edge to the far side."""

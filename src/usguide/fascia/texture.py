@@ -39,18 +39,23 @@ def features(strip: Image) -> Image:
     """Return level, persistence, unrest and contrast of every pixel, shape (4, rows, columns)."""
     across = np.gradient(strip, axis=0)
     lasting = smoothed_along(across, PERSISTENCE_MM)
-    along = np.gradient(cv2.GaussianBlur(strip, (0, 0), sigmaX=1.0, sigmaY=1.5), axis=1)
     energy = _window(across * across, ENERGY_WINDOW_MM) + FLOOR
     outlasting = _window(lasting * lasting, ENERGY_WINDOW_MM) + 0.1 * FLOOR
     values = np.stack(
         [
             _window(strip, LEVEL_WINDOW_MM),
             0.5 * np.log(outlasting / energy),
-            0.5 * np.log(_window(along * along, ENERGY_WINDOW_MM) + FLOOR),
+            unrest(strip),
             0.5 * np.log(energy),
         ]
     )
     return np.asarray(values, dtype=np.float32)
+
+
+def unrest(strip: Image) -> Image:
+    """Logarithm of the gradient along the band, shape (rows, columns)."""
+    along = np.gradient(cv2.GaussianBlur(strip, (0, 0), sigmaX=1.0, sigmaY=1.5), axis=1)
+    return np.asarray(0.5 * np.log(_window(along * along, ENERGY_WINDOW_MM) + FLOOR))
 
 
 def _window(values: Image, sigma_mm: tuple[float, float]) -> Image:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import STRIP_ROWS_MM, BorderPair, refine
+from usguide.fascia.borders import STRIP_ROWS_MM, WITHIN_MM, BorderPair, refine
 from usguide.fascia.detection import Heel, turned
 from usguide.fascia.straighten import Strip
 from usguide.fascia.workspace import Image, Workspace
@@ -64,7 +64,7 @@ class Tracker:
         band = self.heel.pair.band.moved(shift)
         levels = turned(self.heel.scale.levels(picture), self._mirrored)
         strip = Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm)
-        pair = refine(strip, self.heel.pair, pixel_mm)
+        pair = refine(strip, self.heel.pair, pixel_mm, WITHIN_MM)
         return None if pair is None else Followed(pair, shift, similarity)
 
     def _view(self, picture: Image) -> Image:
