@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from usguide.needle.spot_path import follow_new_spot
+from usguide.needle.spot_path import follow_new_spot, without_echoes
 from usguide.needle.spots import SPOT, find_new_spots
 
 FRAMES = 40
@@ -79,3 +79,28 @@ def test_the_slide_of_the_picture_is_put_back_and_is_no_move() -> None:
     path = follow_new_spot(moving, numbers, slides)
     assert path is not None
     np.testing.assert_allclose(path.position[:, 0], 60 + numbers + slides[:, 0], atol=1e-4)
+
+
+def test_the_upper_of_two_spots_that_move_as_one_is_followed() -> None:
+    x = np.linspace(60, 100, FRAMES)
+    numbers = np.arange(FRAMES, dtype=float)
+    brighter = np.where(numbers > 20, 20.0, 10.0)  # the lower one, what rings on after the upper
+    frames = [
+        spots_at([(a, 80, 15), (a + 1, 105, b), (150, 40, 3)])
+        for a, b in zip(x, brighter, strict=True)
+    ]
+    path = follow_new_spot(frames, numbers, np.zeros((FRAMES, 2)))
+    assert path is not None
+    np.testing.assert_allclose(path.position[:, 1], 78, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("below", "aside", "upper", "height"),
+    [(25, 1, 12, 6), (25, 8, 12, 20), (3, 1, 12, 20), (60, 1, 12, 20), (25, 1, 8, 20)],
+)
+def test_what_may_ring_on_after_a_spot_above_it_is_no_rival(
+    below: float, aside: float, upper: float, height: float
+) -> None:
+    found = without_echoes(spots_at([(90, 40, upper), (90 + aside, 40 + below, 20)]))
+    np.testing.assert_array_equal(found, [upper, height])
+    assert len(without_echoes(spots_at([]))) == 0

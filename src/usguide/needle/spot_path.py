@@ -33,6 +33,12 @@ STEADY = 0.5
 cross-section had 0.44 and less."""
 STEP_PX = 3.0
 """Scale of a spot's move in one frame, working px."""
+BENEATH_PX = (6.0, 40.0)
+ASIDE_PX = 3.0
+ECHOED = 0.5
+"""A spot so far below another (working px), hardly aside, is taken for what rings on after it if
+the upper one is at least this share as high. It then is no rival, and counts for that share of it.
+Tuned on needle_out_of_plane 81000-81019 and 83000-83029."""
 MOVED_PX = 2.0
 """A spot that never moves further than this is not claimed: it may be a fixed reflector."""
 
@@ -105,7 +111,7 @@ def follow_new_spot(
     shown = np.array([k for k, spots in enumerate(frames) if len(spots)], dtype=np.intp)
     if len(shown) < max(5.0, 0.5 * len(frames)):
         return None
-    heights = [spots["height"].astype(np.float64) for spots in frames]
+    heights = [without_echoes(spots) for spots in frames]
     chosen = cheapest(frames, heights, numbers)
     peak, front, newness = along_path(frames, heights, chosen)
     ratio = np.zeros(len(frames))
@@ -126,6 +132,19 @@ def follow_new_spot(
     in_picture = front + slides
     in_picture[~seen] = np.nan
     return SpotPath(in_picture, np.where(seen, ratio / (ratio + 0.4), 0.0))
+
+
+def without_echoes(spots: NDArray[np.void]) -> Floats:
+    """Heights of spots, less for those that may be reverberations of one above."""
+    height = spots["height"].astype(np.float64)
+    below = spots["y"][:, None] - spots["y"][None]
+    aside = np.abs(spots["x"][:, None] - spots["x"][None])
+    near, far = BENEATH_PX
+    source = (below > near) & (below < far) & (aside < ASIDE_PX)
+    source &= height[None] > ECHOED * height[:, None]
+    return np.asarray(
+        np.min(np.where(source, ECHOED * height[None], height[:, None]), axis=1, initial=np.inf)
+    )
 
 
 def wandered(position: Floats) -> float:
