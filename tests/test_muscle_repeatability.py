@@ -15,14 +15,25 @@ AGAIN_MM = 0.1
 CALF = Path(__file__).parents[2] / "shared" / "clips" / "thickness_range_of_motion" / "frames"
 
 
-def thickness_mm(frames, spacing_mm):
+def measured(frames, spacing_mm):
     clip = Clip.from_array(np.ascontiguousarray(frames), spacing_mm=spacing_mm)
     stage = MuscleStage(clip.header)
     for index, frame in clip.frames():
         stage.observe(index, frame)
     result = stage.conclude()
     assert result.thickness_mm is not None, result.reason
-    return result.thickness_mm.value
+    return result
+
+
+def thickness_mm(frames, spacing_mm):
+    return measured(frames, spacing_mm).thickness_mm.value
+
+
+def distances_mm(result, x_px, spacing_mm):
+    """Vertical distance of the borders at some abscissae, in every frame."""
+    borders = result.borders
+    gap = borders.deep_y_px - borders.superficial_y_px
+    return np.stack([np.interp(x_px, borders.x_px, row) for row in gap]) * spacing_mm[1]
 
 
 @cache
@@ -70,4 +81,29 @@ def test_when_the_gain_is_turned_by_6_db(scene, sign):
 def test_when_zoomed(scene):
     frames, spacing_mm = scene
     again = thickness_mm(*retakes.zoomed(frames, spacing_mm))
+    assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=AGAIN_MM)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_when_a_tenth_of_the_view_is_cut_off(scene, side):
+    frames, spacing_mm = scene
+    cut = frames.shape[2] // 10
+    left = cut if side == "left" else 0
+    part = measured(frames[:, :, left : left + frames.shape[2] - cut], spacing_mm)
+    x = part.borders.x_px
+    whole = distances_mm(measured(frames, spacing_mm), x + left, spacing_mm)
+    change = distances_mm(part, x, spacing_mm) - whole
+    assert np.abs(change.mean(axis=1)).max() < AGAIN_MM
+
+
+def test_when_the_picture_ends_sooner(scene):
+    frames, spacing_mm = scene
+    again = thickness_mm(frames[:, : round(0.93 * frames.shape[1])], spacing_mm)
+    assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=AGAIN_MM)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_when_stored_with_other_pixels(scene, factor):
+    frames, spacing_mm = scene
+    again = thickness_mm(*retakes.zoomed(frames, spacing_mm, factor))
     assert again == pytest.approx(thickness_mm(frames, spacing_mm), abs=AGAIN_MM)

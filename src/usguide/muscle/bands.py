@@ -40,9 +40,10 @@ layer. At this weight speckle responds about as much to the one as to the other.
 _CLIP = (-0.5, 3.0)
 """Response kept for the path: one glaring spot must not pay for a missing stretch."""
 
-_SKIN = 0.02
-"""Part of the height next to the tissue's rim in which no band is sought: skin is 1-2 mm thick in
-pictures 30-60 mm deep, and its first line, or the probe's own, is no aponeurosis."""
+_SKIN, _RIM = 0.02, 0.012
+"""Parts of the height under the tissue's upper rim and over its lower one in which no band is
+sought: skin is 1-2 mm thick in pictures 30-60 mm deep, and its first line, or the probe's own, is
+no aponeurosis; nor is the picture's last line."""
 
 _SLOPE_PRICE = 0.7
 _TUBE = 10
@@ -99,10 +100,11 @@ class BandFinder:
     def __init__(self, tissue: Bools) -> None:
         self._tissue = (to_grid(tissue) > 0.99).astype(np.float32)
         self._weight = np.maximum(self._local_mean(self._tissue), 1e-3)
-        skin = 2 * round(_SKIN * ROWS) + 1
+        skin, rim = round(_SKIN * ROWS), round(_RIM * ROWS)
         inside = cv2.erode(
             self._tissue,
-            np.ones((skin, 1), dtype=np.uint8),
+            np.ones((skin + rim + 1, 1), dtype=np.uint8),
+            anchor=(0, skin),
             borderType=cv2.BORDER_CONSTANT,
             borderValue=0,
         )

@@ -27,8 +27,9 @@ _GAP_MM = (6.0, 80.0)
 """The same in mm, where there is a scale: from thin forearm and shin muscles (tibialis posterior,
 about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no muscle."""
 
-_CROSSED = 0.9
-"""How much a certain aponeurosis between two bands speaks against them bounding one muscle."""
+_CROSSED = 0.7
+"""How much a certain aponeurosis between two bands speaks against them bounding one muscle: less
+than all, for a row of fascicles looks a little like one, and there are many rows."""
 
 _SAME = 0.03
 """Mean distance, as a part of the height, under which two bands are one aponeurosis."""
