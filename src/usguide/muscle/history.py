@@ -10,10 +10,11 @@ import numpy as np
 from usguide.model import Floats
 from usguide.muscle.bellies import Belly
 
-UNLIKELY = 0.15
+UNLIKELY = 0.2
 """Score at which "no muscle here" is as likely as a belly. The best pairs of bands score up to 0.07
-in synthetic heels, 0.08 in needlings and 0.02 in a real heel; they score 0.3-0.9 in leg muscles.
-(Two films with speckle between them score as high: fibres tell them apart.)"""
+in synthetic heels, 0.08 in needlings and 0.02 in a real heel; they score 0.35-0.9 in leg muscles,
+and where they score less, one of them is often the wrong side of a bright layer. (Two films with
+speckle between them score as high as a muscle: fibres tell them apart.)"""
 
 _JUMP = 0.05
 """Change of an edge from frame to frame, as a part of the height, that is no longer motion."""
