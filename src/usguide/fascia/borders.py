@@ -38,6 +38,7 @@ from usguide.fascia.straighten import (
     straightened,
     upright_band,
 )
+from usguide.fascia.tissues import Tissues
 from usguide.fascia.workspace import Image
 from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surfaces
 from usguide.model import Bools, Floats
@@ -64,6 +65,11 @@ OUTLINES = 8
 WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.55, 1.3
 """Of the evidence measured again on a fitted band, and of its line and its tissues: maximum
 likelihood over the same heels as :data:`usguide.fascia.outline.WEIGHTS`."""
+WORTH_OF_RECOGNITION = 0.05
+"""Of the mean log-likelihood per column of the tissues seen: pixels that touch are no independent
+witnesses. Chosen on synthetic heels that the network was not trained on."""
+RECOGNISED_MM = (1.0, 17.0)
+"""Part of the band in which they are compared."""
 GROWTH_NEAR_MM, GROWTH_FAR_MM, GROWTH_PRICE = (2.5, 7.5), (12.5, 17.5), 2.0
 """Thickness declines away from the insertion (doi 10.1109/access.2019.2909409) or stays: where it
 grows from one part of the band to the other, the price per mm."""
@@ -301,10 +307,11 @@ def find_borders(
     fields = Fields.of(Strip.cut(levels, upright, UPRIGHT_ROWS_MM, pixel_mm))
     surface = Surface.of(bone, pixel_mm)
     tried = outlines(fields, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
+    tissues = Tissues.of(fields.strip.levels)
     fitted = [
         one
         for outline in tried
-        if (one := _fitted(levels, fields, surface, outline, pixel_mm)) is not None
+        if (one := _fitted(levels, fields, surface, outline, tissues, pixel_mm)) is not None
     ]
     # A single bright line has clear borders on both sides, and is no band.
     fitted = [one for one in fitted if not _is_line(one.pair, pixel_mm)] or fitted
@@ -342,7 +349,12 @@ def _doubt(best: _Fitted, fitted: list[_Fitted]) -> Floats:
 
 
 def _fitted(
-    levels: Image, fields: Fields, surface: Surface, outline: Outline, pixel_mm: float
+    levels: Image,
+    fields: Fields,
+    surface: Surface,
+    outline: Outline,
+    tissues: Tissues,
+    pixel_mm: float,
 ) -> _Fitted | None:
     """Fit an outline to the picture: smooth corrections first, then column by column."""
     upright = fields.strip.band
@@ -377,7 +389,11 @@ def _fitted(
     start_mm = (edge[0] - bone_end[0]) * pixel_mm
     again = score_of(fields, surface, lower_mm, upper_mm, start_mm, pixel_mm)
     tissue = fit.worth(thickness_mm)
-    score = WORTH_OF_EVIDENCE * again + WORTH_OF_TISSUE * tissue
+    ahead_mm = upright.distance_mm - start_mm
+    judged = (ahead_mm >= RECOGNISED_MM[0]) & (ahead_mm <= RECOGNISED_MM[1]) & ~outline.gap
+    rows = (np.stack([upper_mm, lower_mm]) - UPRIGHT_ROWS_MM[0]) / ROW_MM
+    seen = tissues.worth(rows[:, judged], np.flatnonzero(judged))
+    score = WORTH_OF_EVIDENCE * again + WORTH_OF_TISSUE * tissue + WORTH_OF_RECOGNITION * seen
     return _Fitted(pair, edge, score - GROWTH_PRICE * max(_growth_mm(pair, pixel_mm), 0.0))
 
 

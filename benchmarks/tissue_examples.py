@@ -1,0 +1,185 @@
+"""Synthetic heels to learn their tissues from: strips, and which tissue each pixel shows.
+
+Every second heel is drawn beyond the clinical ranges (``WIDE``), one frame each, and every time one
+is seen it is stretched, tilted, shaded, blurred, made noisy, and its contrast and gain are changed:
+what is left to learn is what tissue looks like on any scanner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from usguide.fascia.calcaneus import find_calcaneus
+from usguide.fascia.detection import Scale, turned
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, upright_band
+from usguide.fascia.tissues import seen
+from usguide.fascia.workspace import Image, Workspace
+from usguide.ingest.clip import Clip
+from usguide.model import Bools, Floats
+from usguide.synth import make_scene
+
+FIRST_SEED = 60_000
+WIDE = {
+    "septa_per_mm2": (0.5, 0.0, 2.5),
+    "fascia_level_db": (0.5, -6.0, 7.0),
+    "muscle_level_db": (0.4, -18.0, -4.0),
+    "bulge_mm": (0.4, 0.6, 2.8),
+}
+"""How often a parameter leaves its clinical range, and between what it then lies."""
+TORN = 6, (2.0, 6.0)
+"""One heel in so many is torn, and how wide, mm."""
+ROWS_MM = (-16.0, 8.0)
+ROWS, COLUMNS = 240, 76
+"""Size of what is trained on: 24 mm by 38 mm."""
+EDGE_ROW, EDGE_COLUMN = 160, 24
+"""Where the bone's front edge lies in it."""
+LAST_MM = 28.0
+BESIDE_GAP_MM = 0.3
+SKIN_MM = 1.8
+FAR_MM, FAR_WEIGHT = 6.0, 0.3
+"""Pixels this far from both borders are easy, and count less."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A strip, its borders and the columns in which they are known.
+
+    Parameters
+    ----------
+    levels : ndarray of float32, shape (rows, columns)
+        Upright strip.
+    upper, lower : ndarray of float64, shape (columns,)
+        Rows of the borders.
+    known : ndarray of bool, shape (columns,)
+        Where there is a band.
+    edge : int
+        Column of the bone's front edge.
+    skin : float
+        Row above which there is skin.
+    """
+
+    levels: Image
+    upper: Floats
+    lower: Floats
+    known: Bools
+    edge: int
+    skin: float
+
+
+def example(seed: int, folder: Path) -> Example | None:
+    """Render a heel, or read it again, and cut its strip; None where its bone is not found."""
+    path = folder / f"{seed}.npz"
+    if path.exists():
+        with np.load(path) as stored:
+            values = [stored[name] for name in ("levels", "upper", "lower", "known", "at")]
+        return Example(*values[:4], int(values[4][0]), float(values[4][1]))
+    rng = np.random.default_rng(seed)
+    changed = {
+        name: float(rng.uniform(low, high))
+        for name, (share, low, high) in WIDE.items()
+        if seed % 2 and rng.random() < share
+    }
+    if seed % TORN[0] == 1:
+        changed["rupture_mm"] = float(rng.uniform(*TORN[1]))
+    scene = make_scene("heel", seed=seed, frames=1, **changed)
+    truth: Any = scene.truth["fascia"]
+    clip = Clip.from_array(scene.array(), spacing_mm=scene.spacing_mm)
+    space = Workspace.of(clip.header)
+    picture = space.picture(next(iter(clip.frames()))[1])
+    levels = Scale.of(picture, space.tissue).levels(picture)
+    mirrored = truth["side"] == "right"
+    bones = find_calcaneus(levels, space.tissue, space.pixel_mm)
+    right = [] if isinstance(bones, str) else [one for one in bones if one.mirrored == mirrored]
+    if not right:
+        return None
+    band = upright_band(right[0].edge, levels.shape[1], space.pixel_mm)
+    strip = Strip.cut(turned(levels, mirrored), band, ROWS_MM, space.pixel_mm)
+
+    def rows(name: str) -> tuple[Floats, Floats]:
+        points = (np.array(truth[name]) + 0.5) / space.per_work_px - 0.5
+        if mirrored:
+            points[:, 0] = levels.shape[1] - 1 - points[:, 0]
+        points = points[np.argsort(points[:, 0])]
+        x = band.centre[:, 0]
+        down_mm = (np.interp(x, *points.T) - right[0].edge[1]) * space.pixel_mm
+        return (down_mm - ROWS_MM[0]) / ROW_MM, points[[0, -1], 0]
+
+    upper, (first, last) = rows("superficial_px")
+    lower, _ = rows("deep_px")
+    x = band.centre[:, 0]
+    known = (x >= first) & (x <= last) & (band.distance_mm <= LAST_MM)
+    for gap in truth["discontinuity"]:
+        away = np.abs((x - first) * space.pixel_mm - gap["distance_mm"])
+        known &= away > gap["width_mm"] / 2 + BESIDE_GAP_MM
+    edge = int(np.argmin(np.abs(band.distance_mm)))
+    skin = (SKIN_MM - right[0].edge[1] * space.pixel_mm - ROWS_MM[0]) / ROW_MM
+    made = Example(strip.levels, upper, lower, known, edge, skin)
+    np.savez_compressed(
+        path,
+        levels=made.levels.astype(np.float16),
+        upper=upper,
+        lower=lower,
+        known=known,
+        at=np.array([edge, skin]),
+    )
+    return made
+
+
+def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any]:
+    """Cut what is trained on: the picture, the tissue of each pixel and its weight.
+
+    Parameters
+    ----------
+    one : Example
+        The heel.
+    rng : numpy.random.Generator or None
+        Distorts it; None leaves it as it is.
+    """
+    along = across = 1.0
+    shift = np.zeros(2)
+    slope = 0.0
+    if rng is not None:
+        along, across = np.exp(rng.normal(0.0, [0.15, 0.12]))
+        shift = rng.uniform([-8.0, -4.0], [8.0, 4.0])
+        slope = float(np.tan(np.radians(rng.normal(0.0, 3.0)))) * COLUMN_MM / ROW_MM
+    column = (np.arange(COLUMNS) - EDGE_COLUMN) / along + one.edge + shift[1]
+    lift = slope * (column - one.edge)
+    row = ((np.arange(ROWS) - EDGE_ROW) / across + EDGE_ROW + shift[0])[:, None] + lift
+    picture = cv2.remap(
+        np.asarray(one.levels, np.float32),
+        np.broadcast_to(column, row.shape).astype(np.float32),
+        row.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    source = np.arange(one.levels.shape[1])
+    upper, lower = (np.interp(column, source, border) for border in (one.upper, one.lower))
+    known = np.interp(column, source, one.known, left=0.0, right=0.0) > 0.99
+    tissue = (row >= upper).astype(np.int32) + (row >= lower)
+    near = np.minimum(np.abs(row - upper), np.abs(row - lower)) < FAR_MM / ROW_MM
+    weight = (known & (row > one.skin)) * np.where(near, 1.0, FAR_WEIGHT)
+    if rng is not None:
+        picture = distorted(picture, rng)
+    return seen(picture.astype(np.float32)), tissue, weight.astype(np.float32)
+
+
+def distorted(picture: Any, rng: np.random.Generator) -> Any:
+    """Change contrast, gain and sharpness, cast a shadow, add noise."""
+    picture = np.clip(picture, 0.0, 1.5) ** np.exp(rng.normal(0.0, 0.3))
+    picture = picture * np.exp(rng.normal(0.0, 0.15)) + rng.normal(0.0, 0.04)
+    picture += rng.normal(0.0, 0.06) * np.linspace(-1.0, 1.0, ROWS)[:, None]
+    picture += rng.normal(0.0, 0.04) * np.linspace(-1.0, 1.0, COLUMNS)
+    if rng.random() < 0.4:
+        away = (np.arange(COLUMNS) - rng.uniform(0.0, COLUMNS)) / rng.uniform(3.0, 9.0)
+        picture *= 1.0 - rng.uniform(0.1, 0.6) * np.exp(-0.5 * away**2)
+    if rng.random() < 0.5:
+        wide, high = rng.uniform(0.05, [0.9, 1.5])
+        picture = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigmaX=wide, sigmaY=high)
+    if rng.random() < 0.5:
+        picture = picture + rng.normal(0.0, rng.uniform(0.0, 0.06), picture.shape)
+    return picture
