@@ -86,7 +86,7 @@ class Stretching:
         start = np.interp(arc.insertion_mm, distance, arc.offset_mm)
         deep = np.where(ahead < 0, start + arc.slope * ahead, arc.offset_mm)
         used = (ahead >= BENEATH_FROM_MM) & (ahead <= JUDGED_MM) & ~arc.gap
-        image = bridged(_resampled(strip, deep + BENEATH_MM[:, None], pixel_mm), arc.gap)
+        image = bridged(strip.along(deep + BENEATH_MM[:, None], pixel_mm), arc.gap)
         looks = features(image)[:, :, used]
         inner = (BENEATH_MM > -1.2) & (BENEATH_MM < -0.2)
         outer = (BENEATH_MM > 0.4) & (BENEATH_MM < 2.2)
@@ -128,7 +128,7 @@ class Stretching:
         if count < ROWS_MIN:
             return np.empty(0), np.empty((0, EVIDENCE))
         heights = HEIGHTS_MM[:count]
-        image = _resampled(self.strip, self.deep_mm - HEIGHTS_MM[:, None] * taper, self.pixel_mm)
+        image = self.strip.along(self.deep_mm - HEIGHTS_MM[:, None] * taper, self.pixel_mm)
         torn, image = image, bridged(image, self.arc.gap)
         into_gap = self._step_into_gap(torn, image)[:count]
         forwards &= ~self.arc.gap
@@ -204,21 +204,6 @@ class Stretching:
         unknown = max(UNSEEN_COLUMNS - counted, 0)
         total = seen.sum(axis=1) + unknown * UNSEEN_LINE
         return np.asarray(total / (counted + unknown), dtype=np.float64)
-
-
-def _resampled(strip: Strip, offset_mm: Floats, pixel_mm: float) -> Image:
-    """Sample a strip at offsets from its centre line, shape (rows, columns)."""
-    rows = (offset_mm - strip.rows_px[0] * pixel_mm) / ROW_MM
-    columns = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
-    return np.asarray(
-        cv2.remap(
-            strip.levels,
-            columns.astype(np.float32),
-            rows.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    )
 
 
 def _lines(line: Image, forwards: Bools, behind: Floats) -> Floats:
