@@ -73,6 +73,8 @@ RECOGNISED_MM = (1.0, 17.0)
 GROWTH_NEAR_MM, GROWTH_FAR_MM, GROWTH_PRICE = (2.5, 7.5), (12.5, 17.5), 2.0
 """Thickness declines away from the insertion (doi 10.1109/access.2019.2909409) or stays: where it
 grows from one part of the band to the other, the price per mm."""
+SAME_MM = 0.4
+"""Bands whose borders are, on average, no further apart are one band, fitted from two outlines."""
 TAIL = 0.025
 """Likelihood left out at either end of the thicknesses that may be right."""
 TANGENT_MM = (2.0, 7.0)
@@ -318,7 +320,29 @@ def find_borders(
     if not fitted:
         return None
     best = max(fitted, key=lambda one: one.score)
-    return replace(best.pair, doubt_px=_doubt(best, fitted)), best.edge
+    return replace(_consensus(best, fitted, pixel_mm), doubt_px=_doubt(best, fitted)), best.edge
+
+
+def _consensus(best: _Fitted, fitted: list[_Fitted], pixel_mm: float) -> BorderPair:
+    """Average the likeliest band with those that are hardly different, by their likelihood.
+
+    Which of them is the best by a hair depends on the picture's grain, and on how it was cut.
+    """
+    band = best.pair.band
+    judged = (band.distance_mm >= RECOGNISED_MM[0]) & (band.distance_mm <= RECOGNISED_MM[1])
+    borders = np.stack([best.pair.upper_px, best.pair.lower_px])
+    total, sum_px = 1.0, borders.copy()
+    for one in fitted:
+        if one is best:
+            continue
+        course = one.pair.carried_to(band)
+        other = np.stack([course.upper_px, course.lower_px])
+        apart = np.abs(other - borders)[:, judged].mean(axis=1).max() * pixel_mm
+        if apart < SAME_MM:
+            odds = float(np.exp(one.score - best.score))
+            total, sum_px = total + odds, sum_px + odds * other
+    upper_px, lower_px = sum_px / total
+    return replace(best.pair, upper_px=upper_px, lower_px=lower_px)
 
 
 def _is_line(pair: BorderPair, pixel_mm: float) -> bool:
