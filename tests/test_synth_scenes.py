@@ -275,3 +275,11 @@ def test_the_tip_stays_in_the_picture_from_the_flattest_to_the_steepest(name, an
         needle = scene.truth["needle"]
         assert all(needle["visible"])
         assert max(needle["depth_mm"]) <= LONGEST_MM + 1.0
+
+
+@pytest.mark.parametrize("kind", ["needling", "phantom", "needle_out_of_plane"])
+@pytest.mark.parametrize("seed", [4, 5])
+def test_a_single_frame_of_any_needle_scene_can_be_made(kind: str, seed: int) -> None:
+    scene = make_scene(kind, seed=seed, frames=1)
+    assert len(scene.array()) == 1
+    assert np.isfinite(scene.truth["needle"]["tip_px"]).all()

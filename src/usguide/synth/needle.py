@@ -164,7 +164,8 @@ class Needle:
                 )
         stroke = min(float(self._v["stroke_mm"]), 0.75 * reach)
         depth = np.full(len(time_s), reach - stroke)
-        if self._v["enters"]:
+        # In a single frame it is in: there is no time to enter.
+        if self._v["enters"] and lead > 0.0:
             outside = self._outside_mm(reach)
             depth = outside + (reach - stroke - outside) * smoothstep(time_s / (0.9 * lead) - 0.1)
         passes = []
