@@ -7,8 +7,8 @@ import pytest
 
 from usguide.fascia import FasciaStage
 from usguide.fascia.agreement import agreed, robust
-from usguide.fascia.borders import BorderPair
 from usguide.fascia.convexity import read_biconvexity
+from usguide.fascia.course import BorderPair
 from usguide.fascia.straighten import Band
 from usguide.ingest.clip import Clip
 from usguide.model import Border, FasciaResult, Status

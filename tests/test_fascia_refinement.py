@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from usguide.fascia.borders import Course, refine
-from usguide.fascia.refinement import REACH_MM, border_score
+from usguide.fascia.border_odds import REACH_MM, border_odds
+from usguide.fascia.course import Course
+from usguide.fascia.refinement import refine
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip
 
 PIXEL_MM = 0.1
@@ -92,7 +93,7 @@ def test_what_is_missing_tells_nothing_of_a_border():
     strip = strip_of(flat - HALF_MM, flat + HALF_MM)
     gap = (DISTANCE_MM > 8) & (DISTANCE_MM < 12)
     for deep, offset in ((False, flat - HALF_MM), (True, flat + HALF_MM)):
-        score = border_score(strip, offset, flat + 2 * HALF_MM, gap, PIXEL_MM, deep=deep)
+        score = border_odds(strip, offset, flat + 2 * HALF_MM, gap, PIXEL_MM, deep=deep)
         assert np.ptp(score[:, gap] - score[:, gap][:, :1], axis=1).max() < 1e-5
         assert np.ptp(score[:, ~gap & (DISTANCE_MM > 2)], axis=0).min() > 1.0
 

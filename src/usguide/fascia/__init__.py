@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from usguide.fascia import appearance
 from usguide.fascia.appearance import Appearance
-from usguide.fascia.borders import BorderPair
+from usguide.fascia.course import BorderPair
 from usguide.fascia.detection import Heel, detect, followed_mm, seen_again, turned
 from usguide.fascia.findings import UNSCALED
 from usguide.fascia.findings import findings as combined

@@ -1,4 +1,4 @@
-"""What the fascia looks like: echogenicity, fibrils, interruptions, fat pad."""
+"""What the fascia looks like: echogenicity, fibrils, fat pad, and what else is read beside it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import numpy as np
 from scipy import ndimage
 
 from usguide.fascia.agreement import agreed, robust
-from usguide.fascia.borders import BorderPair
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.convexity import read_biconvexity
+from usguide.fascia.course import BorderPair
 from usguide.fascia.fluid import FluidReading, read_fluid
 from usguide.fascia.gaps import REACH_MM
+from usguide.fascia.rupture import COLUMN_FINE_MM, read_lack
 from usguide.fascia.spur import SpurReading, read_spur
-from usguide.fascia.straighten import COLUMN_MM, Band
+from usguide.fascia.straighten import Band
 from usguide.fascia.workspace import Image
-from usguide.model import Z_95, Discontinuity, Floats, Measurement
+from usguide.model import Z_95, Floats, Measurement
 
 DB_PER_LEVEL = 60.0 / 255.0
 """Grey levels are logarithmic; a display of 60 dB is assumed (scanners offer 40-90 dB)."""
@@ -30,23 +31,12 @@ READ_MM = (0.0, 20.0)
 FAT_MM = (0.8, 3.0)
 """Fat compared with, above the superficial border: clear of the border line, same depth."""
 
-FINE_MM = 0.1
 TENSOR_GRADIENT_MM = 0.15
 TENSOR_WINDOW_MM = 0.6
 
 BICONVEXITY_SD_MM = 0.5
 """Standard deviation of its error, which is nearly all in bulges that the borders do not follow:
 synthetic heels (seeds 5000-5047, 40000-40095)."""
-
-# Interruptions: tuned on synthetic heels (seeds 300-331).
-EDGE_MM = 0.3
-SURROUNDINGS_MM = 7.0
-"""What is usual in a band is judged over this much of it on either side of a column."""
-ECHO_MIN = 10.0
-"""Grey levels above the floor below which a band has no echo to lack."""
-RUPTURE_LACK_MIN = 0.45
-RUPTURE_LACK_HALF = 0.3
-RUPTURE_WIDTH_MIN_MM = 0.9
 
 SKIN_MM = 2.0
 """Depth within which the skin's first echo is looked for."""
@@ -62,7 +52,7 @@ class Appearance:
     fat_pad_mm: float
     """Nominal mm; NaN where it cannot be seen."""
     distance_mm: Floats
-    interruption: Floats
+    lack: Floats
     """How much each column lacks of the band's usual level, 0 (nothing) to 1 (all of it)."""
     biconvexity_mm: float | str
     """Nominal mm, or why it cannot be told; as are the following."""
@@ -104,7 +94,7 @@ def read(
         _coherence(grey, band, upper, lower, within, pixel_mm),
         _fat_pad(grey, bone, pixel_mm),
         band.distance_mm,
-        _interruption(inside, fat, floor),
+        read_lack(inside, fat, floor),
         read_biconvexity(pair, reach_mm, pixel_mm),
         read_fluid(grey, pair, floor, pixel_mm, deep=True),
         read_fluid(grey, pair, floor, pixel_mm, deep=False),
@@ -113,9 +103,9 @@ def read(
 
 
 def _fine(pair: BorderPair) -> tuple[Band, Floats, Floats]:
-    """Resample a pair of borders to columns ``FINE_MM`` apart, from the insertion on."""
+    """Resample a pair of borders to columns ``COLUMN_FINE_MM`` apart, from the insertion on."""
     coarse = pair.band
-    distance = np.arange(0.0, min(REACH_MM, coarse.distance_mm[-1]) + 1e-9, FINE_MM)
+    distance = np.arange(0.0, min(REACH_MM, coarse.distance_mm[-1]) + 1e-9, COLUMN_FINE_MM)
 
     def at(values: Floats) -> Floats:
         return np.interp(distance, coarse.distance_mm, values)
@@ -147,12 +137,12 @@ def _coherence(
     ``sqrt((Jxx - Jyy)^2 + 4 Jxy^2) / (Jxx + Jyy)``, 1 for parallel lines, 0 for no direction.
     """
     reach = float(max(np.abs(upper).max(), np.abs(lower).max())) * pixel_mm + 1.0
-    offsets = np.arange(-reach, reach, FINE_MM) / pixel_mm
+    offsets = np.arange(-reach, reach, COLUMN_FINE_MM) / pixel_mm
     strip = band.sample(grey, offsets)
-    sigma = TENSOR_GRADIENT_MM / FINE_MM
+    sigma = TENSOR_GRADIENT_MM / COLUMN_FINE_MM
     gx = ndimage.gaussian_filter(strip, sigma, order=(0, 1))
     gy = ndimage.gaussian_filter(strip, sigma, order=(1, 0))
-    window = TENSOR_WINDOW_MM / FINE_MM
+    window = TENSOR_WINDOW_MM / COLUMN_FINE_MM
     jxx, jyy, jxy = (
         ndimage.gaussian_filter(product, window) for product in (gx * gx, gy * gy, gx * gy)
     )
@@ -172,23 +162,6 @@ def _fat_pad(grey: Image, bone: Bone, pixel_mm: float) -> float:
     near = column[: max(round(SKIN_MM / pixel_mm), 1)]
     bright = np.flatnonzero(near > 0.5 * near.max())
     return (y - float(bright[0])) * pixel_mm if bright.size else float("nan")
-
-
-def _interruption(inside: Floats, fat: Floats, floor: float) -> Floats:
-    """Share of its usual echo that the band lacks in each fine column, and the fat above does not.
-
-    Where the fat is dark as well, the probe has lost contact or something shades both.
-    """
-
-    def drop(levels: Floats) -> tuple[Floats, Floats]:
-        level = ndimage.gaussian_filter1d(levels.mean(axis=0), EDGE_MM / FINE_MM, mode="nearest")
-        width = 2 * round(SURROUNDINGS_MM / FINE_MM) + 1
-        usual = ndimage.percentile_filter(level, 60, size=width, mode="nearest")
-        return usual, usual - level
-
-    usual, lack = drop(inside)
-    _, shade = drop(fat)
-    return np.asarray((lack - np.maximum(shade, 0.0)) / np.maximum(usual - floor, ECHO_MIN))
 
 
 def echogenicity(readings: Sequence[Appearance]) -> Measurement:
@@ -217,26 +190,3 @@ def biconvexity(readings: Sequence[Appearance]) -> Measurement | str:
         return found
     measured = robust(found, BICONVEXITY_SD_MM, "mm", least=-np.inf)
     return measured or "the borders could not be followed"
-
-
-def discontinuities(readings: Sequence[Appearance]) -> tuple[Discontinuity, ...]:
-    """Find ruptures: columns that lack the band's echo in most frames read.
-
-    A needle, its shadow or its reverberation is never in the same place for long; a rupture is.
-    """
-    shortest = min(len(reading.distance_mm) for reading in readings)
-    lack = np.median([reading.interruption[:shortest] for reading in readings], axis=0)
-    distance = readings[0].distance_mm[:shortest]
-    found = []
-    labels, count = ndimage.label(lack > RUPTURE_LACK_HALF)
-    for label in range(1, count + 1):
-        columns = np.flatnonzero(labels == label)
-        width = len(columns) * FINE_MM
-        deepest = float(lack[columns].max())
-        if deepest < RUPTURE_LACK_MIN or width < RUPTURE_WIDTH_MIN_MM:
-            continue
-        middle = float(distance[columns].mean())
-        if middle < COLUMN_MM or columns[-1] == shortest - 1:
-            continue
-        found.append(Discontinuity(middle, width, float(np.clip(deepest, 0, 1))))
-    return tuple(found)

@@ -15,33 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from usguide.fascia.arcs import Fields, Surface
 from usguide.fascia.calcaneus import Bone
-from usguide.fascia.fitting import (
-    FINE_STEP_MM,
-    SuperficialFit,
-    drop_score,
-    fit_deep,
-    line_score,
-)
+from usguide.fascia.course import BorderPair, Course
+from usguide.fascia.fitting import SuperficialFit, fit_deep
 from usguide.fascia.gaps import bridged
+from usguide.fascia.insertion import TANGENT_MM, find_insertion
 from usguide.fascia.outline import Outline, outlines, score_of
-from usguide.fascia.refinement import REACH_MM, border_score
-from usguide.fascia.straighten import (
-    COLUMN_MM,
-    ROW_MM,
-    Band,
-    Strip,
-    smoothed_along,
-    straightened,
-    upright_band,
-)
+from usguide.fascia.refinement import refine
+from usguide.fascia.straighten import ROW_MM, Strip, straightened, upright_band
 from usguide.fascia.tissues import Tissues
 from usguide.fascia.workspace import Image
-from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surfaces
-from usguide.model import Bools, Floats
+from usguide.model import Floats
 
 # Lengths in nominal mm.
 THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
@@ -49,8 +35,6 @@ THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
 (doi 10.1186/1757-1146-2-32)."""
 LINE_MM, LINE_JUDGED_MM = 1.2, (0.5, 12.0)
 """A band thinner than this along most of this part of it is a single bright line."""
-THIN_MM = 0.7
-"""Least thickness anywhere along the band."""
 BAND_MIN_MM = 6.0
 UPRIGHT_ROWS_MM = (-16.0, 12.0)
 """Rows first searched about the bone's edge: the thickest fascia, tilted by 15-20 degrees."""
@@ -77,84 +61,6 @@ SAME_MM = 0.4
 """Bands whose borders are, on average, no further apart are one band, fitted from two outlines."""
 TAIL = 0.025
 """Likelihood left out at either end of the thicknesses that may be right."""
-TANGENT_MM = (2.0, 7.0)
-"""Part of the deep border that is drawn on straight to the bone."""
-MEETING_SD_MM, BONE_END_SD_MM, BONE_END_WORTH = 0.4, 0.7, 9.0
-"""How far the deep border drawn on is from the bone at the insertion, how far the end of the bone's
-line is from it, and the most that may speak for the latter: a spur, or a wall seen far down, ends
-elsewhere. Tuned on synthetic heels."""
-ALONG_MM = 1.5
-"""Averaging along the band, standard deviation."""
-
-SLOPE_PRICE, TAPER_PRICE = 0.7, 0.6
-"""Of a border's moving by ``ROW_MM`` against its course from one column to the next, and of the
-thickness changing so, against log odds per column. Tuned on synthetic heels (seeds 55000-55039
-and others) and on another simulator's; from half to twice as much serves as well."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Course:
-    """Where both borders run on a band.
-
-    Parameters
-    ----------
-    band : Band
-        The strip they were found on.
-    upper_px, lower_px : ndarray of float64, shape (columns,)
-        Offsets from the centre line, work px, positive deep.
-    gap : ndarray of bool, shape (columns,)
-        Where the band is interrupted.
-    doubt_px : ndarray of float64, shape (2, columns)
-        How much thinner and how much thicker the band may be, by the other bands that might be
-        right: 95 % of their likelihood.
-    """
-
-    band: Band
-    upper_px: Floats
-    lower_px: Floats
-    gap: Bools
-    doubt_px: Floats
-
-    @property
-    def thickness_px(self) -> Floats:
-        """Distance between the borders along the band's normal, work px."""
-        return self.lower_px - self.upper_px
-
-    @property
-    def middle_px(self) -> Floats:
-        """Offset of the mid-line."""
-        return (self.upper_px + self.lower_px) / 2
-
-    def carried_to(self, band: Band) -> Course:
-        """Return the same two curves as offsets on another band."""
-        return Course(
-            band,
-            band.offsets_of(self.band.points(self.upper_px)),
-            band.offsets_of(self.band.points(self.lower_px)),
-            self._at(band, self.gap) > 0.5,
-            np.stack([self._at(band, side) for side in self.doubt_px]),
-        )
-
-    def _at(self, band: Band, values: Floats | Bools) -> Floats:
-        return np.interp(band.distance_mm, self.band.distance_mm, values)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BorderPair(Course):
-    """Both borders as found in a picture.
-
-    Parameters
-    ----------
-    upper_sd_px, lower_sd_px : ndarray of float64, shape (columns,)
-        How sharply the picture places each border.
-    upper_evidence, lower_evidence : ndarray of float64, shape (columns,)
-        Border score at the border, -1 to 1; a tenth is a good line.
-    """
-
-    upper_sd_px: Floats
-    lower_sd_px: Floats
-    upper_evidence: Floats
-    lower_evidence: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,124 +70,6 @@ class _Fitted:
     pair: BorderPair
     edge: tuple[float, float]
     score: float
-
-
-def refine(
-    strip: Strip, course: Course, pixel_mm: float, within_mm: float = REACH_MM
-) -> BorderPair | None:
-    """Move both borders, together and column by column, to the best evidence near a course.
-
-    Two-surface dynamic programming over :func:`usguide.fascia.refinement.border_score`. What it
-    adds is averaged along the band, because the picture's grain is coarser than its columns.
-
-    Parameters
-    ----------
-    strip : Strip
-        On the course's own band.
-    course : Course
-        Where the borders run.
-    pixel_mm : float
-        Nominal size of a work pixel.
-    within_mm : float
-        How far from the course they may be, at most ``REACH_MM``.
-    """
-    row_px = ROW_MM / pixel_mm
-    thickness_mm = course.thickness_px * pixel_mm
-    offsets: list[Floats] = [course.upper_px, course.lower_px]
-    windows: list[Image] = []
-    for offset, deep in zip(offsets, (False, True), strict=True):
-        score = border_score(
-            strip, offset * pixel_mm, thickness_mm, course.gap, pixel_mm, deep=deep
-        )
-        beyond = (len(score) - 1) // 2 - round(within_mm / ROW_MM)
-        windows.append(score[beyond : len(score) - beyond])
-    reach, height, columns = len(windows[0]) // 2, 2 * len(windows[0]), len(thickness_mm)
-    # Each border is searched on its own few rows about the course, stacked to one image.
-    cost = np.full((2, height, columns), np.inf, dtype=np.float32)
-    cost[0, : height // 2] = -windows[0]
-    cost[1, height // 2 :] = -windows[1]
-    # A gap of n rows here is a thickness of (course + (n - stacked) rows).
-    least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px) + height // 2
-    found = two_surfaces(
-        cost[0],
-        cost[1],
-        None,
-        np.clip(least, 1, height - 1).astype(np.int64),
-        height - 1,
-        joint_step_prices(1, SLOPE_PRICE, TAPER_PRICE),
-    )
-    if not np.isfinite(found.cost):
-        return None
-    moved: list[Floats] = []
-    spread: list[Floats] = []
-    for at, (rows, window) in enumerate(zip((found.upper, found.lower), windows, strict=True)):
-        shift = refine_rows(-window, rows - at * (height // 2)) - reach
-        moved.append(offsets[at] + row_px * ndimage.gaussian_filter1d(shift, ALONG_MM / COLUMN_MM))
-        spread.append(row_px * sharpness(window))
-    levels = smoothed_along(strip.levels, ALONG_MM)
-    evidence = [
-        _evidence(score, strip, offset)
-        for score, offset in zip(
-            (line_score(strip.levels), drop_score(levels, FINE_STEP_MM)), moved, strict=True
-        )
-    ]
-    return BorderPair(
-        strip.band,
-        moved[0],
-        moved[1],
-        course.gap,
-        course.doubt_px,
-        spread[0],
-        spread[1],
-        *evidence,
-    )
-
-
-def _evidence(score: Image, strip: Strip, offset_px: Floats) -> Floats:
-    """Highest score within a tenth of a millimetre of a curve on the strip, per column."""
-    rows = (offset_px - strip.rows_px[0]) / (strip.rows_px[1] - strip.rows_px[0])
-    near = np.clip(np.rint(rows).astype(np.int64) + np.array([[-1], [0], [1]]), 0, len(score) - 1)
-    return np.asarray(score[near, np.arange(len(offset_px))].max(axis=0), dtype=np.float64)
-
-
-def sharpness(window: Image) -> Floats:
-    """Spread, in rows, of where a border may be given its log odds, per column.
-
-    Parameters
-    ----------
-    window : ndarray of float32, shape (rows, columns)
-        Log odds of every place searched.
-    """
-    rows = np.arange(len(window))[:, None]
-    weight = np.exp(window - window.max(axis=0))
-    weight /= weight.sum(axis=0)
-    mean = (weight * rows).sum(axis=0)
-    return np.asarray(np.sqrt((weight * (rows - mean) ** 2).sum(axis=0)), dtype=np.float64)
-
-
-def insertion(surface: Surface, deep_mm: Floats) -> float:
-    """Find where the deep border leaves the bone, along the strip from the end of the bone's line.
-
-    The bone goes on past its front lower edge, down its front wall, so its line alone does not
-    say where the edge is; but there it meets the fascia's deep border, drawn on straight because
-    the bone's echo hides where it begins. Where the two run at a small angle to each other, where
-    they meet is uncertain, and the end of the bone's line says more: what is returned is the most
-    likely place given both.
-
-    Parameters
-    ----------
-    surface : Surface
-        The bone.
-    deep_mm : ndarray of float64, shape (n, 2)
-        Points of the deep border in the surface's coordinates, ``TANGENT_MM`` of it from clear
-        of the bone on.
-    """
-    slope, start = np.polyfit(deep_mm[:, 0], deep_mm[:, 1], 1)
-    top = int(np.argmin(surface.down_mm))
-    along, down = surface.along_mm[top:], surface.down_mm[top:]
-    apart = (down - start - slope * along) / MEETING_SD_MM
-    unusual = np.minimum((along / BONE_END_SD_MM) ** 2, BONE_END_WORTH)
-    return float(along[np.argmin(apart**2 + unusual)])
 
 
 def find_borders(
@@ -399,7 +187,7 @@ def _fitted(
     clear = (band.distance_mm >= TANGENT_MM[0]) & (band.distance_mm <= TANGENT_MM[1])
     if np.count_nonzero(clear) > 2:
         deep = (band.points(course.lower_px)[clear] - bone_end) * pixel_mm
-        start = insertion(surface, deep)
+        start = find_insertion(surface, deep)
         edge = upright.at(start, surface.down_at(start), pixel_mm)
     band = straightened(band, course.middle_px, edge, pixel_mm)
     course = course.carried_to(band)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from usguide.fascia.borders import BorderPair
+from usguide.fascia.course import BorderPair
 from usguide.model import Floats
 
 REACH_MM = 25.0

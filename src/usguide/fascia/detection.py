@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import LINE_MM, BorderPair, find_borders
+from usguide.fascia.borders import LINE_MM, find_borders
 from usguide.fascia.calcaneus import Bone, find_calcaneus
+from usguide.fascia.course import BorderPair
 from usguide.fascia.straighten import COLUMN_MM
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import Bools, Floats

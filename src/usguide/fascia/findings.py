@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from usguide.fascia.appearance import Appearance, biconvexity, discontinuities, fat_pad
+from usguide.fascia.appearance import Appearance, biconvexity, fat_pad
 from usguide.fascia.fluid import Layer, fluid
+from usguide.fascia.rupture import ruptures
 from usguide.fascia.spur import spur
 from usguide.model import (
     Border,
@@ -56,7 +57,7 @@ def findings(readings: Sequence[Appearance]) -> Findings:
     ]
     return Findings(
         fat,
-        discontinuities(readings),
+        ruptures([one.distance_mm for one in readings], [one.lack for one in readings]),
         None if isinstance(convexity, str) else convexity,
         tuple(
             layer

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from usguide.fascia.agreement import agreed, robust
-from usguide.fascia.borders import BorderPair
+from usguide.fascia.course import BorderPair
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Border, Floats, Measurement
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.fascia.borders import BorderPair
+from usguide.fascia.course import BorderPair
 from usguide.model import (
     STATIONS_MM,
     THICKENED_MM,

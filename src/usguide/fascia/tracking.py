@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import STRIP_ROWS_MM, WITHIN_MM, BorderPair, refine
+from usguide.fascia.borders import STRIP_ROWS_MM, WITHIN_MM
+from usguide.fascia.course import BorderPair
 from usguide.fascia.detection import Heel, turned
+from usguide.fascia.refinement import refine
 from usguide.fascia.straighten import Strip
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import Floats
