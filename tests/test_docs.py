@@ -41,7 +41,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_files_that_are_named_are_there() -> None:
     named = re.findall(r"`((?:src|tests|docs|benchmarks|sample_data)/[\w/.-]+)`", TEXT)
-    assert "src/usguide/model.py" in named
+    assert "src/usguide/pipeline.py" in named
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

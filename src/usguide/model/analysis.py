@@ -1,0 +1,69 @@
+"""What the user asks for, and everything measured on one clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from usguide.model.fascia import FasciaResult
+from usguide.model.motion import MotionResult
+from usguide.model.muscle import MuscleResult
+from usguide.model.needle import Hint, NeedleTrack
+from usguide.model.recording import Header
+from usguide.model.values import Status
+
+
+class Task(StrEnum):
+    """What the user may ask ``analyze`` for."""
+
+    FASCIA = "fascia"
+    MUSCLE = "muscle"
+    NEEDLE = "needle"
+    CONTRACTION = "contraction"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for; defaults are what ``usguide analyze PATH`` does."""
+
+    tasks: frozenset[Task] = frozenset(Task)
+    spacing_mm: tuple[float, float] | None = None
+    """Millimetres per pixel (x, y), instead of what the file says."""
+    region: tuple[int, int, int, int] | int | None = None
+    """x, y, width, height of the B-mode picture in source px, instead of finding it; or the number
+    of one of the several that a DICOM file states, from 1."""
+    fps: float | None = None
+    """Frames per second, instead of the file's timing."""
+    hints: tuple[Hint, ...] = ()
+    """What a person knows of the needle, which its path honours."""
+    online: bool = False
+    """Follow the needle without looking at later frames."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """Everything measured on one clip."""
+
+    header: Header
+    options: Options
+    fascia: FasciaResult
+    muscle: MuscleResult
+    needle: NeedleTrack
+    motion: MotionResult
+    version: str
+    seconds: dict[str, float]
+    """Wall time per stage, in the order run."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether any stage measured anything."""
+        return any(
+            status is Status.MEASURED
+            for status in (
+                self.fascia.status,
+                self.muscle.status,
+                self.needle.status,
+                self.motion.contraction.status,
+            )
+        )
