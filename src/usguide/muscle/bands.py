@@ -68,6 +68,9 @@ _ROUGH_PRICE = 0.29
 _MID_RESPONSE, _RESPONSE_WIDTH = 1.60, 0.12
 """Response of the weaker half of a band at which it is as likely an aponeurosis as not."""
 
+CUBIC: Floats = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]
+"""Orthonormal cubic polynomials over the grid's columns, shape (COLUMNS, 4)."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
@@ -251,14 +254,13 @@ def _probability(response: Grid, inside: Bools, rows: Floats) -> Floats:
     weaker = np.arange(_SEGMENTS) < np.maximum(count // 2, 1)[:, None]
     weak = np.where(weaker & np.isfinite(along), along, 0).sum(axis=1) / weaker.sum(axis=1)
     # Ever so little weight outside keeps the fit of a line that is never inside solvable.
-    rest = rows - _fitted(_CUBIC, rows, np.where(inside, 1.0, 1e-6))
+    rest = rows - _fitted(CUBIC, rows, np.where(inside, 1.0, 1e-6))
     rough = np.sqrt((rest**2 * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1))
     quality = weak - _ROUGH_PRICE * rough
     likely = 1 / (1 + np.exp(-(quality - _MID_RESPONSE) / _RESPONSE_WIDTH))
     return np.where(count >= _LEAST_SEEN * _SEGMENTS, likely, 0.0)
 
 
-_CUBIC = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]
 _PARABOLA = np.vander(np.linspace(-1, 1, COLUMNS), 3)
 _PRICES = step_prices(1, _SLOPE_PRICE)
 _STRAIGHT_PRICES = step_prices(1, _STRAIGHT_PRICE)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
-from usguide.muscle.bands import Band, BandFinder
+from usguide.muscle.bands import CUBIC, Band, BandFinder
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.streaks import streakiness
@@ -72,8 +72,22 @@ the half level (24 scenes, pulses of 0.26-0.58 mm, bands 10-18 dB bright), 0.8 a
 class Belly:
     """A muscle belly seen in one frame; lengths in px of the region.
 
-    ``superficial_y_px`` and ``deep_y_px`` are the inner edges and ``superficial_outer_y_px`` and
-    ``deep_outer_y_px`` the outer ones at the nodes, float32 of shape (NODES,).
+    Parameters
+    ----------
+    score : float
+        Probability, 0 to 1, that the two bands bound the superficial-most muscle.
+    streaks : float
+        Share of streaks in the contrast between them, 0 to 1; NaN where it was not looked at.
+    superficial_y_px, deep_y_px : ndarray of float32, shape (NODES,)
+        Inner edges of the aponeuroses at the nodes.
+    superficial_outer_y_px, deep_outer_y_px : ndarray of float32, shape (NODES,)
+        Their outer edges.
+    superficial_left_y_px, deep_left_y_px : float
+        The inner edges at the region's left edge.
+    thickness_px, thickness_low_px, thickness_high_px : float
+        Between the inner edges, normal to the mid-line, with the interval of this frame.
+    echo_intensity, echo_spread : float
+        Mean grey level between the inner edges, 0 to 255, and half its 95 % interval.
     """
 
     score: float
@@ -191,7 +205,7 @@ class BellyFinder:
         along = self._to_mm(np.array([1.0, _line(x, (deep.y_px + inner.y_px) / 2)[0]]))
         cosine = float(along[0] / np.linalg.norm(along))
         thickness = float(gap[shown].mean()) * cosine
-        wobble = gap - _CUBIC @ (_CUBIC.T @ gap)
+        wobble = gap - CUBIC @ (CUBIC.T @ gap)
         blocks = [part.mean() for part in np.array_split(wobble[shown], _BLOCKS) if len(part)]
         scatter = _T_BLOCKS * np.std(blocks) / np.sqrt(len(blocks))
         blur = float(np.median(inner.blur_px[shown]) + np.median(deep.blur_px[shown]))
@@ -262,6 +276,3 @@ def _at_left(x: Floats, y: Floats) -> float:
     rest = np.abs(y - left - slope * x)
     keep = rest <= max(3 * 1.4826 * float(np.median(rest)), 1e-6)
     return _line(x[keep], y[keep])[1]
-
-
-_CUBIC = np.linalg.qr(np.vander(np.linspace(-1, 1, COLUMNS), 4))[0]
