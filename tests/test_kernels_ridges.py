@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from usguide.kernels.lines import OUTSIDE
-from usguide.kernels.ridges import area_means, curvature_power, in_local_units
+from usguide.kernels.ridges import (
+    area_means,
+    clipped_moments,
+    curvature_power,
+    in_local_units,
+)
 
 pytestmark = pytest.mark.kernel
 
@@ -50,3 +55,14 @@ def test_local_units_are_laid_out_both_ways_and_marked_outside(rng, stride: int)
     naive[:, gain == 0] = np.array([[OUTSIDE], [0], [OUTSIDE]])
     np.testing.assert_allclose(curvature, naive[:, ::stride])
     np.testing.assert_allclose(curvature_t, naive.transpose(0, 2, 1)[:, ::stride])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_moments_are_those_of_what_is_clipped_and_tissue(rng, stride: int) -> None:
+    curvature = rng.normal(scale=2, size=(3, 7, 10)).astype(np.float32)
+    curvature[:, 2:4, 5:8] = np.array([[[OUTSIDE]], [[0]], [[OUTSIDE]]])
+    moments = np.empty((3, 3))
+    clipped_moments(curvature, stride, 1.5, moments)
+    parts = curvature[:, :, ::stride].astype(np.float64)
+    parts = np.clip(parts, -1.5, 1.5)[:, parts[0] < OUTSIDE]
+    np.testing.assert_allclose(moments, parts @ parts.T, rtol=1e-5)

@@ -16,20 +16,6 @@ def rng():
     return np.random.default_rng(11)
 
 
-def test_medians_are_those_of_numpy(rng) -> None:
-    values = rng.normal(size=40)
-    assert shafts.median_of(values, 5, 30) == pytest.approx(np.median(values[5:30:2]))
-    assert shafts.median_of(values, 7, 7) == 0.0
-    assert shafts.median_of(values, 5, 28) == pytest.approx(np.median(values[5:28:2]))
-
-
-@pytest.mark.parametrize("count", [1, 2, 21, 40])
-def test_ranks_are_those_of_sorting(rng, count: int) -> None:
-    values = np.round(rng.normal(size=count), 1)  # some are equal
-    for rank in range(count):
-        assert shafts.ranked(values.copy(), rank) == np.sort(values)[rank]
-
-
 def test_the_weakest_mean_is_that_of_trying_every_window(rng) -> None:
     values = rng.normal(size=60)
     means = [values[i : i + shafts.WINDOW].mean() for i in range(20, 40 - shafts.WINDOW + 1)]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels import kernel
+from usguide.kernels.ranks import ranked
 
 Float32 = NDArray[np.float32]
 
@@ -19,6 +20,8 @@ CREST_SIDE = 4
 """Columns to either side of the crest whose centroid is taken."""
 AROUND = 4
 """The surroundings reach so many times as far to the sides, and twice as far up."""
+EVERY = 3
+"""Rows and columns from one sample of the surroundings to the next: neighbours are alike."""
 LEAST_SHARE = 0.25
 """Least share of the spot's height, over the median of its surroundings, at its front. Tuned, like
 the other constants, on needle_outofplane_horizontal and needle_out_of_plane 81000-81019 and
@@ -53,18 +56,24 @@ def echo_fronts(
         Output: x and y of the fronts, px.
     """
     rows, columns = image.shape
+    levels = np.empty((3 * ABOVE // EVERY + 1) * (2 * AROUND * SIDE // EVERY + 1))
     for k in range(len(x)):
         top = max(0, y[k] - ABOVE)
         left = max(0, x[k] - SIDE)
         right = min(columns, x[k] + SIDE + 1)
-        # The surroundings, every third px: neighbours are alike.
         first_row = max(0, y[k] - 2 * ABOVE)
         last_row = min(rows, y[k] + ABOVE + 1)
         first_column = max(0, x[k] - AROUND * SIDE)
         last_column = min(columns, x[k] + AROUND * SIDE + 1)
-        levels = np.sort(image[first_row:last_row:3, first_column:last_column:3].copy().ravel())
-        base = levels[len(levels) // 2]
-        noise = 1.4826 * np.sort(np.abs(levels - base))[len(levels) // 2]
+        count = 0
+        for i in range(first_row, last_row, EVERY):
+            for j in range(first_column, last_column, EVERY):
+                levels[count] = image[i, j]
+                count += 1
+        base = ranked(levels[:count], count // 2)
+        for i in range(count):
+            levels[i] = abs(levels[i] - base)
+        noise = 1.4826 * ranked(levels[:count], count // 2)
         row = y[k]
         column = x[k]
         peak = -np.inf

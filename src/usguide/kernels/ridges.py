@@ -26,12 +26,19 @@ def area_means(image: NDArray[np.uint8] | Float32, reduced: Float32) -> None:
     height, width = reduced.shape
     tall = rows / height
     wide = columns / width
-    left = np.empty(width + 1, np.int64)
-    part = np.empty(width + 1, np.float32)
-    for x in range(width + 1):
-        edge = min(x * wide, float(columns))
-        left[x] = int(edge)
-        part[x] = edge - int(edge)
+    # Unsigned: no place counts from the end. Each area has as many columns or one more.
+    least = np.uint64(int(wide))
+    first = np.empty(width, np.uint64)
+    last = np.empty(width, np.uint64)
+    share = np.empty((3, width), np.float32)
+    for x in range(width):
+        start = x * wide
+        stop = min((x + 1) * wide, float(columns))
+        first[x] = int(start)
+        last[x] = int(stop)
+        share[0, x] = start - int(start)
+        share[1, x] = int(stop) - int(start) - int(wide)
+        share[2, x] = stop - int(stop)
     band = np.empty(columns + 1, np.float32)  # one more, of which the last edge takes no part
     for y in range(height):
         top = y * tall
@@ -39,17 +46,15 @@ def area_means(image: NDArray[np.uint8] | Float32, reduced: Float32) -> None:
         band[:] = 0
         inner = band[:columns]
         for row in range(int(top), math.ceil(bottom)):
-            share = np.float32((min(row + 1.0, bottom) - max(float(row), top)) / (tall * wide))
+            part = np.float32((min(row + 1.0, bottom) - max(float(row), top)) / (tall * wide))
             line = image[row]
             for x in range(columns):
-                inner[x] += share * np.float32(line[x])
+                inner[x] += part * np.float32(line[x])
         for x in range(width):
-            first = left[x]
-            last = left[x + 1]
-            total = part[x + 1] * band[last] - part[x] * band[first]
-            for column in range(first, last):
+            total = share[2, x] * band[last[x]] - share[0, x] * band[first[x]]
+            for column in range(first[x], first[x] + least):
                 total += band[column]
-            reduced[y, x] = total
+            reduced[y, x] = total + share[1, x] * band[first[x] + least]
 
 
 @kernel("void(float32[:,:,::1], float32[:,::1])")
@@ -116,3 +121,49 @@ def in_local_units(
                     out[x] = line[x]
             for x in range(curvature_t.shape[1]):
                 curvature_t[part, x, y] = line[x * stride]
+
+
+@kernel("void(float32[:,:,::1], int64, float64, float64[:,::1])")
+def clipped_moments(
+    curvature: Float32, stride: int, loudest: float, moments: NDArray[np.float64]
+) -> None:
+    """Sum the products of every two derivatives, each clipped, over the tissue.
+
+    Parameters
+    ----------
+    curvature : ndarray of float32, shape (3, rows, columns)
+        As from :func:`in_local_units`.
+    stride : int
+        Which columns are looked at.
+    loudest : float
+        Size to which a derivative is clipped.
+    moments : ndarray of float64, shape (3, 3)
+        Output.
+    """
+    _, rows, columns = curvature.shape
+    high = np.float32(loudest)
+    low = -high
+    outside = np.float32(OUTSIDE)
+    # Six sums side by side: each waits for its own last addition alone.
+    xx = 0.0
+    xy = 0.0
+    yy = 0.0
+    xx_xy = 0.0
+    xx_yy = 0.0
+    xy_yy = 0.0
+    for y in range(rows):
+        for x in range(0, columns, stride):
+            if curvature[0, y, x] >= outside:
+                continue
+            a = min(max(curvature[0, y, x], low), high)
+            b = min(max(curvature[1, y, x], low), high)
+            c = min(max(curvature[2, y, x], low), high)
+            xx += a * a
+            xy += b * b
+            yy += c * c
+            xx_xy += a * b
+            xx_yy += a * c
+            xy_yy += b * c
+    moments[0] = (xx, xx_xy, xx_yy)
+    moments[1] = (xx_xy, xy, xy_yy)
+    moments[2] = (xx_yy, xy_yy, yy)

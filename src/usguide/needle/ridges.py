@@ -8,8 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.kernels.lines import OUTSIDE, segments_at_all_angles
-from usguide.kernels.ridges import area_means, curvature_power, in_local_units
+from usguide.kernels.lines import segments_at_all_angles
+from usguide.kernels.ridges import (
+    area_means,
+    clipped_moments,
+    curvature_power,
+    in_local_units,
+)
 from usguide.model import Bools, Floats, Frame
 
 Float32 = NDArray[np.float32]
@@ -122,12 +127,11 @@ def strengths(curvature: Float32, angles_rad: Floats) -> Floats:
         Angle, and the root of the mean square over all angles to that at this angle, between
         ``STRENGTH`` limits.
     """
-    parts = curvature[:, :, ::STRIDE].reshape(3, -1)
-    parts = np.clip(parts, -LOUDEST, LOUDEST) * (parts[0] < OUTSIDE)
-    moment = np.array([[float(np.vdot(a, b)) for a in parts] for b in parts])
+    moments = np.empty((3, 3))
+    clipped_moments(curvature, STRIDE, LOUDEST, moments)
     nx, ny = -np.sin(angles_rad), np.cos(angles_rad)
     form = np.stack([nx * nx, 2 * nx * ny, ny * ny])
-    power = (form * (moment @ form)).sum(axis=0)
+    power = (form * (moments @ form)).sum(axis=0)
     relative = np.sqrt(power.mean() / np.maximum(power, 1e-12)) if power.any() else np.ones(len(nx))
     return np.column_stack([angles_rad, np.clip(relative, *STRENGTH)])
 

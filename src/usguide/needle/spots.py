@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels.echo_fronts import echo_fronts
+from usguide.kernels.soft_maxima import soft_maxima
 from usguide.model import Bools, Floats
-from usguide.needle.candidates import Float32, halve
+from usguide.needle.ridges import Float32, halve
 
 SPOTS = 12
 """Spots kept per frame."""
@@ -41,22 +42,32 @@ SPOT = np.dtype(
 
 
 def smoothed(image: Float32, sigmas: float) -> Float32:
-    """Blur with a Gaussian of so many spot sigmas, a wide one at half the size: it is faster."""
-    if sigmas < 2:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigmas * SPOT_SIGMA_PX), np.float32)
-    blurred = cv2.GaussianBlur(halve(image), (0, 0), 0.5 * sigmas * SPOT_SIGMA_PX)
-    return np.asarray(cv2.resize(blurred, image.shape[::-1]), np.float32)
+    """Blur with a Gaussian of so many spot sigmas."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigmas * SPOT_SIGMA_PX), np.float32)
 
 
-def apart_from_lines(core: Float32) -> Float32:
-    """How much brighter each px of a smoothed picture is than what lies to both of its sides.
+def standing_out(core: Float32, half: Float32, where: Bools) -> Float32:
+    """How much brighter a smoothed picture is than its surroundings in some places, 0 elsewhere.
+
+    The surroundings are taken at half the size: a wide blur is faster there.
+    """
+    around = cv2.resize(smoothed(half, 0.5 * 3), core.shape[::-1])
+    return np.asarray(cv2.subtract(core, around, mask=where.view(np.uint8)), np.float32)
+
+
+def apart_from_lines(core: Float32, y: NDArray[np.intp], x: NDArray[np.intp]) -> Float32:
+    """How much brighter some px of a smoothed picture are than what lies to both of their sides.
 
     Interfaces run across the picture; where a needle presses on one, its bump moves like a spot.
     """
-    brightest = cv2.dilate(core, np.ones((BESIDE_PX + 1, 1), np.uint8))  # a line may be tilted
-    padded = cv2.copyMakeBorder(brightest, 0, 0, BESIDE_PX, BESIDE_PX, cv2.BORDER_REPLICATE)
-    beside = 0.5 * (padded[:, : -2 * BESIDE_PX] + padded[:, 2 * BESIDE_PX :])
-    return np.asarray(core - beside, np.float32)
+    rows, columns = core.shape
+    tilted = np.arange(-(BESIDE_PX // 2), BESIDE_PX // 2 + 1)  # a line may be tilted
+    near_by = np.clip(y[:, None] + tilted, 0, rows - 1)
+    sides = [
+        core[near_by, np.clip(x + side, 0, columns - 1)[:, None]].max(axis=1)
+        for side in (-BESIDE_PX, BESIDE_PX)
+    ]
+    return np.asarray(core[y, x] - np.float32(0.5) * (sides[0] + sides[1]), np.float32)
 
 
 def peaks(detail: Float32, edge_distance: Float32) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -69,30 +80,25 @@ def peaks(detail: Float32, edge_distance: Float32) -> tuple[NDArray[np.intp], ND
 
 
 def placed(
-    image: Float32, shown: Float32, y: NDArray[np.intp], x: NDArray[np.intp], height: Floats
+    half: Float32, shown: Float32, y: NDArray[np.intp], x: NDArray[np.intp], height: Floats
 ) -> NDArray[np.void]:
     """Spots at peaks of given height, the highest first.
 
-    Their places, by which they are followed, are a soft maximum of the image nearby: the core's own
-    glitter moves from frame to frame. Their fronts are looked for in what is shown.
+    Their places, by which they are followed, are a soft maximum of the picture nearby, blurred at
+    half the size: the core's own glitter moves from frame to frame. Their fronts are looked for in
+    what is shown.
     """
     most = np.argsort(-height, kind="stable")[:SPOTS]
-    x, y = x[most], y[most]
+    x, y = x[most].astype(np.int64), y[most].astype(np.int64)
     found = np.zeros(len(x), SPOT)
     found["height"] = height[most]
-    near_by = np.arange(-NEIGHBOURS_PX, NEIGHBOURS_PX + 1)
-    weight = np.maximum(
-        smoothed(image, 2)[y[:, None, None] + near_by[:, None], x[:, None, None] + near_by],
-        0,
-    )
-    weight = (weight / np.maximum(weight.max(axis=(1, 2), keepdims=True), 1e-6)) ** 8
-    weight /= np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1e-6)
-    found["x"] = x + weight.sum(axis=1) @ near_by
-    found["y"] = y + weight.sum(axis=2) @ near_by
+    places = np.empty((len(x), 2))
+    rows, columns = shown.shape
+    soft_maxima(smoothed(half, 0.5 * 2), rows, columns, x, y, NEIGHBOURS_PX, places)
+    found["x"], found["y"] = places.T
     smooth = np.asarray(cv2.GaussianBlur(shown, (0, 0), FRONT_SIGMA_PX), np.float32)
-    fronts = np.empty((len(most), 2))
-    echo_fronts(smooth, x.astype(np.int64), y.astype(np.int64), fronts)
-    found["front_x"], found["front_y"] = fronts.T
+    echo_fronts(smooth, x, y, places)
+    found["front_x"], found["front_y"] = places.T
     return found
 
 
@@ -123,12 +129,13 @@ def find_spots(small: Float32, tissue: Bools, edge_distance: Float32) -> NDArray
         Working px; ``height`` over the surroundings, in units of the root mean square of that
         difference over the whole picture.
     """
-    detail = np.asarray((smoothed(small, 1) - smoothed(small, 3)) * tissue, np.float32)
+    half = halve(small)
+    detail = standing_out(smoothed(small, 1), half, tissue)
     overall = math.sqrt(float(np.vdot(detail, detail)) / max(int(np.count_nonzero(tissue)), 1))
     if overall <= 0:
         return np.zeros(0, SPOT)
     y, x = peaks(detail, edge_distance)
-    return placed(small, small, y, x, detail[y, x].astype(np.float64) / overall)
+    return placed(half, small, y, x, detail[y, x].astype(np.float64) / overall)
 
 
 def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np.void]:
@@ -151,8 +158,9 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     """
     compared = inside > 0
     change = still - past
+    half = halve(change)
     core = smoothed(change, 1)
-    detail = np.asarray((core - smoothed(change, 3)) * compared, np.float32)
+    detail = standing_out(core, half, compared)
     overall = float(np.vdot(detail, detail)) / max(int(np.count_nonzero(compared)), 1)
     if overall <= 0:
         return np.zeros(0, SPOT)
@@ -160,5 +168,5 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     share = local_mean(compared.astype(np.float32), y, x)
     near = local_mean(np.minimum(detail * detail, 25 * overall), y, x)
     around = np.sqrt(0.8 * near / np.maximum(share, 1e-3) + 0.2 * overall)
-    apart = np.clip(apart_from_lines(core)[y, x], 0, detail[y, x])
-    return placed(change, still - USUAL_SHARE * past, y, x, apart / around)
+    apart = np.clip(apart_from_lines(core, y, x), 0, detail[y, x])
+    return placed(half, still - USUAL_SHARE * past, y, x, apart / around)
