@@ -132,7 +132,8 @@ class Stretching:
         torn, image = image, bridged(image, self.arc.gap)
         into_gap = self._step_into_gap(torn, image)[:count]
         forwards &= ~self.arc.gap
-        behind = self._line_over_bone(line_score(image), taper)
+        line = line_score(image)
+        behind = self._line_over_bone(line, taper)
         values = features(image)[:, :count, forwards]
         looks = values.mean(axis=2).astype(np.float64)
         # A hole in the band, or a shadow across it, is not to darken all of it.
@@ -151,7 +152,7 @@ class Stretching:
         columns = [
             *np.tile(self.arc.evidence, (count, 1)).T,
             *(lasting, unrest, level, contrast),
-            *_lines(line_score(image), forwards, behind)[:, :count],
+            *_lines(line, forwards, behind)[:, :count],
             np.where(possible, change, 0.0),
             *(
                 _bounded(wide, 1),

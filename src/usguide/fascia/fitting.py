@@ -14,6 +14,7 @@ import numpy as np
 from usguide.fascia.straighten import ROW_MM, Strip, derivative_across, smoothed_along
 from usguide.fascia.texture import fascia_over_fat, features, separation
 from usguide.fascia.workspace import Image
+from usguide.kernels.curves import means_along
 from usguide.model import Bools, Floats
 
 # Lengths in nominal mm. Tuned on synthetic heels (seeds 0-19, 100-119, 200-219).
@@ -96,13 +97,17 @@ def corrected(
     )
     shape = np.stack([np.ones_like(distance), np.exp(-distance / NEAR_MM), distance / FAR_MM])
     parts = family.parts()
-    rows = (offset_mm[columns] + parts @ shape[:, columns]) / ROW_MM
-    rows -= strip.rows_px[0] * pixel_mm / ROW_MM
-    whole = np.clip(np.floor(rows).astype(np.int64), 0, len(score) - 2)
-    share = np.clip(rows - whole, 0.0, 1.0)
-    worth = score[whole, columns] * (1 - share) + score[whole + 1, columns] * share
+    rows = (offset_mm[columns] - strip.rows_px[0] * pixel_mm) / ROW_MM
+    worth = np.empty(len(parts))
+    means_along(
+        np.ascontiguousarray(score[:, columns], dtype=np.float32),
+        rows,
+        np.ascontiguousarray(shape[:, columns]) / ROW_MM,
+        parts,
+        worth,
+    )
     paid = price * ((parts / (0.5, 0.8, 0.5)) ** 2).sum(axis=1)
-    best = int(np.argmax(worth.mean(axis=1) - paid))
+    best = int(np.argmax(worth - paid))
     return np.asarray(offset_mm + parts[best] @ shape)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from usguide.fascia.workspace import Image
+from usguide.kernels.curves import crossings
 from usguide.model import Floats
 
 # Lengths in nominal mm.
@@ -44,11 +45,14 @@ class Band:
 
     def offsets_of(self, points: Floats) -> Floats:
         """Return where a curve, shape (n, 2), crosses each column's normal, px from the centre."""
-        tangent = np.stack([self.normal[:, 1], -self.normal[:, 0]], axis=1)
-        away = points[None] - self.centre[:, None]
-        along = np.einsum("cnk,ck->cn", away, tangent)
-        across = np.einsum("cnk,ck->cn", away, self.normal)
-        return np.array([np.interp(0.0, a, b) for a, b in zip(along, across, strict=True)])
+        offsets = np.empty(len(self.centre))
+        crossings(
+            np.ascontiguousarray(self.centre),
+            np.ascontiguousarray(self.normal),
+            np.ascontiguousarray(points),
+            offsets,
+        )
+        return offsets
 
     def sample(self, image: Image, offsets_px: Floats) -> Image:
         """Bilinear samples, shape (offsets, columns); the picture's rim is repeated beyond it."""

@@ -118,7 +118,8 @@ def two_surfaces(
     -------
     SurfacePair
         Time grows as rows * (largest gap - smallest gap + 1) * columns * (2 s + 1)**2, about
-        0.4 ms per million; working memory is a byte for each (row, gap, column).
+        0.4 ms per million; forbidden rows of the upper border, and of the lower one above and below
+        all others, take none. Working memory is a byte for each (row, gap, column).
 
     Raises
     ------
@@ -259,31 +260,45 @@ def _two_surfaces(
     after = before.copy()
     best = np.empty(gaps, dtype=np.float32)
     for c in range(width):
+        # Rows that the lower border may pass: what is forbidden is not searched.
+        top = 0
+        while top < height and from_lower[c, top] == np.inf:
+            top += 1
+        bottom = height - 1
+        while bottom >= top and from_lower[c, bottom] == np.inf:
+            bottom -= 1
         for u in range(height):
+            target = after[u + s, 2 * s : 2 * s + gaps]
+            target[:] = np.inf
+            # Gaps allowed here: the column's bounds, and the lower border on one of those rows.
+            start = max(gap_min[c], top - u) - first
+            stop = min(gap_max[c], bottom - u) - first + 1
+            if stop <= start or from_upper[c, u] == np.inf:
+                continue
+            count = stop - start
+            reached = best[:count]
             if c == 0:
-                best[:] = 0
+                reached[:] = 0
             else:
-                best[:] = np.inf
-                origin = came[c, u]
+                reached[:] = np.inf
+                origin = came[c, u, start:stop]
                 for i in range(2 * s + 1):
                     for j in range(2 * s + 1):
                         price = prices[i, j]
                         # The steps were du = i - s and dl = j - s: the state before was
                         # (u - du, g - (dl - du)).
-                        source = before[u + 2 * s - i, 2 * s + i - j : 2 * s + i - j + gaps]
+                        shift = start + 2 * s + i - j
+                        source = before[u + 2 * s - i, shift : shift + count]
                         code = np.uint8(i * (2 * s + 1) + j)
-                        for g in range(gaps):
+                        for g in range(count):
                             total = source[g] + price
-                            better = total < best[g]
-                            best[g] = total if better else best[g]
+                            better = total < reached[g]
+                            reached[g] = total if better else reached[g]
                             origin[g] = code if better else origin[g]
-            # Gaps allowed here: the column's bounds, and the lower border inside the image.
-            start = gap_min[c] - first
-            stop = min(gap_max[c], height - 1 - u) - first + 1
-            target = after[u + s, 2 * s : 2 * s + gaps]
-            target[:] = np.inf
-            for g in range(start, stop):
-                target[g] = best[g] + from_upper[c, u] + from_lower[c, u + first + g]
+            for g in range(count):
+                target[start + g] = (
+                    reached[g] + from_upper[c, u] + from_lower[c, u + first + start + g]
+                )
         before, after = after, before
 
     lowest = np.float32(np.inf)
