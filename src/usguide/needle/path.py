@@ -34,8 +34,16 @@ COSTS[shaft_path.ACROSS], COSTS[shaft_path.ACROSS_MOST] = ACROSS_PX, ACROSS_MOST
 COSTS[shaft_path.TURN], COSTS[shaft_path.TURN_MOST] = TURN_DEG, TURN_MOST_DEG
 COSTS[shaft_path.LOSE], COSTS[shaft_path.START] = LOSE, START
 
+KNOWN_COSTS = COSTS.copy()
+KNOWN_COSTS[shaft_path.ALONG] *= 1.5
+KNOWN_COSTS[[shaft_path.ACROSS, shaft_path.TURN]] *= 2.0
+"""The same once the needle is known: what a candidate's odds then weigh has its place and angle in
+it, and the moves must not weigh them again. Tuned as ``AGREEMENT`` of the track."""
 
-def best_path(pool: Pool, odds: Floats, numbers: Floats) -> tuple[NDArray[np.int64], float]:
+
+def best_path(
+    pool: Pool, odds: Floats, numbers: Floats, costs: Floats = COSTS
+) -> tuple[NDArray[np.int64], float]:
     """Choose at most one candidate per frame so that their odds less the moves' cost are largest.
 
     Parameters
@@ -46,6 +54,8 @@ def best_path(pool: Pool, odds: Floats, numbers: Floats) -> tuple[NDArray[np.int
         Log odds of each against 'no needle to be seen'.
     numbers : ndarray, shape (frames,)
         Position of every observed frame in the recording, increasing.
+    costs : ndarray, shape (8,)
+        Of the moves, see :func:`shaft_path.move_cost`.
 
     Returns
     -------
@@ -63,7 +73,7 @@ def best_path(pool: Pool, odds: Floats, numbers: Floats) -> tuple[NDArray[np.int
         np.asarray(odds, dtype=np.float64),
         numbers,
         MEMORY,
-        COSTS,
+        costs,
         value,
         previous,
     )

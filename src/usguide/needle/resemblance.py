@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.needle.evidence import Odds, appearance, weighted
-from usguide.needle.pool import Pool, spread
+from usguide.needle.evidence import MOVED_TIP_PX, SAME_TIP_PX, Odds, appearance, weighted
+from usguide.needle.pool import SAME_TURN_DEG, Pool, spread
 
 NEIGHBOURS = 8
 """Claims, nearest in time, that a candidate is compared with."""
@@ -28,13 +28,21 @@ WEIGHTS = {
     "cut": 1.26,
     "echo": 1.85,
     "absent": -3.0,
+    "tissue": -5.0,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
-fitted on; but ``absent``, of which those clips hold too few, was set so that they lose nothing."""
+fitted on; but ``absent`` and ``tissue``, of which those clips hold too few, were set so that they
+lose nothing."""
 LEFT = 0.3
 """Share of the contrast near the tip that the mean picture may have more than the frame before the
 needle counts as not there: a bright layer that it passed through at another time, and whose own
 brightness is left."""
+
+FEW = 8
+"""Fewer frames before the needle came this far do not show that an end is the tissue's."""
+MOSTLY = 0.5
+"""Share of those frames above which it is: where the needle is, at most a few ends in a hundred
+were as often there before it."""
 
 
 def differences(
@@ -49,6 +57,38 @@ def differences(
 def of_one_needle(difference: Floats) -> Bools:
     """Whether each claim is remotely like at least half of some others: one needle, not a bone."""
     return np.asarray((difference < REMOTE).mean(axis=1) >= 0.5)
+
+
+def there_without_the_needle(pool: Pool, claims: NDArray[np.int64]) -> Floats:
+    """Share of the frames with the needle's tip further out in which an end is here all the same.
+
+    A needle has one tip. Where it fades, a bright piece of tissue further along its line ends like
+    it, but that end was there while the tip was elsewhere.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    claims : ndarray of int64, shape (m,)
+        Candidates of some frames that are the needle.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        0 to 1.
+    """
+    there = np.zeros(len(pool.frame))
+    looked = np.zeros(len(pool.frame))
+    for claim in claims:
+        beyond = (pool.tip - pool.tip[claim]) @ pool.along[claim] > MOVED_TIP_PX
+        ahead = np.flatnonzero(beyond & (pool.frame != pool.frame[claim]))
+        here = pool.of_frame(int(pool.frame[claim]))
+        x = pool.tip[ahead, :1] - pool.tip[here, 0]
+        y = pool.tip[ahead, 1:] - pool.tip[here, 1]
+        parallel = pool.along[ahead] @ pool.along[here].T > np.cos(np.radians(SAME_TURN_DEG))
+        looked[ahead] += 1
+        there[ahead] += np.any(parallel & (x * x + y * y < SAME_TIP_PX**2), axis=1)
+    return np.asarray(there / np.maximum(looked, FEW))
 
 
 def resemblance(
@@ -74,7 +114,8 @@ def resemblance(
         of entry from the most similar of the nearest claims; ``dimmer``, how much weaker the
         contrast is than theirs (log ratio, at least 0); and the tip's own features, which now only
         choose between ends of the same shaft: among them ``absent``, how much brighter the place is
-        at other times. Each of shape (n,).
+        at other times, and ``tissue``, how much more often than not an end is there before the
+        needle is. Each of shape (n,).
     """
     gap = pool.records["gap"].astype(np.float64)
     entry = pool.tail - gap[:, None] * pool.along
@@ -97,12 +138,14 @@ def resemblance(
         unlike[here] = np.log1p(difference[:, : max(1, len(near) // 4)].mean(axis=1))
         dimmer[here] = np.clip(np.median(contrast[near]) - contrast[here], 0.0, 3.0)
     looks = appearance(pool)
+    before = there_without_the_needle(pool, chosen[claims[spread(len(claims))]])
     return {
         "score": odds.full,
         "unlike": unlike,
         "dimmer": dimmer,
         **{name: looks[name] for name in ("step", "cut", "echo")},
         "absent": np.clip(-odds.novelty - LEFT, 0.0, 1.0),
+        "tissue": np.clip(before - MOSTLY, 0.0, 1.0),
     }
 
 
