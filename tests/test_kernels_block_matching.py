@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from usguide.kernels.block_matching import correlate_at, match_blocks, parabola_peak
+from usguide.kernels.block_matching import correlate_row, match_blocks, padded, parabola_peak
 from usguide.kernels.subpixel import refine_blocks
 
 pytestmark = pytest.mark.kernel
@@ -57,27 +57,36 @@ def zero_mean(block):
     return block, float(np.linalg.norm(block))
 
 
-def test_correlation_is_the_textbook_formula():
-    a, b = speckle(9, 11), speckle(9, 11, 1)
+def correlations(block, width, norm, target, row, column, places):
+    scores = np.empty(places)
+    sums = np.empty((3, padded(width + places - 1)), np.float32)
+    correlate_row(block, width, norm, target, row, column, sums, scores)
+    return scores
+
+
+@pytest.mark.parametrize("beside", [0, 2, 40])
+def test_correlations_are_the_textbook_formula(beside):
+    a, b = speckle(9, 11), speckle(9, 50, 1)
     block, norm = zero_mean(a[2:7, 3:9])
-    got = correlate_at(block, norm, b, 1, 4, np.empty((3, 6), np.float32))
-    assert got == pytest.approx(naive_correlation(a[2:7, 3:9], b[1:6, 4:10]), abs=1e-5)
+    block = np.pad(block, ((0, 0), (0, beside)))  # as far as the target goes, and further
+    got = correlations(block, 6, norm, b, 1, 4, 5)
+    naive = [naive_correlation(a[2:7, 3:9], b[1:6, 4 + k : 10 + k]) for k in range(5)]
+    assert got == pytest.approx(naive, abs=1e-5)
 
 
-def test_correlation_says_outside_and_flat():
+def test_correlations_say_outside_and_flat():
     block, norm = zero_mean(speckle(3, 3))
-    sums = np.empty((3, 3), np.float32)
     target = np.full((6, 6), 50, np.float32)
-    assert correlate_at(block, norm, target, 4, 0, sums) == -1.0
-    assert correlate_at(block, norm, target, 0, -1, sums) == -1.0
-    assert correlate_at(block, norm, target, 1, 1, sums) == 0.0
+    np.testing.assert_array_equal(correlations(block, 3, norm, target, 4, 0, 2), [-1, -1])
+    np.testing.assert_array_equal(correlations(block, 3, norm, target, 3, -1, 3), [-1, 0, 0])
+    np.testing.assert_array_equal(correlations(block, 3, norm, target, 0, 2, 4), [0, 0, -1, -1])
 
 
 def test_correlation_ignores_gain_and_brightness():
     picture = speckle(5, 5)
     block, norm = zero_mean(picture)
-    sums = np.empty((3, 5), np.float32)
-    assert correlate_at(block, norm, 0.4 * picture + 60, 0, 0, sums) == pytest.approx(1, abs=1e-4)
+    got = correlations(block, 5, norm, 0.4 * picture + np.float32(60), 0, 0, 1)
+    assert got[0] == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("peak", [-0.4, -0.1, 0.0, 0.3])

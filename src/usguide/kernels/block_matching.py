@@ -18,41 +18,91 @@ from usguide.kernels import kernel
 Image = NDArray[np.float32]
 
 
-@kernel("float64(float32[:, ::1], float64, float32[:, ::1], int64, int64, float32[:, ::1])")
-def correlate_at(
-    block: Image, norm: float, target: Image, row: int, column: int, sums: Image
-) -> float:
-    """Correlate a zero-mean block of Euclidean norm ``norm`` with the target at (row, column).
+LANES = 32
+"""Columns are summed so many at a time, those past a block being left out of what is made of them:
+of a number that fills the processor's vectors none is summed singly."""
 
-    Returns -1 where the block would leave the target and 0 where the target is flat. ``sums``,
-    shape (3, block width), is scratch: a sum per column of b, b*b and a*b leaves the inner loop
-    without a chain of additions, which lets it run in vector units.
+
+@kernel("int64(int64)")
+def padded(columns: int) -> int:
+    """Round a number of columns up to one that is summed quickly."""
+    return LANES * ((columns + LANES - 1) // LANES)
+
+
+@kernel(
+    "void(float32[:, ::1], int64, float64, float32[:, ::1], int64, int64, float32[:, ::1],"
+    " float64[::1])"
+)
+def correlate_row(
+    block: Image,
+    width: int,
+    norm: float,
+    target: Image,
+    row: int,
+    column: int,
+    sums: Image,
+    scores: NDArray[np.float64],
+) -> None:
+    """Correlate a zero-mean block with places side by side in the target.
+
+    Parameters
+    ----------
+    block : ndarray of float32, shape (height, columns)
+        Of Euclidean norm ``norm``; at least ``width`` columns, of which the others are not read
+        for anything.
+    width : int
+        Width of the block, px.
+    norm : float
+        Of the block.
+    target : ndarray of float32, shape (rows, columns)
+        Image.
+    row, column : int
+        First pixel of the first place; the others follow to the right.
+    sums : ndarray of float32, shape (3, columns)
+        Scratch, :func:`padded` to ``width`` and the number of places: a sum per column of b, b*b
+        and a*b leaves the inner loops without a chain of additions, which lets them run in vector
+        units, and the first two are the same for all places.
+    scores : ndarray of float64, shape (places,)
+        Output: -1 where the block would leave the target and 0 where the target is flat.
     """
-    height, width = block.shape
+    height = len(block)
+    most = min(block.shape[1], sums.shape[1])
     rows, columns = target.shape
-    if row < 0 or column < 0 or row + height > rows or column + width > columns:
-        return -1.0
-    for j in range(width):
+    scores[:] = -1.0
+    first = max(0, -column)
+    last = min(len(scores), columns - width - column + 1)
+    if row < 0 or row + height > rows or last <= first:
+        return
+    start = column + first
+    reach = min(columns - start, sums.shape[1])
+    if start < 0:  # never: but so the compiler knows, and need not count from the end
+        return
+    for j in range(reach):
         sums[0, j] = 0.0
         sums[1, j] = 0.0
-        sums[2, j] = 0.0
     for i in range(height):
-        for j in range(width):
-            b = target[row + i, column + j]
+        for j in range(reach):
+            b = target[row + i, start + j]
             sums[0, j] += b
             sums[1, j] += b * b
-            sums[2, j] += block[i, j] * b
-    total = 0.0
-    squares = 0.0
-    cross = 0.0
-    for j in range(width):
-        total += sums[0, j]
-        squares += sums[1, j]
-        cross += sums[2, j]
-    spread = squares - total * total / (height * width)
-    if spread <= 1e-6 * squares or norm <= 0.0:
-        return 0.0
-    return float(cross / (norm * np.sqrt(spread)))
+    for k in range(last - first):
+        at = start + k
+        reach = most if at + most <= columns else width
+        for j in range(reach):
+            sums[2, j] = 0.0
+        for i in range(height):
+            for j in range(reach):
+                sums[2, j] += block[i, j] * target[row + i, at + j]
+        total = 0.0
+        squares = 0.0
+        cross = 0.0
+        for j in range(width):
+            total += sums[0, k + j]
+            squares += sums[1, k + j]
+            cross += sums[2, j]
+        spread = squares - total * total / (height * width)
+        flat = spread <= 1e-6 * squares or norm <= 0.0
+        scores[first + k] = 0.0 if flat else cross / (norm * np.sqrt(spread))
 
 
 @kernel("float64(float64, float64, float64)")
@@ -100,24 +150,27 @@ def match_blocks(
     """
     rows = 2 * reach_y + 1
     columns = 2 * reach_x + 1
-    block = np.empty((height, width), np.float32)
-    sums = np.empty((3, width), np.float32)
-    scores = np.empty((rows, columns), np.float32)
+    block = np.zeros((height, padded(width)), np.float32)
+    sums = np.empty((3, padded(width + columns - 1)), np.float32)
+    by_column = np.empty(width)
+    scores = np.empty((rows, columns))
     for n in range(corners.shape[0]):
         x0 = corners[n, 0]
         y0 = corners[n, 1]
-        mean = 0.0
+        by_column[:] = 0.0
         for i in range(height):
+            line = reference[y0 + i, x0 : x0 + width]
             for j in range(width):
-                mean += reference[y0 + i, x0 + j]
-        mean /= height * width
-        power = 0.0
+                by_column[j] += line[j]
+        mean = by_column.sum() / (height * width)
+        by_column[:] = 0.0
         for i in range(height):
+            line = reference[y0 + i, x0 : x0 + width]
             for j in range(width):
-                value = reference[y0 + i, x0 + j] - mean
+                value = line[j] - mean
                 block[i, j] = value
-                power += value * value
-        norm = float(np.sqrt(power))
+                by_column[j] += value * value
+        norm = float(np.sqrt(by_column.sum()))
         centre_x = int(np.rint(guess[n, 0]))
         centre_y = int(np.rint(guess[n, 1]))
         best = -2.0
@@ -127,16 +180,18 @@ def match_blocks(
         for _ in range(3):
             best = -2.0
             for i in range(rows):
+                correlate_row(
+                    block,
+                    width,
+                    norm,
+                    target,
+                    y0 + centre_y + i - reach_y,
+                    x0 + centre_x - reach_x,
+                    sums,
+                    scores[i],
+                )
                 for j in range(columns):
-                    score = correlate_at(
-                        block,
-                        norm,
-                        target,
-                        y0 + centre_y + i - reach_y,
-                        x0 + centre_x + j - reach_x,
-                        sums,
-                    )
-                    scores[i, j] = score
+                    score = scores[i, j]
                     if score > best:
                         best = score
                         best_i = i
@@ -151,10 +206,10 @@ def match_blocks(
         dx = float(centre_x + best_j - reach_x)
         dy = float(centre_y + best_i - reach_y)
         if inside:
-            left = float(scores[best_i, best_j - 1])
-            right = float(scores[best_i, best_j + 1])
-            above = float(scores[best_i - 1, best_j])
-            below = float(scores[best_i + 1, best_j])
+            left = scores[best_i, best_j - 1]
+            right = scores[best_i, best_j + 1]
+            above = scores[best_i - 1, best_j]
+            below = scores[best_i + 1, best_j]
             if left > -1.0 and right > -1.0:
                 dx += parabola_peak(left, best, right)
             if above > -1.0 and below > -1.0:

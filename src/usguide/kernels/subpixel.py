@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels import kernel
+from usguide.kernels.block_matching import padded
 
 Image = NDArray[np.float32]
 
@@ -55,35 +56,36 @@ def refine_blocks(
         correlation are replaced.
     """
     rows, columns = target.shape
-    block = np.empty((height, width), np.float32)
-    slope_x = np.empty((height, width), np.float32)
-    slope_y = np.empty((height, width), np.float32)
-    moved = np.empty((height, width), np.float32)
-    sums = np.empty((8, width), np.float32)
+    most = padded(width)
+    block = np.zeros((height, most), np.float32)
+    slope_x = np.zeros((height, most), np.float32)
+    slope_y = np.zeros((height, most), np.float32)
+    sums = np.empty((8, most), np.float32)
+    by_column = np.empty(width)
+    line = np.empty(width + 2, np.float32)
     for n in range(corners.shape[0]):
         if found[n, 2] <= 0.0:
             continue
         x0 = corners[n, 0]
         y0 = corners[n, 1]
-        mean = 0.0
+        by_column[:] = 0.0
         for i in range(height):
+            here = reference[y0 + i, x0 : x0 + width]
             for j in range(width):
-                mean += reference[y0 + i, x0 + j]
-        mean /= height * width
-        for k in range(8):
-            for j in range(width):
-                sums[k, j] = 0.0
+                by_column[j] += here[j]
+        mean = np.float32(by_column.sum() / (height * width))
+        sums[:] = 0.0
         for i in range(height):
             y = y0 + i
-            above = max(y - 1, 0)
-            below = min(y + 1, rows - 1)
+            line[0] = reference[y, max(x0 - 1, 0)]
+            line[1 : width + 1] = reference[y, x0 : x0 + width]
+            line[width + 1] = reference[y, min(x0 + width, columns - 1)]
+            above = reference[max(y - 1, 0), x0 : x0 + width]
+            below = reference[min(y + 1, rows - 1), x0 : x0 + width]
             for j in range(width):
-                x = x0 + j
-                f = reference[y, x] - np.float32(mean)
-                gx = np.float32(0.5) * (
-                    reference[y, min(x + 1, columns - 1)] - reference[y, max(x - 1, 0)]
-                )
-                gy = np.float32(0.5) * (reference[below, x] - reference[above, x])
+                f = line[j + 1] - mean
+                gx = np.float32(0.5) * (line[j + 2] - line[j])
+                gy = np.float32(0.5) * (below[j] - above[j])
                 block[i, j] = f
                 slope_x[i, j] = gx
                 slope_y[i, j] = gy
@@ -124,18 +126,17 @@ def refine_blocks(
             w01 = np.float32(u * (1.0 - v))
             w10 = np.float32((1.0 - u) * v)
             w11 = np.float32(u * v)
-            for k in range(5):
-                for j in range(width):
-                    sums[k, j] = 0.0
+            sums[:5] = 0.0
+            # Columns past the block are left out below.
+            reach = most if left + most < columns else width
             for i in range(height):
-                for j in range(width):
+                for j in range(reach):
                     g = (
                         w00 * target[top + i, left + j]
                         + w01 * target[top + i, left + j + 1]
                         + w10 * target[top + i + 1, left + j]
                         + w11 * target[top + i + 1, left + j + 1]
                     )
-                    moved[i, j] = g
                     sums[0, j] += g
                     sums[1, j] += g * g
                     sums[2, j] += g * block[i, j]

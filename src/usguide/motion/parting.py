@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from usguide.kernels.steps import step_between
 from usguide.model import Floats
 from usguide.motion.history import Motion, bilinear
 from usguide.motion.strip import Belly
@@ -110,10 +111,9 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
         ends = np.flatnonzero(weight > 0)
         for left in ends[(ends >= 1) & (ends < columns - 2)]:
             for right in ends[(ends > left) & (ends <= min(left + WIDEST, columns - 2))]:
-                step = _step(u, weight, left, right)
-                if step is None:
+                jump, error = step_between(u, weight, left, right, FLANK)
+                if np.isnan(error):
                     continue
-                jump, error = step
                 error = float(np.hypot(error, doubt[left : right + 1].mean()))
                 if best is None or jump - 2 * error > best.jump_px - 2 * best.error_px:
                     best = Parting(rows, int(left), int(right), jump, error)
@@ -121,25 +121,3 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
             found.append(best)
     found.sort(key=lambda p: p.jump_px - 2 * p.error_px, reverse=True)
     return found
-
-
-def _step(u: Floats, weight: Floats, left: int, right: int) -> tuple[float, float] | None:
-    """Jump between the cells up to ``left`` and those from ``right`` on, and its error."""
-    before = np.arange(max(0, left - FLANK + 1), left + 1)
-    after = np.arange(right, min(len(u), right + FLANK))
-    a, b = weight[before], weight[after]
-    if np.count_nonzero(a) < 2 or np.count_nonzero(b) < 2:
-        return None
-    xa, ya = float(np.average(before, weights=a)), float(np.average(u[before], weights=a))
-    xb, yb = float(np.average(after, weights=b)), float(np.average(u[after], weights=b))
-    dxa, dxb = before - xa, after - xb
-    dya, dyb = u[before] - ya, u[after] - yb
-    spread = float((a * dxa**2).sum() + (b * dxb**2).sum())
-    slope = float((a * dxa * dya).sum() + (b * dxb * dyb).sum()) / max(spread, 1e-9)
-    residual = (a * (dya - slope * dxa) ** 2).sum() + (b * (dyb - slope * dxb) ** 2).sum()
-    na, nb = int(np.count_nonzero(a)), int(np.count_nonzero(b))
-    count = na + nb
-    variance = float(residual) / max(float(a.sum() + b.sum()), 1e-9) * count / max(count - 3, 1)
-    error = float(np.sqrt(variance * (1 / na + 1 / nb)))
-    error = float(np.hypot(error, np.sqrt(variance / max(spread, 1e-9)) * (xb - xa)))
-    return yb - ya - max(slope, 0.0) * (xb - xa), error
