@@ -67,6 +67,29 @@ def test_a_cross_section_that_outshines_the_picture_is_followed_too() -> None:
     np.testing.assert_array_equal(half.tip_px, track.tip_px[:25])
 
 
+def among_bright_tissue(moves: bool) -> np.ndarray:
+    """A spot no brighter than others that stay, from (80, 90) to (220, 90) if it moves, region px."""
+    rng = np.random.default_rng(1)
+    x = np.linspace(80, 220, 60) if moves else np.full(60, 80.0)
+    yy, xx = np.mgrid[:HEIGHT, :WIDTH]
+    tissue = rng.rayleigh(6, (HEIGHT, WIDTH))
+    for u, v in rng.uniform([40, 30], [WIDTH - 40, HEIGHT - 30], (12, 2)):
+        tissue += 150 * np.exp(-0.5 * (((xx - u) / 4) ** 2 + ((yy - v) / 4) ** 2))
+    spots = 120 * np.exp(-0.5 * (((xx - x[:, None, None]) / 4) ** 2 + ((yy - 90) / 4) ** 2))
+    frames = np.maximum(spots, tissue) + rng.normal(0, 2, spots.shape)
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def test_one_that_is_newer_than_all_else_is_followed_after_a_while() -> None:
+    track = online(among_bright_tissue(moves=True))
+    assert track.plane is NeedlePlane.OUT
+    assert not track.tip_visible[:26].any()
+    assert track.tip_visible[40:].mean() > 0.9
+    seen = np.flatnonzero(track.tip_visible)
+    assert np.median(np.abs(track.tip_px[seen, 0] - np.linspace(80, 220, 60)[seen])) < 2
+    assert online(among_bright_tissue(moves=False)).status is Status.NONE_FOUND
+
+
 def test_hints_are_refused(frames) -> None:
     options = Options(tasks=frozenset({Task.NEEDLE}), hints=(Hint(1, None),), online=True)
     with pytest.raises(ConfigError, match="leave out one of the two"):

@@ -33,6 +33,10 @@ wings and a comet's tail, which had at most 3.4, shafts with as bright a tip 9.5
 FIRST_FRAMES = 8
 """Frames that online must have gone by before a needle is claimed: the mean picture of fewer is the
 needle's own."""
+NEW_IN_A_ROW = 20
+"""Frames one after the other in which online a spot must have been newer than all else before it is
+taken for a cross-section. In clips without one that was so, for a while, in up to 3 frames, and in
+26 of a phantom; in clips with one, to the end."""
 LOOKED_BACK_AT = 4
 """First frames, of which the frames before them say nothing or too little: what is new in them is
 told, offline, from those after."""
@@ -49,8 +53,7 @@ class NeedleStage:
         What a person knows of the tip in some frames, which the path honours.
     online : bool
         Find the tip of every frame from that frame and those before it, as one would who saw them
-        arrive, without waiting for a later one. A needle that crosses the plane is followed so only
-        where its cross-section outshines the picture.
+        arrive, without waiting for a later one. The plane is that of the first claim.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class NeedleStage:
         self._slides: list[Floats] = []
         self._at_once: list[tuple[int, float]] = []
         self._crossing: list[tuple[Floats, float]] = []
+        self._new_for = 0
         rows, columns = self._workspace.tissue.shape
         self._sum = np.zeros((rows, columns), np.float64)
         self._squares = np.zeros((rows, columns), np.float64)
@@ -111,28 +115,38 @@ class NeedleStage:
         )
         self._candidates.append(found)
         if self._online:
-            self._crossing.append(self._crosses_now())
-            self._at_once.append(self._decide_now())
+            self._decide_now()
 
-    def _crosses_now(self) -> tuple[Floats, float]:
-        """Where the cross-section is in the newest frame, working px or NaN, and how surely."""
-        shaft = any(which >= 0 for which, _ in self._at_once)
-        if len(self._frames) >= FIRST_FRAMES and not shaft:
-            path = follow_spot(self._spots[-MEMORY_FRAMES:], self._numbers()[-MEMORY_FRAMES:])
-            if path is not None:
-                return path.position[-1], float(path.confidence[-1])
-        return np.full(2, np.nan), 0.0
+    def _decide_now(self) -> None:
+        """Say where the needle is in the newest frame: as :meth:`conclude` does of all."""
+        numbers = self._numbers()[-MEMORY_FRAMES:]
+        spot, outshines = None, False
+        if len(self._frames) >= FIRST_FRAMES and not any(k >= 0 for k, _ in self._at_once):
+            spot = follow_spot(self._spots[-MEMORY_FRAMES:], numbers)
+            outshines = spot is not None
+            if spot is None:
+                slides = np.array(self._slides[-MEMORY_FRAMES:])
+                spot = follow_new_spot(self._new_spots[-MEMORY_FRAMES:], numbers, slides)
+                self._new_for = self._new_for + 1 if spot is not None else 0
+        shaft = -1, 0.0
+        crosses = any(sure > 0 for _, sure in self._crossing)
+        if not outshines and not crosses:
+            shaft = self._shaft_now(CONVINCING if spot is None else CONVINCING_BESIDE_SPOT)
+        self._at_once.append(shaft)
+        sure = outshines or crosses or self._new_for >= NEW_IN_A_ROW
+        if spot is None or shaft[0] >= 0 or not sure:
+            self._crossing.append((np.full(2, np.nan), 0.0))
+        else:
+            self._crossing.append((spot.position[-1], float(spot.confidence[-1])))
 
-    def _decide_now(self) -> tuple[int, float]:
+    def _shaft_now(self, convincing: float) -> tuple[int, float]:
         """Which candidate of the newest frame is the needle (-1 for none), and how surely."""
         candidates = self._candidates[-MEMORY_FRAMES:]
-        crosses = any(sure > 0 for _, sure in self._crossing)
-        few = len(candidates) < FIRST_FRAMES or not any(len(found) for found in candidates)
-        if few or crosses:
+        if len(candidates) < FIRST_FRAMES or not any(len(found) for found in candidates):
             return -1, 0.0
         mean = np.asarray(self._sum / len(self._frames), np.float32)
         pool, odds = self._evidence(candidates, self._slides[-MEMORY_FRAMES:], mean)
-        path = likeliest(pool, odds, self._numbers()[-MEMORY_FRAMES:])
+        path = likeliest(pool, odds, self._numbers()[-MEMORY_FRAMES:], convincing=convincing)
         if path is None or path.chosen[-1] < 0:
             return -1, 0.0
         first = np.searchsorted(pool.frame, len(candidates) - 1)
