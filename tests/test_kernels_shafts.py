@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from usguide.kernels import shafts
-from usguide.kernels.shaft_path import best_values, move_cost, moved_along
+from usguide.kernels.shaft_path import best_values, ends_beyond, move_cost, moved_along
 
 pytestmark = pytest.mark.kernel
 
@@ -217,3 +217,22 @@ def test_a_line_has_moved_where_it_is_further_along_and_no_longer_where_it_was()
     slide[1:3] = [-6.0, -8.0]
     moved_along(lines, slide, times, quality, np.array([1, 2]), parallel, limits, total)
     assert total[0] == 0.0
+
+
+def test_ends_beyond_a_claim_are_counted_as_by_comparing_all_with_all(rng) -> None:
+    lines = random_lines(rng, 60)
+    lines[:, :2] = rng.uniform(0, 30, (60, 2))
+    times = np.sort(rng.integers(0, 8, 60))
+    claims = np.array([3, 20, 21, 50])
+    present = np.array([(np.sum(times < t), np.sum(times <= t)) for t in times[claims]])
+    further, near, least_cosine = 2.0, 6.0, 0.995
+    looked, there = np.empty(60, np.int64), np.empty(60, np.int64)
+    limits = np.array([further, near, least_cosine])
+    ends_beyond(lines, times, claims, present, limits, looked, there)
+    tip, along = lines[:, :2], lines[:, 2:]
+    beyond = np.array([(times != times[k]) & ((tip - tip[k]) @ along[k] > further) for k in claims])
+    one = (np.linalg.norm(tip[:, None] - tip, axis=2) < near) & (along @ along.T > least_cosine)
+    seen = np.array([(one & (times == times[k])).any(axis=1) for k in claims])
+    np.testing.assert_array_equal(looked, beyond.sum(axis=0))
+    np.testing.assert_array_equal(there, (beyond & seen).sum(axis=0))
+    assert 0 < there.sum() < looked.sum()

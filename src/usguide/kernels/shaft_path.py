@@ -202,3 +202,56 @@ def moved_along(
                 whole += worth[r] - best[time]
                 best[time] = worth[r]
         total[i] = whole
+
+
+@kernel(
+    "void(float64[:,::1], int64[::1], int64[::1], int64[:,::1], float64[::1], int64[::1], "
+    "int64[::1])"
+)
+def ends_beyond(
+    lines: NDArray[np.float64],
+    times: NDArray[np.int64],
+    claims: NDArray[np.int64],
+    present: NDArray[np.int64],
+    limits: NDArray[np.float64],
+    looked: NDArray[np.int64],
+    there: NDArray[np.int64],
+) -> None:
+    """Count how often an end further along a claimed line was there already at the claim's time.
+
+    Parameters
+    ----------
+    lines : ndarray of float64, shape (n, 4)
+        See :func:`move_cost`.
+    times : ndarray of int64, shape (n,)
+        When each is.
+    claims : ndarray of int64, shape (m,)
+        Which lines are claimed.
+    present : ndarray of int64, shape (m, 2)
+        First line of the time of each claim, and one past the last.
+    limits : ndarray of float64, shape (3,)
+        Distance along the claimed line from which on an end is further, distance within which two
+        ends are one, px, and the cosine above which their lines are parallel.
+    looked : ndarray of int64, shape (n,)
+        Output: how many claims of other times each end is further than.
+    there : ndarray of int64, shape (n,)
+        Output: at the times of how many of those claims a line ends there.
+    """
+    further, near, least_cosine = limits
+    looked[:] = 0
+    there[:] = 0
+    for c in range(len(claims)):
+        x, y, ux, uy = lines[claims[c]]
+        at = times[claims[c]]
+        for i in range(len(times)):
+            forward = (lines[i, 0] - x) * ux + (lines[i, 1] - y) * uy
+            if times[i] == at or forward <= further:
+                continue
+            looked[i] += 1
+            for j in range(present[c, 0], present[c, 1]):
+                dx = lines[i, 0] - lines[j, 0]
+                dy = lines[i, 1] - lines[j, 1]
+                cosine = lines[i, 2] * lines[j, 2] + lines[i, 3] * lines[j, 3]
+                if dx * dx + dy * dy < near * near and cosine > least_cosine:
+                    there[i] += 1
+                    break

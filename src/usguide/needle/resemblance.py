@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.kernels.shaft_path import ends_beyond
 from usguide.model import Bools, Floats
 from usguide.needle.evidence import MOVED_TIP_PX, SAME_TIP_PX, Odds, appearance, weighted
 from usguide.needle.pool import SAME_TURN_DEG, Pool, spread
@@ -77,17 +80,14 @@ def there_without_the_needle(pool: Pool, claims: NDArray[np.int64]) -> Floats:
     ndarray of float64, shape (n,)
         0 to 1.
     """
-    there = np.zeros(len(pool.frame))
-    looked = np.zeros(len(pool.frame))
-    for claim in claims:
-        beyond = (pool.tip - pool.tip[claim]) @ pool.along[claim] > MOVED_TIP_PX
-        ahead = np.flatnonzero(beyond & (pool.frame != pool.frame[claim]))
-        here = pool.of_frame(int(pool.frame[claim]))
-        x = pool.tip[ahead, :1] - pool.tip[here, 0]
-        y = pool.tip[ahead, 1:] - pool.tip[here, 1]
-        parallel = pool.along[ahead] @ pool.along[here].T > np.cos(np.radians(SAME_TURN_DEG))
-        looked[ahead] += 1
-        there[ahead] += np.any(parallel & (x * x + y * y < SAME_TIP_PX**2), axis=1)
+    there = np.empty(len(pool.frame), np.int64)
+    looked = np.empty_like(there)
+    frames = pool.frame[claims]
+    present = np.column_stack(
+        [np.searchsorted(pool.frame, frames + next_one) for next_one in (0, 1)]
+    )
+    limits = np.array([MOVED_TIP_PX, SAME_TIP_PX, math.cos(math.radians(SAME_TURN_DEG))])
+    ends_beyond(pool.lines, pool.frame, claims, present, limits, looked, there)
     return np.asarray(there / np.maximum(looked, FEW))
 
 
