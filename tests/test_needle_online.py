@@ -68,7 +68,7 @@ def test_a_cross_section_that_outshines_the_picture_is_followed_too() -> None:
 
 
 def among_bright_tissue(moves: bool) -> np.ndarray:
-    """A spot no brighter than others that stay, from (80, 90) to (220, 90) if it moves, region px."""
+    """A spot no brighter than others that stay, which goes from (80, 90) to (220, 90) or stays."""
     rng = np.random.default_rng(1)
     x = np.linspace(80, 220, 60) if moves else np.full(60, 80.0)
     yy, xx = np.mgrid[:HEIGHT, :WIDTH]
