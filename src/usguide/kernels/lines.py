@@ -94,13 +94,13 @@ def best_sums(
     nothing = np.float32(0)
     run[:] = nothing
     best[:] = nothing
-    xx = curvature[0].reshape(-1)
-    xy = curvature[1].reshape(-1)
-    yy = curvature[2].reshape(-1)
-    everywhere = response.reshape(-1)
-    for i in range(everywhere.size):
-        everywhere[i] = a * xx[i] + b * xy[i] + c * yy[i]
     for y in range(rows):
+        xx = curvature[0, y]
+        xy = curvature[1, y]
+        yy = curvature[2, y]
+        line = response[y]
+        for x in range(columns):
+            line[x] = a * xx[x] + b * xy[x] + c * yy[x]
         shift = slope * y
         whole = math.floor(shift)
         t = np.float32(shift - whole)

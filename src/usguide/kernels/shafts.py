@@ -46,7 +46,7 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
     Parameters
     ----------
     strip : ndarray of float32, shape (n, 2 * HALF_WIDTH + 1)
-        Samples along (rows) and across (columns) a line; NaN outside the picture counts as 0.
+        As from :func:`usguide.kernels.strips.sample_strip`; NaN counts as 0.
     step, spread : float
         Distance between samples along the line, and across it.
     line : ndarray of float64, shape (2,)
@@ -69,13 +69,15 @@ def crest(strip: Float32, step: float, spread: float, line: NDArray[np.float64])
             here = beyond
     smooth = np.empty((count, across))
     for i in range(count):
-        first = max(0, i - 1)
-        last = min(count, i + 2)
+        above = across_mean[max(0, i - 1)]
+        here_mean = across_mean[i]
+        below = across_mean[min(count - 1, i + 1)]
+        # At either end there is one neighbour less.
+        more = 1.0 if i > 0 else 0.0
+        less = 1.0 if i < count - 1 else 0.0
         for j in range(across):
-            total = 0.0
-            for m in range(first, last):
-                total += across_mean[m, j]
-            smooth[i, j] = total / (last - first)
+            total = more * above[j] + here_mean[j] + less * below[j]
+            smooth[i, j] = total / (1.0 + more + less)
     lifted = np.zeros(count)
     where = np.zeros(count)
     row = np.empty(across)
@@ -223,7 +225,7 @@ def way_on(strip: Float32, flanks: NDArray[np.float64], last: int) -> float:
     Parameters
     ----------
     strip : ndarray of float32, shape (n, 2 * HALF_WIDTH + 1)
-        Samples along (rows) and across (columns) the shaft; NaN outside the picture counts as 0.
+        As from :func:`usguide.kernels.strips.sample_strip`; NaN counts as 0.
     flanks : ndarray of float64, shape (n,)
         Level beside the line.
     last : int

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
 from usguide.model import FasciaResult, Floats, Frame, Header, Hint, NeedleTrack
-from usguide.needle.candidates import Candidates, Float32, Workspace, search
+from usguide.needle.candidates import Candidates, Workspace, search
 from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
 from usguide.needle.pool import Pool
+from usguide.needle.ridges import Float32
 from usguide.needle.shaft import Glance, examine
 from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
 from usguide.needle.spots import SPOT, find_new_spots, find_spots

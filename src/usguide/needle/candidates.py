@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from usguide.kernels.lines import distinct_segments, steps_inside
 from usguide.model import Bools, Floats, Frame
-from usguide.needle.ridges import Float32 as Float32
-from usguide.needle.ridges import Level, line_segments, reduced
-from usguide.needle.ridges import halve as halve
+from usguide.needle.ridges import Float32, Level, halve, line_segments, reduced
 
 Candidates = NDArray[np.void]
 

@@ -15,8 +15,9 @@ import numpy as np
 from usguide.kernels import shaft_path
 from usguide.kernels.strips import levels_along
 from usguide.model import Floats
-from usguide.needle.candidates import WORKING_SIDE_PX, Float32
+from usguide.needle.candidates import WORKING_SIDE_PX
 from usguide.needle.pool import SAME_OFFSET_PX, SAME_TURN_DEG, Pool, spread
+from usguide.needle.ridges import Float32
 
 LEAST_FRAMES = 4
 """Fewer frames say nothing of what a line does over time."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from usguide.kernels import shafts
 from usguide.model import Floats, Frame
-from usguide.needle.candidates import CANDIDATE, Candidates, Float32, Workspace
+from usguide.needle.candidates import CANDIDATE, Candidates, Workspace
+from usguide.needle.ridges import Float32
 
 STEP_PX = 0.5
 """Spacing of the samples taken along and across a candidate, working px: a shaft is taken as 2.5
