@@ -80,6 +80,11 @@ class Borders:
     superficial_y_px: NDArray[np.float32]
     deep_y_px: NDArray[np.float32]
 
+    def at(self, frame: int) -> tuple[Floats, Floats]:
+        """Superficial and deep border in one frame, each (k, 2); y is NaN where it is not known."""
+        top, bottom = self.superficial_y_px[frame], self.deep_y_px[frame]
+        return np.column_stack([self.x_px, top]), np.column_stack([self.x_px, bottom])
+
 
 Z_95 = 1.96
 """Half-width of a 95 % interval in standard deviations."""

@@ -17,8 +17,9 @@ from usguide.model import (
     Status,
 )
 from usguide.needle.candidates import Workspace
-from usguide.needle.passes import distance_to_fascia, find_passes, repeated, time_inside
+from usguide.needle.passes import find_passes
 from usguide.needle.pool import Pool
+from usguide.needle.proximity import distance_to_fascia, repeated, time_inside
 from usguide.needle.smoothing import half_axes, smooth_path, smoothed
 from usguide.needle.spot_path import SpotPath
 from usguide.needle.track import Path

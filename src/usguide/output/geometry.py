@@ -15,13 +15,7 @@ def borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats,
         result.superficial_px is not None and result.deep_px is not None
     ):
         return result.superficial_px, result.deep_px
-    borders = result.borders
-    if borders is None:
-        return ()
-    return (
-        np.column_stack([borders.x_px, borders.superficial_y_px[index].astype(np.float64)]),
-        np.column_stack([borders.x_px, borders.deep_y_px[index].astype(np.float64)]),
-    )
+    return () if result.borders is None else result.borders.at(index)
 
 
 def drop_since_reference(fascia: FasciaResult, index: int) -> Floats | None:
