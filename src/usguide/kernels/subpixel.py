@@ -74,11 +74,14 @@ def refine_blocks(
             for j in range(width):
                 by_column[j] += here[j]
         mean = np.float32(by_column.sum() / (height * width))
-        sums[:] = 0.0
+        for k in range(8):
+            for j in range(width):
+                sums[k, j] = 0.0
         for i in range(height):
             y = y0 + i
             line[0] = reference[y, max(x0 - 1, 0)]
-            line[1 : width + 1] = reference[y, x0 : x0 + width]
+            for j in range(width):
+                line[j + 1] = reference[y, x0 + j]
             line[width + 1] = reference[y, min(x0 + width, columns - 1)]
             above = reference[max(y - 1, 0), x0 : x0 + width]
             below = reference[min(y + 1, rows - 1), x0 : x0 + width]
@@ -126,9 +129,11 @@ def refine_blocks(
             w01 = np.float32(u * (1.0 - v))
             w10 = np.float32((1.0 - u) * v)
             w11 = np.float32(u * v)
-            sums[:5] = 0.0
             # Columns past the block are left out below.
             reach = most if left + most < columns else width
+            for k in range(5):
+                for j in range(reach):
+                    sums[k, j] = 0.0
             for i in range(height):
                 for j in range(reach):
                     g = (
