@@ -1,11 +1,11 @@
 """Fat, fascia and muscle told apart by a small convolutional network.
 
 Texture that the eye reads at once, fibrils that run on beside septa that end, takes many hand-made
-features to say, and they say it one row at a time. A network of seven layers and twelve thousand
-weights reads it from the pixels around each pixel. It was trained on synthetic heels only
-(``python -m benchmarks.train_tissues``), drawn far beyond the clinical ranges and distorted in
-scale, contrast, gain and sharpness, so it is one witness among others and its weight is small:
-alone it is wrong more often than the evidence it is added to (docs/measurements.md).
+features to say, and they say it one row at a time. A network of seven layers and 12,787 weights
+reads it from the pixels around each pixel. It was trained on synthetic heels only
+(``python -m benchmarks.train_tissues``), every second one drawn beyond the clinical ranges, and all
+distorted in scale, contrast, gain and sharpness, so it is one witness among others and its weight
+is small.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ CONTRAST_FLOOR = 4e-4
 STRIDE = 2
 """Rows per row of the network's answer."""
 DILATIONS = ((1, 1), (2, 1), (4, 2), (8, 4), (12, 6))
-"""Rows and columns between the taps of each layer: 5 mm by 14 mm are seen at once."""
+"""Rows and columns between the taps of each layer after the first: with its 7 by 5, each answer is
+got from 11.5 mm by 16.5 mm, and from what these are compared with (``WINDOW_PX``)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
