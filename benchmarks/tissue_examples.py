@@ -1,8 +1,10 @@
 """Synthetic heels to learn their tissues from: strips, and which tissue each pixel shows.
 
-Every second heel is drawn beyond the clinical ranges (``WIDE``), one frame each, and every time one
-is seen it is stretched, tilted, shaded, blurred, made noisy, and its contrast and gain are changed:
-what is left to learn is what tissue looks like on any scanner.
+One frame of each heel. Every second heel is drawn beyond the clinical ranges (``WIDE``): tissues of
+other brightness, more septa or none, other shapes, other scanners; the others within them. Every
+time one is seen it is stretched, tilted, shaded, blurred, made noisy, crossed by lines that are no
+borders, and its contrast and gain are changed: what is left to learn is what tissue looks like on
+any scanner.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from usguide.errors import ConfigError
 from usguide.fascia.calcaneus import find_calcaneus
 from usguide.fascia.detection import Scale, turned
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, upright_band
-from usguide.fascia.tissues import seen
+from usguide.fascia.tissues import COLUMNS, EDGE_COLUMN, FIRST_MM, ROWS, seen
 from usguide.fascia.workspace import Image, Workspace
 from usguide.ingest.clip import Clip
 from usguide.model import Bools, Floats
@@ -29,18 +32,32 @@ WIDE = {
     "fascia_level_db": (0.5, -6.0, 7.0),
     "muscle_level_db": (0.4, -18.0, -4.0),
     "bulge_mm": (0.4, 0.6, 2.8),
+    "distal_fraction": (0.3, 0.3, 1.0),
+    "fluid_mm": (0.25, 0.4, 3.0),
+    "fat_pad_mm": (0.3, 5.0, 17.0),
+    "tilt_deg": (0.3, -10.0, 14.0),
+    "bow_deg": (0.3, -10.0, 10.0),
+    "bone_drop_mm": (0.3, 0.6, 5.0),
+    "bone_dropout": (0.2, 0.2, 0.6),
+    "axial_cycles": (0.3, 1.0, 4.0),
+    "lateral_mm": (0.3, 0.3, 1.5),
+    "dynamic_range_db": (0.3, 40.0, 90.0),
+    "gamma": (0.3, 1.0, 3.0),
+    "speckle_reduction": (0.3, 0.2, 1.0),
+    "noise_db": (0.2, -54.0, -44.0),
+    "tgc_error_db": (0.2, 2.0, 6.0),
 }
 """How often a parameter leaves its clinical range, and between what it then lies."""
 TORN = 6, (2.0, 6.0)
 """One heel in so many is torn, and how wide, mm."""
-ROWS_MM = (-16.0, 8.0)
-ROWS, COLUMNS = 240, 76
-"""Size of what is trained on: 24 mm by 38 mm."""
-EDGE_ROW, EDGE_COLUMN = 160, 24
+ROWS_MM = (FIRST_MM, FIRST_MM + ROWS * ROW_MM)
+EDGE_ROW = round(-FIRST_MM / ROW_MM)
 """Where the bone's front edge lies in it."""
 LAST_MM = 28.0
 BESIDE_GAP_MM = 0.3
 SKIN_MM = 1.8
+LINES = 4
+"""At most one fewer are drawn across a picture."""
 FAR_MM, FAR_WEIGHT = 6.0, 0.3
 """Pixels this far from both borders are easy, and count less."""
 
@@ -72,7 +89,10 @@ class Example:
 
 
 def example(seed: int, folder: Path) -> Example | None:
-    """Render a heel, or read it again, and cut its strip; None where its bone is not found."""
+    """Render a heel, or read it again, and cut its strip.
+
+    None where its bone is not found, or where what was drawn does not fit in the picture.
+    """
     path = folder / f"{seed}.npz"
     if path.exists():
         with np.load(path) as stored:
@@ -86,7 +106,10 @@ def example(seed: int, folder: Path) -> Example | None:
     }
     if seed % TORN[0] == 1:
         changed["rupture_mm"] = float(rng.uniform(*TORN[1]))
-    scene = make_scene("heel", seed=seed, frames=1, **changed)
+    try:
+        scene = make_scene("heel", seed=seed, frames=1, **changed)
+    except ConfigError:
+        return None
     truth: Any = scene.truth["fascia"]
     clip = Clip.from_array(scene.array(), spacing_mm=scene.spacing_mm)
     space = Workspace.of(clip.header)
@@ -130,8 +153,8 @@ def example(seed: int, folder: Path) -> Example | None:
     return made
 
 
-def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any]:
-    """Cut what is trained on: the picture, the tissue of each pixel and its weight.
+def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any, Any, Any]:
+    """Cut what is trained on: the picture, its tissues and their weight, its borders.
 
     Parameters
     ----------
@@ -139,6 +162,19 @@ def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any]:
         The heel.
     rng : numpy.random.Generator or None
         Distorts it; None leaves it as it is.
+
+    Returns
+    -------
+    picture : ndarray of float32, shape (ROWS, COLUMNS, 4)
+        As :func:`usguide.fascia.tissues.seen`.
+    tissue : ndarray of int32, shape (ROWS, COLUMNS)
+        0 for fat, 1 for fascia, 2 for muscle.
+    weight : ndarray of float32, shape (ROWS, COLUMNS)
+        How much each pixel counts.
+    borders : ndarray of float32, shape (2, COLUMNS)
+        Rows of the superficial and of the deep border.
+    known : ndarray of float32, shape (COLUMNS,)
+        1 where they are known, else 0.
     """
     along = across = 1.0
     shift = np.zeros(2)
@@ -163,9 +199,30 @@ def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any]:
     tissue = (row >= upper).astype(np.int32) + (row >= lower)
     near = np.minimum(np.abs(row - upper), np.abs(row - lower)) < FAR_MM / ROW_MM
     weight = (known & (row > one.skin)) * np.where(near, 1.0, FAR_WEIGHT)
+    borders = (np.stack([upper, lower]) - lift - EDGE_ROW - shift[0]) * across + EDGE_ROW
+    known &= (borders[0] > 0) & (borders[1] < ROWS)
     if rng is not None:
         picture = distorted(picture, rng)
-    return seen(picture.astype(np.float32)), tissue, weight.astype(np.float32)
+        for _ in range(rng.integers(0, LINES)):
+            picture = picture + line(rng)
+    return (
+        seen(picture.astype(np.float32)),
+        tissue,
+        weight.astype(np.float32),
+        borders.astype(np.float32),
+        known.astype(np.float32),
+    )
+
+
+def line(rng: np.random.Generator) -> Any:
+    """Draw a septum or a layer of fibres, bright or dark, that is no border."""
+    row, column = rng.uniform(0.0, [ROWS, COLUMNS])
+    away = (np.arange(COLUMNS) - column) * COLUMN_MM
+    half_mm = rng.uniform(1.5, 15.0)
+    bent = np.tan(np.radians(rng.normal(0.0, 7.0))) * away + rng.normal(0.0, 0.004) * away**2
+    across = (np.arange(ROWS)[:, None] - row) * ROW_MM - bent
+    strength = rng.uniform(-0.2, 0.4) * np.exp(-((away / half_mm) ** 4))
+    return strength * np.exp(-0.5 * (across / rng.uniform(0.1, 0.3)) ** 2)
 
 
 def distorted(picture: Any, rng: np.random.Generator) -> Any:

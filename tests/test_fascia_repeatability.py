@@ -16,6 +16,9 @@ from usguide.fascia import FasciaStage
 from usguide.synth import make_scene
 
 AGAIN_MM = 0.1
+AGAIN_SHARE = 0.02
+"""The same of a band that is more than twice as thick as a healthy one: of two fits of such a band,
+8 mm thick and as likely as each other, a zoom changes which is taken, by 0.12 mm."""
 STATIONS_MM = (5.0, 10.0, 15.0)
 HEEL = Path(__file__).parents[2] / "shared" / "clips" / "fascia_normal"
 
@@ -71,7 +74,8 @@ def test_when_the_gain_is_turned_by_6_db(heel, sign):
 def test_when_zoomed(heel):
     frames, spacing_mm = heel
     again = stations_mm(*retakes.zoomed(frames, spacing_mm))
-    assert again == pytest.approx(stations_mm(frames, spacing_mm), abs=AGAIN_MM)
+    before = stations_mm(frames, spacing_mm)
+    assert again == pytest.approx(before, abs=AGAIN_MM, rel=AGAIN_SHARE)
 
 
 def test_when_encoded_again(heel):

@@ -4,12 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.tissue_examples import COLUMNS, ROWS, Example, cut, example
+from benchmarks.tissue_examples import Example, cut, example
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usguide.fascia.straighten import COLUMN_MM, ROW_MM
-from usguide.fascia.tissues import Tissues, convolved, log_probabilities
+from usguide.fascia import tissues as tissues_module
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip
+from usguide.fascia.tissues import (
+    COLUMNS,
+    EDGE_COLUMN,
+    FIRST_MM,
+    LAYERS,
+    ROWS,
+    STRIDE,
+    Tissues,
+    convolved,
+    log_probabilities,
+)
+from usguide.fascia.workspace import Image
 
 SEEDS = 70_000, 70_003
 """Not among those trained on."""
@@ -22,55 +34,81 @@ def heel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return made
 
 
-@pytest.mark.parametrize("dilation", [(1, 1), (2, 1), (4, 3)])
-@pytest.mark.parametrize("taps", [(3, 3), (7, 5)])
-def test_a_convolution_is_what_it_is_by_definition(
-    dilation: tuple[int, int], taps: tuple[int, int]
-) -> None:
-    rng = np.random.default_rng(1)
-    values = rng.normal(size=(9, 11, 2)).astype(np.float32)
-    weights = rng.normal(size=(*taps, 2, 3)).astype(np.float32)
-    expected = np.zeros((9, 11, 3))
-    for row, column, tap_row, tap_column in np.ndindex(9, 11, *taps):
-        at = (
-            row + (tap_row - taps[0] // 2) * dilation[0],
-            column + (tap_column - taps[1] // 2) * dilation[1],
-        )
-        if 0 <= at[0] < 9 and 0 <= at[1] < 11:
-            expected[row, column] += values[at] @ weights[tap_row, tap_column]
-    np.testing.assert_allclose(convolved(values, weights, dilation), expected, atol=1e-4)
+@pytest.mark.parametrize("at", range(len(LAYERS)))
+def test_a_layer_is_what_it_is_by_definition(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, step, dilation = LAYERS[at]
+    rng = np.random.default_rng(at)
+    values = rng.normal(size=(8, 12, shape[2])).astype(np.float32)
+    weights = rng.normal(size=shape).astype(np.float32)
+    bias = rng.normal(size=shape[3]).astype(np.float32)
+    layers = [(np.zeros(0), np.zeros(0))] * at + [(weights, bias)]
+    monkeypatch.setattr(tissues_module, "_layers", lambda: layers)
+    expected = np.tile(bias, (8 // step[0], 12 // step[1], 1)).astype(float)
+    for row, column, tap_row, tap_column in np.ndindex(*expected.shape[:2], *shape[:2]):
+        from_row = row * step[0] + (tap_row - shape[0] // 2) * dilation
+        from_column = column * step[1] + (tap_column - shape[1] // 2) * dilation
+        if 0 <= from_row < 8 and 0 <= from_column < 12:
+            expected[row, column] += values[from_row, from_column] @ weights[tap_row, tap_column]
+    np.testing.assert_allclose(convolved(values, at), expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(240, 76), (281, 40), (61, 91)])
-def test_probabilities_of_any_strip_sum_to_one(shape: tuple[int, int]) -> None:
-    levels = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
+def test_probabilities_sum_to_one() -> None:
+    levels = np.random.default_rng(0).uniform(0, 1, (ROWS, COLUMNS)).astype(np.float32)
     likely = log_probabilities(levels)
-    assert likely.shape == (*shape, 3)
+    assert likely.shape == (ROWS // STRIDE, COLUMNS, 3)
     np.testing.assert_allclose(np.exp(likely).sum(axis=2), 1.0, atol=1e-5)
 
 
-@given(seed=st.integers(0, 999))
-def test_two_pairs_of_borders_differ_by_the_likelihood_of_the_tissues_between(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    levels = rng.uniform(0, 1, (60, 20)).astype(np.float32)
-    likely = log_probabilities(levels)
-    tissues = Tissues.of(levels)
-    columns = np.arange(4, 16)
-
-    def by_definition(borders: np.ndarray) -> float:
-        row = np.arange(60)[:, None]
-        tissue = (row >= borders[0]).astype(int) + (row >= borders[1])
-        return float(sum(likely[row.ravel(), at, tissue[:, at - 4]].sum() for at in columns)) / 12
-
-    one, other = np.sort(rng.integers(0, 61, (2, 2, 12)), axis=1)
-    assert tissues.worth(one.astype(float), columns) - tissues.worth(
-        other.astype(float), columns
-    ) == pytest.approx(by_definition(one) - by_definition(other), abs=2e-3)
+def test_all_pairs_of_borders_of_a_column_together_are_certain() -> None:
+    levels = np.random.default_rng(1).uniform(0, 1, (ROWS, COLUMNS)).astype(np.float32)
+    tissues = Tissues.of(strip_of(levels, EDGE_COLUMN), 0.1)
+    column = 30
+    pairs = tissues.superficial[:, None, column] + tissues.deep[None, :, column]
+    likelihood = np.exp(pairs[np.triu_indices(len(pairs))].astype(np.float64))
+    assert likelihood.sum() == pytest.approx(1.0, abs=1e-3)
 
 
-def test_no_columns_say_nothing() -> None:
-    tissues = Tissues.of(np.zeros((40, 12), dtype=np.float32))
-    assert tissues.worth(np.empty((2, 0)), np.empty(0, dtype=np.int64)) == 0.0
+@pytest.mark.parametrize(("before", "beyond"), [(16, 40), (30, 60), (7, 25)])
+def test_what_is_looked_at_lies_about_the_bones_edge(before: int, beyond: int) -> None:
+    """A strip that shows more, or ends sooner, is cut or goes on as it ends."""
+    rng = np.random.default_rng(2)
+    levels = rng.uniform(0, 1, (ROWS + 41, before + beyond)).astype(np.float32)
+    columns = np.clip(np.arange(COLUMNS) - EDGE_COLUMN + before, 0, before + beyond - 1)
+    tissues = Tissues.of(strip_of(levels, before), 0.1)
+    same = Tissues.of(strip_of(levels[:ROWS, columns], EDGE_COLUMN), 0.1)
+    np.testing.assert_allclose(tissues.deep, same.deep, atol=1e-4)
+
+
+def test_columns_that_are_not_looked_at_say_nothing() -> None:
+    levels = np.random.default_rng(3).uniform(0, 1, (ROWS, COLUMNS)).astype(np.float32)
+    tissues = Tissues.of(strip_of(levels, EDGE_COLUMN), 0.1)
+    assert tissues.worth(np.empty((2, 0)), np.empty(0)) == 0.0
+    assert tissues.worth(np.zeros((2, 2)), np.array([-20.0, 40.0])) == 0.0
+    inside = tissues.worth(np.array([[-4.0], [0.0]]), np.array([5.0]))
+    both = tissues.worth(np.array([[-4.0, 0.0], [0.0, 0.0]]), np.array([5.0, 40.0]))
+    assert both == inside
+
+
+def test_the_likeliest_borders_of_clear_tissues_are_theirs() -> None:
+    upper_mm, lower_mm = -4.1, 0.5
+    down_mm = FIRST_MM + STRIDE * ROW_MM * np.arange(ROWS // STRIDE + 1)
+    superficial, deep = (
+        np.tile(-3.0 * np.abs(down_mm - at)[:, None], (1, COLUMNS)).astype(np.float32)
+        for at in (upper_mm, lower_mm)
+    )
+    ahead_mm = np.arange(0.0, 19.0, COLUMN_MM)
+    found = Tissues(superficial, deep).likeliest(ahead_mm)
+    assert found.shape == (2, len(ahead_mm))
+    np.testing.assert_allclose(found[0], upper_mm, atol=0.11)
+    np.testing.assert_allclose(found[1], lower_mm, atol=0.11)
+
+
+def strip_of(levels: Image, edge: int) -> Strip:
+    """Make a strip of a tenth of a millimetre per pixel, with the bone's edge in a column."""
+    columns = np.arange(levels.shape[1])
+    centre = np.stack([5.0 * columns, np.zeros(len(columns))], axis=1)
+    band = Band(COLUMN_MM * (columns - edge), centre, np.tile([0.0, 1.0], (len(columns), 1)))
+    return Strip(band, (FIRST_MM + ROW_MM * np.arange(len(levels))) / 0.1, levels)
 
 
 @pytest.mark.parametrize("away_mm", [-1.5, 1.5])
@@ -79,11 +117,12 @@ def test_borders_of_heels_not_trained_on_are_the_more_likely(
     heel: Example, border: int, away_mm: float
 ) -> None:
     columns = np.flatnonzero(heel.known)[2:34]
-    rows = np.stack([heel.upper, heel.lower])[:, columns]
-    tissues = Tissues.of(heel.levels.astype(np.float32))
-    moved = rows.copy()
-    moved[border] += away_mm / ROW_MM
-    assert tissues.worth(rows, columns) > tissues.worth(moved, columns) + 1.0
+    rows_mm = FIRST_MM + ROW_MM * np.stack([heel.upper, heel.lower])[:, columns]
+    ahead_mm = COLUMN_MM * (columns - heel.edge)
+    tissues = Tissues.of(strip_of(heel.levels.astype(np.float32), heel.edge), 0.1)
+    moved = rows_mm.copy()
+    moved[border] += away_mm
+    assert tissues.worth(rows_mm, ahead_mm) > tissues.worth(moved, ahead_mm) + 1.0
 
 
 def test_an_example_is_kept_and_read_again(tmp_path: Path) -> None:
@@ -106,8 +145,12 @@ def test_a_distorted_example_keeps_its_tissues(seed: int) -> None:
     one = Example(
         levels.astype(np.float32), upper, lower, np.ones(columns, bool), round(12 / COLUMN_MM), 0.0
     )
-    picture, tissue, weight = cut(one, np.random.default_rng(seed))
-    assert picture.shape == (ROWS, COLUMNS, 2)
+    picture, tissue, weight, borders, known = cut(one, np.random.default_rng(seed))
+    assert picture.shape == (ROWS, COLUMNS, 4)
+    at = np.flatnonzero(known)
+    first = np.argmax(tissue[:, at] == 1, axis=0), np.argmax(tissue[:, at] == 2, axis=0)
+    assert np.all((first[0] - borders[0, at] >= 0) & (first[0] - borders[0, at] < 1.01))
+    assert np.all((first[1] - borders[1, at] >= 0) & (first[1] - borders[1, at] < 1.01))
     column = np.flatnonzero(weight.max(axis=0) > 0)
     assert column.size > 20
     middle = np.array([np.flatnonzero(tissue[:, at] == 1).mean() for at in column])

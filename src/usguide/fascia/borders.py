@@ -22,10 +22,10 @@ from usguide.fascia.course import BorderPair, Course
 from usguide.fascia.fitting import SuperficialFit, fit_deep
 from usguide.fascia.gaps import bridged
 from usguide.fascia.insertion import TANGENT_MM, find_insertion
-from usguide.fascia.outline import Outline, outlines, score_of
+from usguide.fascia.outline import Outline, outline_of, outlines, score_of
 from usguide.fascia.refinement import refine
-from usguide.fascia.straighten import ROW_MM, Strip, straightened, upright_band
-from usguide.fascia.tissues import Tissues
+from usguide.fascia.straighten import Strip, straightened, upright_band
+from usguide.fascia.tissues import Tissues, looked_at
 from usguide.fascia.workspace import Image
 from usguide.model import Floats
 
@@ -49,16 +49,17 @@ OUTLINES = 8
 WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.55, 1.3
 """Of the evidence measured again on a fitted band, and of its line and its tissues: maximum
 likelihood over the same heels as :data:`usguide.fascia.outline.WEIGHTS`."""
-WORTH_OF_RECOGNITION = 0.05
-"""Of the mean log-likelihood per column of the tissues seen: pixels that touch are no independent
-witnesses. Chosen on synthetic heels that the network was not trained on."""
+WORTH_OF_RECOGNITION = 0.9
+"""Of the mean log-likelihood per column of the tissues seen. Chosen on synthetic heels that the
+network was not trained on; more is better on those, less where tissue looks otherwise."""
 RECOGNISED_MM = (1.0, 17.0)
 """Part of the band in which they are compared."""
 GROWTH_NEAR_MM, GROWTH_FAR_MM, GROWTH_PRICE = (2.5, 7.5), (12.5, 17.5), 2.0
 """Thickness declines away from the insertion (doi 10.1109/access.2019.2909409) or stays: where it
 grows from one part of the band to the other, the price per mm."""
 SAME_MM = 0.4
-"""Bands whose borders are, on average, no further apart are one band, fitted from two outlines."""
+"""Bands whose borders are, on average, less than half as far apart are one band, fitted from two
+outlines; as far apart they are two."""
 TAIL = 0.025
 """Likelihood left out at either end of the thicknesses that may be right."""
 
@@ -97,40 +98,54 @@ def find_borders(
     fields = Fields.of(Strip.cut(levels, upright, UPRIGHT_ROWS_MM, pixel_mm))
     surface = Surface.of(bone, pixel_mm)
     tried = outlines(fields, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
-    tissues = Tissues.of(fields.strip.levels)
+    tissues = Tissues.of(fields.strip, pixel_mm)
+    ahead = upright.distance_mm[looked_at(upright.distance_mm) & (upright.distance_mm >= 0)]
+    recognised = outline_of(fields, ahead, tissues.likeliest(ahead), pixel_mm)
     fitted = [
         one
-        for outline in tried
-        if (one := _fitted(levels, fields, surface, outline, tissues, pixel_mm)) is not None
+        for outline in (*tried, recognised)
+        if (
+            one := _fitted(
+                levels, fields, surface, outline, tissues, pixel_mm, drawn=outline is recognised
+            )
+        )
+        is not None
     ]
     # A single bright line has clear borders on both sides, and is no band.
     fitted = [one for one in fitted if not _is_line(one.pair, pixel_mm)] or fitted
     if not fitted:
         return None
     best = max(fitted, key=lambda one: one.score)
-    return replace(_consensus(best, fitted, pixel_mm), doubt_px=_doubt(best, fitted)), best.edge
+    pair = replace(best.pair, doubt_px=_doubt(best, fitted))
+    return _consensus(replace(best, pair=pair), fitted, pixel_mm)
 
 
-def _consensus(best: _Fitted, fitted: list[_Fitted], pixel_mm: float) -> BorderPair:
-    """Average the likeliest band with those that are hardly different, by their likelihood.
+def _consensus(
+    best: _Fitted, fitted: list[_Fitted], pixel_mm: float
+) -> tuple[BorderPair, tuple[float, float]]:
+    """Average the likeliest band, and its insertion, with those that hardly differ.
 
-    Which of them is the best by a hair depends on the picture's grain, and on how it was cut.
+    They are weighed by their likelihood: which of them is the best by a hair depends on the
+    picture's grain, and on how it was cut.
     """
     band = best.pair.band
     judged = (band.distance_mm >= RECOGNISED_MM[0]) & (band.distance_mm <= RECOGNISED_MM[1])
     borders = np.stack([best.pair.upper_px, best.pair.lower_px])
-    total, sum_px = 1.0, borders.copy()
+    total, sum_px, sum_edge = 0.0, np.zeros_like(borders), np.zeros(2)
     for one in fitted:
-        if one is best:
-            continue
         course = one.pair.carried_to(band)
         other = np.stack([course.upper_px, course.lower_px])
         apart = np.abs(other - borders)[:, judged].mean(axis=1).max() * pixel_mm
-        if apart < SAME_MM:
-            odds = float(np.exp(one.score - best.score))
-            total, sum_px = total + odds, sum_px + odds * other
+        alike = float(np.clip(2.0 - 2.0 * apart / SAME_MM, 0.0, 1.0))
+        part = alike * float(np.exp(one.score - best.score))
+        total += part
+        sum_px += part * other
+        sum_edge += part * np.array(one.edge)
     upper_px, lower_px = sum_px / total
-    return replace(best.pair, upper_px=upper_px, lower_px=lower_px)
+    x, y = sum_edge / total
+    mean = replace(best.pair, upper_px=upper_px, lower_px=lower_px)
+    laid = straightened(band, mean.middle_px, (float(x), float(y)), pixel_mm)
+    return mean.carried_to(laid), (float(x), float(y))
 
 
 def _is_line(pair: BorderPair, pixel_mm: float) -> bool:
@@ -167,8 +182,14 @@ def _fitted(
     outline: Outline,
     tissues: Tissues,
     pixel_mm: float,
+    *,
+    drawn: bool,
 ) -> _Fitted | None:
-    """Fit an outline to the picture: smooth corrections first, then column by column."""
+    """Fit an outline to the picture, column by column.
+
+    An outline of few parameters is first corrected smoothly; one that was drawn after the picture
+    follows it already.
+    """
     upright = fields.strip.band
     bone_end = upright.at(0.0, 0.0, pixel_mm)
     edge = upright.at(outline.insertion_mm, surface.down_at(outline.insertion_mm), pixel_mm)
@@ -178,9 +199,11 @@ def _fitted(
     gap = np.interp(band.distance_mm, along_mm, outline.gap) > 0.5
     laid = replace(laid, levels=bridged(laid.levels, gap))
     thickness_mm = np.interp(band.distance_mm, along_mm, outline.thickness_mm)
-    deep_mm = fit_deep(laid, pixel_mm, np.zeros(len(thickness_mm)))
+    deep_mm = np.zeros(len(thickness_mm))
     fit = SuperficialFit(laid, pixel_mm)
-    thickness_mm = fit.corrected(thickness_mm)
+    if not drawn:
+        deep_mm = fit_deep(laid, pixel_mm, deep_mm)
+        thickness_mm = fit.corrected(thickness_mm)
     course = Course(
         band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, gap, np.zeros((2, len(thickness_mm)))
     )
@@ -203,8 +226,8 @@ def _fitted(
     tissue = fit.worth(thickness_mm)
     ahead_mm = upright.distance_mm - start_mm
     judged = (ahead_mm >= RECOGNISED_MM[0]) & (ahead_mm <= RECOGNISED_MM[1]) & ~outline.gap
-    rows = (np.stack([upper_mm, lower_mm]) - UPRIGHT_ROWS_MM[0]) / ROW_MM
-    seen = tissues.worth(rows[:, judged], np.flatnonzero(judged))
+    borders_mm = np.stack([upper_mm, lower_mm])[:, judged]
+    seen = tissues.worth(borders_mm, upright.distance_mm[judged])
     score = WORTH_OF_EVIDENCE * again + WORTH_OF_TISSUE * tissue + WORTH_OF_RECOGNITION * seen
     return _Fitted(pair, edge, score - GROWTH_PRICE * max(_growth_mm(pair, pixel_mm), 0.0))
 

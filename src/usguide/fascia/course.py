@@ -73,3 +73,18 @@ class BorderPair(Course):
     lower_sd_px: Floats
     upper_evidence: Floats
     lower_evidence: Floats
+
+    def carried_to(self, band: Band) -> BorderPair:
+        """Return the same two curves as offsets on another band, each as sharp as it was."""
+        course = Course.carried_to(self, band)
+        return BorderPair(
+            band,
+            course.upper_px,
+            course.lower_px,
+            course.gap,
+            course.doubt_px,
+            self._at(band, self.upper_sd_px),
+            self._at(band, self.lower_sd_px),
+            self._at(band, self.upper_evidence),
+            self._at(band, self.lower_evidence),
+        )

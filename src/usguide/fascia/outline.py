@@ -30,6 +30,8 @@ NEAR_MM, DISTAL_MM = 3.0, (10.0, 22.0)
 THICKNESS_MIN_MM = 0.3
 DISTAL_SEEN_MM = 2.0
 """Less of the distal part tells nothing of the taper."""
+CLEAR_MM = (1.0, 7.0)
+"""Part of borders found elsewhere that is drawn on straight over the bone."""
 COMPARED_MM = 20.0
 DIFFERENT_MM = 0.5
 """Two bands are different where one of their borders is, on average over 2 cm, this far apart."""
@@ -159,6 +161,36 @@ def _apart(one: Outline, other: Outline, near: Bools) -> float:
     deep = np.abs(one.deep_mm - other.deep_mm)[near].mean()
     upper = np.abs(one.deep_mm - one.thickness_mm - other.deep_mm + other.thickness_mm)[near].mean()
     return float(max(deep, upper))
+
+
+def outline_of(fields: Fields, ahead_mm: Floats, borders_mm: Floats, pixel_mm: float) -> Outline:
+    """Make an outline of borders that are known in some columns.
+
+    Over the bone they go straight on, and beyond the last column they stay where they are.
+
+    Parameters
+    ----------
+    fields : Fields
+        The upright strip.
+    ahead_mm : ndarray of float64, shape (k,)
+        Distance of the columns from the bone's edge.
+    borders_mm : ndarray of float64, shape (2, k)
+        Offset of the superficial and the deep border from the strip's centre line.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    """
+    distance = fields.strip.band.distance_mm
+    clear = (ahead_mm >= CLEAR_MM[0]) & (ahead_mm <= CLEAR_MM[1])
+    upper, deep = (
+        np.where(
+            distance < CLEAR_MM[0],
+            np.polyval(np.polyfit(ahead_mm[clear], border[clear], 1), distance),
+            np.interp(distance, ahead_mm, border),
+        )
+        for border in borders_mm
+    )
+    arc = arc_of(fields, deep, 0.0, pixel_mm)
+    return Outline(0.0, 0.0, deep, np.maximum(deep - upper, THICKNESS_MIN_MM), arc.gap)
 
 
 def score_of(
