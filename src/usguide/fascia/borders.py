@@ -51,7 +51,7 @@ WORTH_OF_EVIDENCE, WORTH_OF_TISSUE = 0.55, 1.3
 likelihood over the same heels as :data:`usguide.fascia.outline.WEIGHTS`."""
 WORTH_OF_RECOGNITION = 0.9
 """Of the mean log-likelihood per column of the tissues seen. Chosen on synthetic heels that the
-network was not trained on; more is better on those, less where tissue looks otherwise."""
+network was not trained on, another simulator's among them."""
 RECOGNISED_MM = (1.0, 17.0)
 """Part of the band in which they are compared."""
 GROWTH_NEAR_MM, GROWTH_FAR_MM, GROWTH_PRICE = (2.5, 7.5), (12.5, 17.5), 2.0

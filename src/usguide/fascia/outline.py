@@ -31,7 +31,8 @@ THICKNESS_MIN_MM = 0.3
 DISTAL_SEEN_MM = 2.0
 """Less of the distal part tells nothing of the taper."""
 CLEAR_MM = (1.0, 7.0)
-"""Part of borders found elsewhere that is drawn on straight over the bone."""
+"""Part of borders found elsewhere that is drawn on straight over the bone, nominal mm: clear of its
+glow, and before the band bends."""
 COMPARED_MM = 20.0
 DIFFERENT_MM = 0.5
 """Two bands are different where one of their borders is, on average over 2 cm, this far apart."""

@@ -38,13 +38,13 @@ STRIDE = 2
 """Rows per row of the network's answer."""
 THICKNESS_MM = 1.0, 9.6
 SLOPE_PRICE = TAPER_PRICE = 1.0
-"""Bounds of a band; price of a border's moving by a row of the answer from one column to the next,
-and of the thickness changing so, against log-likelihood per column."""
+"""Bounds of a band, nominal mm; price of a border's moving by a row of the answer from one column
+to the next, and of the thickness changing so, against log-likelihood per column."""
 FLOOR = -7.0
 """Least log-likelihood of a column that counts: the network may be wrong about it, where a caliper
-is burned in, say. From -8 to -6 serves as well."""
+is burned in, say. Chosen on the one real heel that has calipers in it, fascia_normal."""
 ALONG_MM = 1.5
-"""Averaging along the band, standard deviation."""
+"""Averaging along the band, standard deviation, nominal mm."""
 LAYERS: tuple[tuple[tuple[int, int, int, int], tuple[int, int], int], ...] = (
     ((7, 5, 4, 16), (STRIDE, 1), 1),
     ((3, 3, 16, 32), (2, 2), 1),
@@ -78,7 +78,15 @@ class Tissues:
 
     @classmethod
     def of(cls, strip: Strip, pixel_mm: float) -> Tissues:
-        """Recognise the tissues of an upright strip."""
+        """Recognise the tissues of an upright strip.
+
+        Parameters
+        ----------
+        strip : Strip
+            Normalised grey levels about the bone's edge, which its distances are counted from.
+        pixel_mm : float
+            Nominal size of a work pixel.
+        """
         fat, fascia, muscle = np.moveaxis(log_probabilities(_cut(strip, pixel_mm)), 2, 0)
         upper, lower = _summed(fat - fascia), _summed(fascia - muscle)
         every = np.logaddexp.reduce(lower + np.logaddexp.accumulate(upper, axis=0), axis=0)

@@ -10,7 +10,15 @@ from usguide.kernels import kernel
 
 @kernel("float64(float64[::1], int64)")
 def ranked(values: NDArray[np.float64], rank: int) -> float:
-    """Value that sorting would put at a rank, by Hoare's selection, which reorders the values."""
+    """Value that sorting would put at a rank, by Hoare's selection (Commun ACM 1961;4:321).
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,), n at least 1
+        Reordered.
+    rank : int
+        0 to n - 1, from the smallest.
+    """
     low = 0
     high = len(values) - 1
     while low < high:
@@ -35,7 +43,15 @@ def ranked(values: NDArray[np.float64], rank: int) -> float:
 
 @kernel("float64(float64[::1], int64, int64)")
 def median_of(values: NDArray[np.float64], first: int, last: int) -> float:
-    """Median of every second of ``values[first:last]``, neighbours being alike; 0 for none."""
+    """Median of every second of ``values[first:last]``, neighbours being alike; 0 for none.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        Left as they are.
+    first, last : int
+        0 to n.
+    """
     if last <= first:
         return 0.0
     some = values[first:last:2].copy()
