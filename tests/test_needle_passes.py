@@ -51,6 +51,11 @@ def test_a_tremor_is_no_pass() -> None:
     assert passes_of(waves(100, 5, stroke=1.0)) == ()
 
 
+def test_tremor_between_passes_is_none_of_them() -> None:
+    depth = np.concatenate([waves(41, 2), waves(61, 3, stroke=1.7)])
+    assert len(passes_of(depth)) == 2
+
+
 def test_frames_without_a_tip_do_not_break_a_pass() -> None:
     depth = waves(40, 1)
     depth[8:12] = np.nan

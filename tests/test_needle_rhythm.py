@@ -50,6 +50,24 @@ def test_the_last_pass_is_told_though_it_came_to_rest_unseen() -> None:
     assert len(passes_of(hidden(depth, (27, 40)))) == 3
 
 
+@pytest.mark.parametrize("first", range(36, 46))
+def test_a_needle_that_stopped_unseen_has_made_no_more_passes_than_needed(first: int) -> None:
+    depth = np.concatenate([waves(37, 3), np.full(40, 10.0)])
+    assert len(passes_of(hidden(depth, (first, first + 14)))) == 3
+
+
+def test_the_way_in_is_not_taken_for_the_rhythm() -> None:
+    way_in = np.linspace(-10, 10, 20)
+    depth = np.concatenate([way_in, waves(49, 4), np.full(5, 10.0)])
+    assert len(passes_of(hidden(depth, (46, 60)))) == 4
+
+
+def test_resting_between_strokes_does_not_slow_the_rhythm() -> None:
+    rest = np.full(9, 10.0)
+    depth = np.concatenate([rest, waves(13, 1), rest, waves(13 + 3 * 12, 4)])
+    assert len(passes_of(hidden(depth, (44, 56)))) == 5
+
+
 def test_an_uneven_needle_is_not_guessed_at() -> None:
     slow, quick = waves(41, 1), waves(9, 1)
     depth = np.concatenate([quick, slow, quick, slow, quick, slow])

@@ -12,7 +12,7 @@ LEAST_PASS_MM = 1.5
 LEAST_PASS_FRACTION = 0.03
 """The same as a fraction of the region's diagonal, where no scale is known."""
 SHARE_OF_USUAL = 0.35
-"""A pass is also at least this much of the clip's median pass; the way in does not count."""
+"""A pass is also at least this much of the clip's usual pass; the way in does not count."""
 STARTED = 0.1
 """A pass has started, and has ended, where this share of its advance is done, or left."""
 
@@ -54,13 +54,22 @@ def turning_points(depth: Floats, hysteresis: float) -> list[int]:
 
 
 def usual_stroke(known: Floats, turns: list[int], least: float) -> float:
-    """Median of the lesser of advance and retreat over the passes between turning points, or 0."""
+    """Stroke, the lesser of advance and retreat, in which half of the way of all is covered; or 0.
+
+    Tremor between two passes has as many turns as they have, but makes little way.
+    """
     levels = known[turns]
-    strokes = [
-        min(high - low, high - after)
-        for low, high, after in zip(levels[0::2], levels[1::2], levels[2::2], strict=False)
-    ]
-    return float(np.median([s for s in strokes if s >= least] or [0.0]))
+    strokes = np.sort(
+        [
+            min(high - low, high - after)
+            for low, high, after in zip(levels[0::2], levels[1::2], levels[2::2], strict=False)
+        ]
+    )
+    strokes = strokes[strokes >= least]
+    if not len(strokes):
+        return 0.0
+    way = np.cumsum(strokes)
+    return float(strokes[np.searchsorted(way, 0.5 * way[-1])])
 
 
 def find_passes(
