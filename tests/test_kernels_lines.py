@@ -12,6 +12,7 @@ from usguide.kernels.lines import (
     best_sums,
     distinct_segments,
     ends_of,
+    keep_close,
     segments_at_all_angles,
     steps_inside,
 )
@@ -142,3 +143,20 @@ def test_steps_inside_counts_until_the_mask_ends(degrees: float) -> None:
         inside = (column >= 0) & (column < 12) & (row >= 0) & (row < 9)
         inside[inside] = mask[row[inside], column[inside]]
         assert count == np.argmin(inside)
+
+
+def test_segments_keep_close_where_no_sampled_part_of_them_is_far() -> None:
+    rng = np.random.default_rng(4)
+    distance = rng.uniform(0, 10, (9, 12)).astype(np.float32)
+    segments = rng.uniform(-2, 13, (200, 6))  # some of them leave the picture
+    close = np.empty(200, np.bool_)
+    keep_close(distance, segments, 8.0, close)
+    for segment, found in zip(segments, close, strict=True):
+        start, end = segment[2:4], segment[4:6]
+        points = [start + share * (end - start) for share in (0.25, 0.5, 0.75)]
+        seen = [
+            distance[np.clip(round(y), 0, 8).astype(int), np.clip(round(x), 0, 11).astype(int)]
+            for x, y in points
+        ]
+        assert found == (max(seen) < 8.0)
+    assert 0 < np.count_nonzero(close) < 200

@@ -6,9 +6,9 @@ import pytest
 from usguide.kernels.lines import OUTSIDE
 from usguide.kernels.ridges import (
     area_means,
-    clipped_moments,
-    curvature_power,
     in_local_units,
+    power_across,
+    second_derivatives,
 )
 
 pytestmark = pytest.mark.kernel
@@ -32,14 +32,26 @@ def test_area_means_are_those_of_the_picture_repeated(rng, size: tuple[int, int]
     np.testing.assert_allclose(reduced, naive, rtol=1e-5, atol=1e-3)
 
 
-def test_curvature_power_is_the_mean_square_over_all_directions(rng) -> None:
-    hessian = rng.normal(size=(3, 4, 6)).astype(np.float32)
-    power = np.empty((4, 6), np.float32)
-    curvature_power(hessian, power)
+@pytest.mark.parametrize("size", [(7, 9), (12, 40), (1, 1), (2, 1), (1, 5)])
+def test_second_derivatives_are_those_of_sobel(rng, size: tuple[int, int]) -> None:
+    smooth = rng.normal(scale=20, size=size).astype(np.float32)
+    weight = (rng.random(size) < 0.7).astype(np.float32)
+    hessian = np.empty((3, *size), np.float32)
+    power = np.empty(size, np.float32)
+    second_derivatives(smooth, weight, hessian, power)
+    around = np.pad(smooth.astype(np.float64), 1, mode="reflect")
+    apart = {0: [0.25, 0.5, 0.25], 1: [-0.5, 0.0, 0.5], 2: [1.0, -2.0, 1.0]}
+    for part, (across, down) in enumerate(((2, 0), (1, 1), (0, 2))):
+        naive = sum(
+            apart[down][i] * apart[across][j] * around[i : i + size[0], j : j + size[1]]
+            for i in range(3)
+            for j in range(3)
+        )
+        np.testing.assert_allclose(hessian[part], naive, atol=1e-4)
     angle = np.linspace(0, np.pi, 180, endpoint=False)[:, None, None]
     nx, ny = np.cos(angle), np.sin(angle)
     second = nx * nx * hessian[0] + 2 * nx * ny * hessian[1] + ny * ny * hessian[2]
-    np.testing.assert_allclose(power, (second**2).mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(power, weight * (second**2).mean(axis=0), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -58,11 +70,15 @@ def test_local_units_are_laid_out_both_ways_and_marked_outside(rng, stride: int)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_moments_are_those_of_what_is_clipped_and_tissue(rng, stride: int) -> None:
+def test_power_across_is_that_of_what_is_clipped_and_tissue(rng, stride: int) -> None:
     curvature = rng.normal(scale=2, size=(3, 7, 10)).astype(np.float32)
     curvature[:, 2:4, 5:8] = np.array([[[OUTSIDE]], [[0]], [[OUTSIDE]]])
-    moments = np.empty((3, 3))
-    clipped_moments(curvature, stride, 1.5, moments)
+    angles = np.radians([-80.0, -45.0, 0.0, 10.0, 60.0])
+    power = np.empty(len(angles))
+    power_across(curvature, stride, 1.5, angles, power)
     parts = curvature[:, :, ::stride].astype(np.float64)
-    parts = np.clip(parts, -1.5, 1.5)[:, parts[0] < OUTSIDE]
-    np.testing.assert_allclose(moments, parts @ parts.T, rtol=1e-5)
+    xx, xy, yy = np.clip(parts, -1.5, 1.5)[:, parts[0] < OUTSIDE]
+    for angle, found in zip(angles, power, strict=True):
+        nx, ny = -np.sin(angle), np.cos(angle)
+        naive = nx * nx * xx + 2 * nx * ny * xy + ny * ny * yy
+        assert found == pytest.approx((naive**2).sum(), rel=1e-5)

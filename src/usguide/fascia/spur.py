@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from usguide.fascia.agreement import agreed, robust
@@ -163,13 +164,11 @@ def _kink_x(surface: Floats, pixel_mm: float) -> float:
         round(mm / STEP_MM) for mm in (KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM)
     )
     first = max(len(x) - round(REACH_MM / STEP_MM), before)
-    kinks = [
-        _slope(y[at - before : at]) - _slope(y[at : at + after])
-        for at in range(first, len(x) - end)
-    ]
-    if not kinks or max(kinks) * pixel_mm / STEP_MM < KINK_MIN:
+    at = np.arange(first, len(x) - end)
+    kinks = _slopes(y, at - before, at) - _slopes(y, at, np.minimum(at + after, len(y)))
+    if not at.size or kinks.max() * pixel_mm / STEP_MM < KINK_MIN:
         return float(surface[-1, 0])
-    return float(x[first + int(np.argmax(kinks))])
+    return float(x[at[np.argmax(kinks)]])
 
 
 def _rise(points: Floats) -> float:
@@ -177,8 +176,16 @@ def _rise(points: Floats) -> float:
     return float(np.polyfit(points[:, 0], points[:, 1], 1)[0]) if len(points) > 1 else 0.0
 
 
-def _slope(y: Floats) -> float:
-    return float(np.polyfit(np.arange(len(y)), y, 1)[0])
+def _slopes(y: Floats, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Floats:
+    """Slope per sample of the least-squares line through each ``y[start:stop]``.
+
+    From running sums: ``12 sum((k - mean k) y) / (n (n^2 - 1))`` over the ``n`` samples ``k``.
+    """
+    sums = np.zeros((2, len(y) + 1))
+    np.cumsum([y, np.arange(len(y)) * y], axis=1, out=sums[:, 1:])
+    total, moment = sums[:, stop] - sums[:, start]
+    count = stop - start
+    return np.asarray(12 * (moment - (start + stop - 1) / 2 * total) / (count * (count**2.0 - 1.0)))
 
 
 def _levels(grey: Image, path: Floats, rows_mm: tuple[float, float], pixel_mm: float) -> Floats:

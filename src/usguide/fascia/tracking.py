@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ class Tracker:
         self._workspace = workspace
         self._mirrored = heel.bone.mirrored
         self._shift = np.zeros(2)
-        view = self._view(picture)
+        view = _shrunk(turned(picture, self._mirrored))
         rows, columns = view.shape
         x, y = (value / STRIDE for value in heel.bone.edge)
         px = workspace.px(1.0) / STRIDE
@@ -58,24 +58,17 @@ class Tracker:
 
     def follow(self, picture: Image) -> Followed | None:
         """Find the heel in the next frame, or None where it is lost."""
-        similarity = self._locate(self._view(picture))
+        picture = turned(picture, self._mirrored)
+        similarity = self._locate(_shrunk(picture))
         if similarity < SIMILARITY_MIN:
             return None
         pixel_mm = self._workspace.pixel_mm
         shift = (float(self._shift[0]), float(self._shift[1]))
         band = self.heel.pair.band.moved(shift)
-        levels = turned(self.heel.scale.levels(picture), self._mirrored)
-        strip = Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm)
+        strip = Strip.cut(picture, band, STRIP_ROWS_MM, pixel_mm)
+        strip = replace(strip, levels=self.heel.scale.levels(strip.levels))
         pair = refine(strip, self.heel.pair, pixel_mm, WITHIN_MM)
         return None if pair is None else Followed(pair, shift, similarity)
-
-    def _view(self, picture: Image) -> Image:
-        """Shrink the turned picture to the resolution that positions are matched on."""
-        rows, columns = picture.shape
-        size = (max(columns // STRIDE, 1), max(rows // STRIDE, 1))
-        return np.asarray(
-            cv2.resize(turned(picture, self._mirrored), size, interpolation=cv2.INTER_AREA)
-        )
 
     def _locate(self, view: Image) -> float:
         """Update the shift by template matching around the last one; return the correlation."""
@@ -97,6 +90,13 @@ class Tracker:
         peak = _peak(match, int(row), int(column))
         self._shift = STRIDE * (np.array([x0, y0]) - [self._left, self._top] + peak)
         return float(match[row, column])
+
+
+def _shrunk(picture: Image) -> Image:
+    """Shrink a picture to the resolution that positions are matched on."""
+    rows, columns = picture.shape
+    size = (max(columns // STRIDE, 1), max(rows // STRIDE, 1))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def _peak(match: Floats, row: int, column: int) -> Floats:

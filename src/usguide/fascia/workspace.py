@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from usguide.kernels.ridges import area_means
 from usguide.model import Bools, Floats, Frame, Header
 
 Image = NDArray[np.float32]
@@ -108,13 +109,12 @@ class Workspace:
             flat[self.hidden] = flat[self.nearest]
         rows, columns = self.shape
         # Averaging is right when shrinking; enlarging needs interpolation to stay smooth.
-        shrinks = self.per_work_px.min() >= 1
-        resized = cv2.resize(
-            frame,
-            (columns, rows),
-            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-        )
-        grey = resized.astype(np.float32)
+        if self.per_work_px.min() >= 1:
+            grey = np.empty((rows, columns), np.float32)
+            area_means(frame, grey)
+            np.rint(grey, out=grey)
+        else:
+            grey = cv2.resize(frame, (columns, rows)).astype(np.float32)
         return np.asarray(cv2.GaussianBlur(grey, (0, 0), SMOOTHING_MM / self.pixel_mm))
 
     def to_source(self, points: Floats, *, mirrored: bool) -> Floats:

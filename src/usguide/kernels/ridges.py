@@ -57,32 +57,63 @@ def area_means(image: NDArray[np.uint8] | Float32, reduced: Float32) -> None:
             reduced[y, x] = total + share[1, x] * band[first[x] + least]
 
 
-@kernel("void(float32[:,:,::1], float32[:,::1])")
-def curvature_power(hessian: Float32, power: Float32) -> None:
-    """Write the mean square, over all directions, of the second derivative in that direction.
+@kernel("void(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,::1])")
+def second_derivatives(smooth: Float32, weight: Float32, hessian: Float32, power: Float32) -> None:
+    """Write the Hessian of an image, and the mean square of its second derivative.
 
-    Of ``nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy`` over all unit vectors n that is
+    By Sobel's differences over 3 x 3 px, the image mirrored at its edge. The mean square of
+    ``nx^2 Ixx + 2 nx ny Ixy + ny^2 Iyy`` over all unit vectors n is
     ``3/8 (Ixx^2 + Iyy^2) + 1/4 Ixx Iyy + 1/2 Ixy^2``.
 
     Parameters
     ----------
+    smooth : ndarray of float32, shape (rows, columns)
+        Smoothed grey levels.
+    weight : ndarray of float32, shape (rows, columns)
+        What the mean square is multiplied by.
     hessian : ndarray of float32, shape (3, rows, columns)
-        Ixx, Ixy and Iyy of a smoothed image.
+        Output: Ixx, Ixy and Iyy.
     power : ndarray of float32, shape (rows, columns)
-        Output.
+        Output: the mean square.
     """
     rows, columns = power.shape
+    quarter = np.float32(0.25)
     outer = np.float32(0.375)
-    mixed = np.float32(0.25)
     cross = np.float32(0.5)
+    # Sums and differences of three rows, with one column more on either side.
+    level = np.empty(columns + 2, np.float32)
+    slope = np.empty(columns + 2, np.float32)
+    bend = np.empty(columns + 2, np.float32)
     for y in range(rows):
+        above = smooth[min(abs(y - 1), rows - 1)]
+        here = smooth[y]
+        below = smooth[y + 1 if y + 1 < rows else max(rows - 2, 0)]
+        inner_level = level[1:-1]
+        inner_slope = slope[1:-1]
+        inner_bend = bend[1:-1]
+        for x in range(columns):
+            ends = quarter * (above[x] + below[x])
+            middle = cross * here[x]
+            inner_level[x] = ends + middle
+            inner_slope[x] = quarter * (below[x] - above[x])
+            inner_bend[x] = ends - middle
+        for line in (level, slope, bend):
+            line[0] = line[min(2, columns)]
+            line[columns + 1] = line[max(columns - 1, 1)]
         xx = hessian[0, y]
         xy = hessian[1, y]
         yy = hessian[2, y]
-        out = power[y]
+        weighted = power[y]
+        share = weight[y]
         for x in range(columns):
-            squares = outer * (xx[x] * xx[x] + yy[x] * yy[x])
-            out[x] = squares + mixed * xx[x] * yy[x] + cross * xy[x] * xy[x]
+            a = (level[x] + level[x + 2]) - (level[x + 1] + level[x + 1])
+            b = slope[x + 2] - slope[x]
+            c = (bend[x] + bend[x + 2]) + (bend[x + 1] + bend[x + 1])
+            xx[x] = a
+            xy[x] = b
+            yy[x] = c
+            squares = outer * (a * a + c * c)
+            weighted[x] = (squares + quarter * a * c + cross * b * b) * share[x]
 
 
 @kernel("void(float32[:,:,::1], float32[:,::1], int64, float32[:,:,::1], float32[:,:,::1])")
@@ -123,11 +154,18 @@ def in_local_units(
                 curvature_t[part, x, y] = line[x * stride]
 
 
-@kernel("void(float32[:,:,::1], int64, float64, float64[:,::1])")
-def clipped_moments(
-    curvature: Float32, stride: int, loudest: float, moments: NDArray[np.float64]
+@kernel("void(float32[:,:,::1], int64, float64, float64[:], float64[::1])")
+def power_across(
+    curvature: Float32,
+    stride: int,
+    loudest: float,
+    angles_rad: NDArray[np.float64],
+    power: NDArray[np.float64],
 ) -> None:
-    """Sum the products of every two derivatives, each clipped, over the tissue.
+    """Sum the squared second derivative across some directions over the tissue.
+
+    Each derivative is clipped. From the sums of the products of every two of them, it follows for
+    every direction: see :func:`usguide.kernels.lines.across`.
 
     Parameters
     ----------
@@ -137,7 +175,9 @@ def clipped_moments(
         Which columns are looked at.
     loudest : float
         Size to which a derivative is clipped.
-    moments : ndarray of float64, shape (3, 3)
+    angles_rad : ndarray of float64, shape (n,)
+        The directions, image axes.
+    power : ndarray of float64, shape (n,)
         Output.
     """
     _, rows, columns = curvature.shape
@@ -164,6 +204,11 @@ def clipped_moments(
             xx_xy += a * b
             xx_yy += a * c
             xy_yy += b * c
-    moments[0] = (xx, xx_xy, xx_yy)
-    moments[1] = (xx_xy, xy, xy_yy)
-    moments[2] = (xx_yy, xy_yy, yy)
+    for k in range(len(angles_rad)):
+        nx = -math.sin(angles_rad[k])
+        ny = math.cos(angles_rad[k])
+        a = nx * nx
+        b = 2.0 * nx * ny
+        c = ny * ny
+        squares = a * a * xx + b * b * xy + c * c * yy
+        power[k] = squares + 2.0 * (a * b * xx_xy + a * c * xx_yy + b * c * xy_yy)

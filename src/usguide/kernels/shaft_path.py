@@ -157,50 +157,50 @@ def moved_along(
         Output.
     """
     offset, same, moved = limits
-    # What is read of the references, in the order in which it is read.
+    # What is read of the references, in the order in which it is read; their times are numbered.
     count = len(references)
+    latest = 0
+    for i in range(len(times)):
+        latest = max(latest, times[i])
+    number = np.full(latest + 1, -1)
     tips = np.empty((count, 2))
     slides = np.empty((count, 2))
     when = np.empty(count, np.int64)
     worth = np.empty(count)
-    latest = 0
+    looked_at = 0
     for r in range(count):
         j = references[r]
         tips[r, 0] = lines[j, 0]
         tips[r, 1] = lines[j, 1]
         slides[r, 0] = slide[j, 0]
         slides[r, 1] = slide[j, 1]
-        when[r] = times[j]
         worth[r] = quality[j]
-        latest = max(latest, times[j])
-    best = np.empty(latest + 1)
-    line_of = np.empty(latest + 1, np.int64)  # for which line a time's best was last begun
-    for time in range(latest + 1):
-        line_of[time] = -1
+        if number[times[j]] < 0:
+            number[times[j]] = looked_at
+            looked_at += 1
+        when[r] = number[times[j]]
+    best = np.zeros(looked_at)
     for i in range(len(times)):
         x, y, ux, uy = lines[i]
         slid = slide[i, 0] * ux + slide[i, 1] * uy
-        at = times[i]
-        whole = 0.0
+        # Values are chosen rather than branched to: which is taken cannot be foreseen.
         for r in range(parallel[i, 0], parallel[i, 1]):
             dx = tips[r, 0] - x
             dy = tips[r, 1] - y
-            time = when[r]
-            if abs(dy * ux - dx * uy) >= offset or time == at:
-                continue
-            if line_of[time] != i:
-                line_of[time] = i
-                best[time] = 0.0
             forward = dx * ux + dy * uy
             shown = forward + slides[r, 0] * ux + slides[r, 1] * uy - slid
             least = min(abs(forward), abs(shown))
-            # The sum has the best of every time so far; one that is still there takes it out.
-            if least < same:
-                whole -= max(best[time], 0.0)
-                best[time] = -1.0
-            elif least > moved and best[time] >= 0.0 and worth[r] > best[time]:
-                whole += worth[r] - best[time]
-                best[time] = worth[r]
+            seen = worth[r] if least > moved else 0.0
+            seen = np.inf if least < same else seen
+            seen = seen if abs(dy * ux - dx * uy) < offset else 0.0
+            so_far = best[when[r]]
+            best[when[r]] = seen if seen > so_far else so_far
+        if number[times[i]] >= 0:
+            best[number[times[i]]] = 0.0
+        whole = 0.0
+        for time in range(looked_at):
+            whole += best[time] if best[time] < np.inf else 0.0
+            best[time] = 0.0
         total[i] = whole
 
 

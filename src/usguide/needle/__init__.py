@@ -195,9 +195,9 @@ class NeedleStage:
 
     def _remember(self, still: Float32) -> None:
         """Add a frame to the mean and deviation of the picture, and to its recent mean."""
-        self._sum += still
-        self._squares += np.square(still, dtype=np.float64)
-        self._past += (still - self._past) / min(len(self._frames) + 1, MEMORY_FRAMES)
+        cv2.accumulate(still, self._sum)
+        cv2.accumulateSquare(still, self._squares)
+        cv2.accumulateWeighted(still, self._past, 1.0 / min(len(self._frames) + 1, MEMORY_FRAMES))
 
     def conclude(self, fascia: FasciaResult) -> NeedleTrack:
         """Decide where the needle was in every frame, and what it did.

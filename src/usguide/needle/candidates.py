@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.kernels.lines import distinct_segments, steps_inside
+from usguide.kernels.lines import distinct_segments, keep_close, steps_inside
 from usguide.model import Bools, Floats, Frame
 from usguide.needle.ridges import Float32, Level, halve, line_segments, reduced
 
@@ -71,7 +71,7 @@ class Workspace:
         self.tissue: Bools = mask > 0.5
         padded = np.pad(self.tissue.astype(np.uint8), 1)
         distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-        self.edge_distance: Float32 = np.asarray(distance, np.float32)
+        self.edge_distance: Float32 = np.ascontiguousarray(distance, np.float32)
         self.levels = [Level.of(self.tissue)]
         for _ in range(LEVELS - 1):
             self.levels.append(self.levels[-1].halved())
@@ -105,12 +105,9 @@ class Workspace:
 
     def along_the_edge(self, segments: Floats) -> Bools:
         """Whether segments (n, 6) run along the edge of the tissue, as a fan's own sides do."""
-        height, width = self.tissue.shape
-        start, end = segments[:, 2:4], segments[:, 4:6]
-        points = start + np.array([0.25, 0.5, 0.75])[:, None, None] * (end - start)
-        points = np.clip(np.rint(points), 0, [width - 1, height - 1]).astype(np.intp)
-        near = self.edge_distance.ravel().take(points[..., 1] * width + points[..., 0])
-        return np.asarray(near.max(axis=0) < EDGE_PX)
+        close = np.empty(len(segments), np.bool_)
+        keep_close(self.edge_distance, segments, EDGE_PX, close)
+        return close
 
     def way_in(self, tail: Floats, along: Floats) -> tuple[Floats, Floats]:
         """Follow shafts back from their tails to where their lines enter the tissue.

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from usguide.kernels.lines import segments_at_all_angles
 from usguide.kernels.ridges import (
     area_means,
-    clipped_moments,
-    curvature_power,
     in_local_units,
+    power_across,
+    second_derivatives,
 )
 from usguide.model import Bools, Floats, Frame
 
@@ -89,26 +89,16 @@ def around(image: Float32) -> Float32:
     return np.asarray(cv2.blur(halve(image), (window, window)))
 
 
-def hessian(image: Float32) -> Float32:
-    """Ixx, Ixy and Iyy of the image smoothed by ``SIGMA_PX``; shape (3, rows, columns)."""
-    smooth = cv2.GaussianBlur(image, (0, 0), SIGMA_PX, borderType=cv2.BORDER_REFLECT)
-    parts = np.empty((3, *image.shape), np.float32)
-    for part, (x, y) in zip(parts, ((2, 0), (1, 1), (0, 2)), strict=True):
-        cv2.Sobel(smooth, cv2.CV_32F, x, y, dst=part, ksize=3, scale=0.25)
-    return parts
-
-
-def local_gain(derivatives: Float32, level: Level) -> Float32:
+def local_gain(power: Float32, level: Level) -> Float32:
     """One over the local deviation of the second derivatives, 0 outside the mask.
 
-    Their mean square over all directions is averaged over a fifth of the picture, with the
-    strongest capped so that a bright bone does not hide a faint shaft near it.
+    Their mean square over all directions, 0 outside the mask and overwritten, is averaged over a
+    fifth of the picture, with the strongest capped so that a bright bone does not hide a faint
+    shaft near it.
     """
-    power = np.empty(level.mask.shape, np.float32)
-    curvature_power(derivatives, power)
-    power *= level.weight
     overall = float(np.vdot(power, level.weight)) / max(level.count, 1)
-    near = around(np.minimum(power, 9 * overall, out=power)) / level.near
+    cv2.threshold(power, 9 * overall, 0.0, cv2.THRESH_TRUNC, dst=power)
+    near = around(power) / level.near
     quantisation = 0.01  # square of a tenth of a grey level: keeps flat pictures silent
     gain = 1 / np.sqrt(0.7 * near + np.float32(0.3 * overall + quantisation))
     return np.asarray(cv2.resize(gain, level.mask.shape[::-1]) * level.weight)
@@ -127,12 +117,10 @@ def strengths(curvature: Float32, angles_rad: Floats) -> Floats:
         Angle, and the root of the mean square over all angles to that at this angle, between
         ``STRENGTH`` limits.
     """
-    moments = np.empty((3, 3))
-    clipped_moments(curvature, STRIDE, LOUDEST, moments)
-    nx, ny = -np.sin(angles_rad), np.cos(angles_rad)
-    form = np.stack([nx * nx, 2 * nx * ny, ny * ny])
-    power = (form * (moments @ form)).sum(axis=0)
-    relative = np.sqrt(power.mean() / np.maximum(power, 1e-12)) if power.any() else np.ones(len(nx))
+    power = np.empty(len(angles_rad))
+    power_across(curvature, STRIDE, LOUDEST, angles_rad, power)
+    mean = float(power.mean())
+    relative = np.sqrt(mean / np.maximum(power, 1e-12)) if mean > 0 else np.ones(len(power))
     return np.column_stack([angles_rad, np.clip(relative, *STRENGTH)])
 
 
@@ -144,12 +132,17 @@ def line_segments(image: Float32, level: Level, angles_rad: Floats) -> Floats:
     ndarray of float64, shape (n, 6)
         Score, angle in radians, and (x, y) of the shallow and of the deep end, px of the level.
     """
-    derivatives = hessian(image)
     rows, columns = image.shape
+    smooth = np.asarray(
+        cv2.GaussianBlur(image, (0, 0), SIGMA_PX, borderType=cv2.BORDER_REFLECT), np.float32
+    )
+    hessian = np.empty((3, rows, columns), np.float32)
+    power = np.empty((rows, columns), np.float32)
+    second_derivatives(smooth, level.weight, hessian, power)
+    gain = local_gain(power, level)
     curvature = np.empty((3, -(-rows // STRIDE), columns), np.float32)
     curvature_t = np.empty((3, -(-columns // STRIDE), rows), np.float32)
-    gain = local_gain(derivatives, level)
-    in_local_units(derivatives, gain, STRIDE, curvature, curvature_t)
+    in_local_units(hessian, gain, STRIDE, curvature, curvature_t)
     found = np.empty((MOST_SEGMENTS, 6))
     count = segments_at_all_angles(
         curvature,

@@ -60,13 +60,10 @@ def apart_from_lines(core: Float32, y: NDArray[np.intp], x: NDArray[np.intp]) ->
 
     Interfaces run across the picture; where a needle presses on one, its bump moves like a spot.
     """
-    rows, columns = core.shape
-    tilted = np.arange(-(BESIDE_PX // 2), BESIDE_PX // 2 + 1)  # a line may be tilted
-    near_by = np.clip(y[:, None] + tilted, 0, rows - 1)
-    sides = [
-        core[near_by, np.clip(x + side, 0, columns - 1)[:, None]].max(axis=1)
-        for side in (-BESIDE_PX, BESIDE_PX)
-    ]
+    tilted = 2 * (BESIDE_PX // 2) + 1  # a line may be tilted
+    near_by = cv2.dilate(core, np.ones((tilted, 1), np.uint8))
+    last = core.shape[1] - 1
+    sides = near_by[y, np.maximum(x - BESIDE_PX, 0)], near_by[y, np.minimum(x + BESIDE_PX, last)]
     return np.asarray(core[y, x] - np.float32(0.5) * (sides[0] + sides[1]), np.float32)
 
 
