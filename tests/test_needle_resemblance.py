@@ -5,7 +5,7 @@ import pytest
 
 from usguide.needle.candidates import CANDIDATE, Workspace
 from usguide.needle.pool import Pool
-from usguide.needle.resemblance import there_without_the_needle
+from usguide.needle.resemblance import expected_odds, there_without_the_needle
 
 ALONG = np.array([0.8, 0.6])
 NEEDLE = 20 + 15 * (1 - np.cos(np.linspace(0, 6 * np.pi, 40)))
@@ -53,3 +53,36 @@ def test_few_frames_say_little(frames: int) -> None:
     pool = ends_at([[20.0, 90.0]] * frames + [[90.0]])
     before = there_without_the_needle(pool, np.arange(0, 2 * frames, 2))
     assert before[-1] == pytest.approx(frames / 8)
+
+
+NUMBERS = np.arange(40.0)
+
+
+def test_a_tip_between_those_before_and_after_it_is_expected() -> None:
+    pool = ends_at([[far, far + 25.0] for far in NEEDLE])
+    odds = expected_odds(pool, np.arange(0, 80, 2), NUMBERS)
+    inside = (pool.frame > 0) & (pool.frame < 39)
+    assert np.all(odds[0::2][inside[0::2]] > 2)
+    assert np.all(odds[1::2] < odds[0::2] - 2)
+
+
+def test_a_claim_says_nothing_of_itself() -> None:
+    pool = ends_at([[far] for far in NEEDLE])
+    chosen = np.full(40, -1)
+    chosen[20] = 20
+    odds = expected_odds(pool, chosen, NUMBERS)
+    assert odds[20] == 0
+    assert np.count_nonzero(odds) == 8
+    assert np.all(expected_odds(pool, np.full(40, -1), NUMBERS) == 0)
+
+
+def test_a_claim_on_one_side_says_less_the_longer_ago_it_was() -> None:
+    pool = ends_at([[50.0]] * 40)
+    chosen = np.where(NUMBERS < 20, np.arange(40), -1)
+    odds = expected_odds(pool, chosen, NUMBERS)
+    assert np.all(odds[1:19] > odds[20])
+    assert odds[20] > 0
+    assert np.all(odds[24:] == 0)
+    moved = ends_at([[50.0]] * 20 + [[62.0]] * 20)
+    after = expected_odds(moved, chosen, NUMBERS)[20:24]
+    assert np.all(np.diff(after) > 0)

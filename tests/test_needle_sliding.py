@@ -82,6 +82,14 @@ def test_a_fibre_that_its_muscle_carries_veers_from_its_line(angle_deg: float) -
     assert veer_deg(pool, np.arange(60), FRAMES) == pytest.approx(angle_deg, abs=0.1)
 
 
+def test_a_veer_that_the_way_as_a_whole_has_not_is_chance() -> None:
+    """Frame by frame a line's place scatters; what carries a fibre carries it all along."""
+    saw = 4 * (np.arange(60) % 4) + 20 * np.repeat([0, 1], 30)
+    drawn = -0.2 * saw + np.repeat([0.0, 5.5], 30)
+    assert veer_deg(pool_of(saw, sideways=drawn), np.arange(60), FRAMES) == 0.0
+    assert veer_deg(pool_of(saw, sideways=-0.2 * saw), np.arange(60), FRAMES) > 7.5
+
+
 def test_a_probe_that_turns_slowly_makes_no_veer() -> None:
     turned = np.linspace(0, 8, 60)  # px to the side over the clip
     assert veer_deg(pool_of(PISTONING, sideways=turned), np.arange(60), FRAMES) < 3

@@ -22,7 +22,7 @@ from usguide.needle.pool import Pool
 from usguide.needle.proximity import distance_to_fascia, repeated, time_inside
 from usguide.needle.smoothing import half_axes, smooth_path, smoothed
 from usguide.needle.spot_path import SpotPath
-from usguide.needle.track import Path
+from usguide.needle.track import VISIBLE, Path
 
 SPOT_NOISE_PX = 1.0
 """Standard deviation of a spot's measured place, working px: where an echo begins is told by a few
@@ -30,8 +30,6 @@ of its pixels, in which speckle and needle interfere anew in every frame. In a r
 is moved slowly it scatters by 0.8 px in depth and 0.3 px across, now and then by several."""
 SPOT_WANDER_PX = 0.3
 """Change of its speed in one frame, working px per frame."""
-VISIBLE = 0.5
-"""Least confidence that is claimed: where the tip is more likely than not within 3 mm."""
 
 
 @dataclass(frozen=True, slots=True)

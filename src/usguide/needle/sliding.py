@@ -102,7 +102,8 @@ def veer_deg(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
     """Angle between where the tips travel and where their shafts point, degrees from 0.
 
     A needle's tip travels along its shaft. A fibre is carried with its muscle, whichever way that
-    goes: along the aponeuroses, to which the fibres are inclined.
+    goes: along the aponeuroses, to which the fibres are inclined. It does so whenever it moves: an
+    angle that the moves from frame to frame show, but not the way over the whole clip, is chance.
 
     Parameters
     ----------
@@ -116,7 +117,8 @@ def veer_deg(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
     Returns
     -------
     float
-        Median over pairs of claims of the most claimed line; 0 where too few show it.
+        Median over pairs of claims of the most claimed line, or the angle of the line through all
+        its tips, whichever is the less; 0 where too few show it, or the two are not to one side.
     """
     claims = np.flatnonzero(chosen >= 0)
     _, same = most_claimed_line(pool, chosen[claims])
@@ -132,4 +134,15 @@ def veer_deg(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
         if len(far):
             m, (x, y) = moved[far[0]], along[far[0]]
             veers.append(math.degrees(math.atan((m[1] * x - m[0] * y) / forward[far[0]])))
-    return abs(float(np.median(veers))) if len(veers) >= LEAST_PAIRS else 0.0
+    if len(veers) < LEAST_PAIRS:
+        return 0.0
+    usual, overall = float(np.median(veers)), travel_deg(pool, line)
+    return min(abs(usual), abs(overall)) if usual * overall > 0 else 0.0
+
+
+def travel_deg(pool: Pool, line: NDArray[np.int64]) -> float:
+    """Angle from where some shafts point, on the whole, to the line through their tips."""
+    x, y = np.median(pool.along[line], axis=0)
+    tips = pool.tip[line] - np.median(pool.tip[line], axis=0)
+    forward, sideways = tips @ np.array([x, y]), tips @ np.array([-y, x])
+    return math.degrees(math.atan(forward @ sideways / max(float(forward @ forward), 1e-9)))

@@ -11,7 +11,7 @@ from usguide.model import Bools, Floats
 from usguide.needle.evidence import LEAST_FRAMES, Odds, appearance
 from usguide.needle.path import KNOWN_COSTS, best_path
 from usguide.needle.pool import Pool, on_line_of
-from usguide.needle.resemblance import resembling_odds
+from usguide.needle.resemblance import expected_odds, resembling_odds
 from usguide.needle.sliding import longest_stroke, slide_range, veer_deg
 
 GENEROSITY = 1.5
@@ -60,6 +60,8 @@ UNRIVALLED = 1.5
 MOST_SURE = 0.97
 """Share of the frames that are right where the evidence could not be better: of the frames with
 log odds of 5 and more that it was fitted on, 99 %, less what other scanners may take."""
+VISIBLE = 0.5
+"""Least confidence that is claimed: where the tip is more likely than not within 3 mm."""
 SHARPNESS = 0.60
 EVEN = -0.8
 """Slope of the confidence in the log odds of the claim, and the log odds at which it is half of
@@ -161,6 +163,9 @@ def likeliest(
         again = resembling_odds(pool, odds, best, numbers)
         if shown is not None:
             again = np.where(shown, odds.full, again)
+        best, _ = best_path(pool, again + AGREEMENT, numbers, KNOWN_COSTS)
+        sure = np.where(confidence(again, best) >= VISIBLE, best, -1)
+        again = again + expected_odds(pool, sure, numbers)
         best, _ = best_path(pool, again + AGREEMENT, numbers, KNOWN_COSTS)
     else:
         again = odds.appearance
