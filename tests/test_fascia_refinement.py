@@ -5,8 +5,10 @@ import pytest
 
 from usguide.fascia.border_odds import REACH_MM, border_odds
 from usguide.fascia.course import Course
+from usguide.fascia.recognition import Recognised
 from usguide.fascia.refinement import refine
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip
+from usguide.fascia.tissues import COLUMNS, EDGE_COLUMN, FIRST_MM, ROWS, STRIDE, Tissues
 
 PIXEL_MM = 0.1
 DISTANCE_MM = np.arange(-3.0, 27.0, COLUMN_MM)
@@ -35,6 +37,19 @@ def strip_of(upper_mm, lower_mm, seed=0, septum_mm=None):
     return Strip(band, ROWS_MM / PIXEL_MM, levels.astype(np.float32))
 
 
+def recognised(upper_mm, lower_mm, sure=5.0):
+    """Tissues as a network would see them that is as sure of every row, the bone's edge at 0."""
+    row_mm = STRIDE * ROW_MM
+    depth = FIRST_MM + row_mm * (np.arange(ROWS // STRIDE)[:, None] + 0.5)
+    ahead = COLUMN_MM * (np.arange(COLUMNS) - EDGE_COLUMN)
+    summed = [
+        np.concatenate([np.zeros((1, COLUMNS)), np.cumsum(ratio, axis=0)]).astype(np.float32)
+        for border in (upper_mm, lower_mm)
+        for ratio in [np.where(depth < np.interp(ahead, DISTANCE_MM, border), sure, -sure)]
+    ]
+    return Recognised.of(Tissues(*summed), (0.0, 80.0))
+
+
 def straight(strip, gap=None, moved_mm=0.0):
     columns = len(DISTANCE_MM)
     return Course(
@@ -51,7 +66,7 @@ def straight(strip, gap=None, moved_mm=0.0):
 def test_both_borders_of_a_bulge_are_followed(height_mm, seed):
     upper, lower = -HALF_MM - bulge(height_mm), HALF_MM + bulge(height_mm)
     strip = strip_of(upper, lower, seed)
-    pair = refine(strip, straight(strip), PIXEL_MM)
+    pair = refine(strip, straight(strip), None, PIXEL_MM)
     top = (DISTANCE_MM > 8) & (DISTANCE_MM < 12)
     for found, true in ((pair.upper_px, upper), (pair.lower_px, lower)):
         assert np.abs(found * PIXEL_MM - true)[top].mean() < 0.45 * height_mm + 0.1
@@ -61,7 +76,7 @@ def test_both_borders_of_a_bulge_are_followed(height_mm, seed):
 def test_a_course_beside_the_borders_is_brought_to_them(moved_mm):
     flat = np.zeros_like(DISTANCE_MM)
     strip = strip_of(flat - HALF_MM, flat + HALF_MM)
-    pair = refine(strip, straight(strip, moved_mm=moved_mm), PIXEL_MM)
+    pair = refine(strip, straight(strip, moved_mm=moved_mm), None, PIXEL_MM)
     judged = (DISTANCE_MM > 2) & (DISTANCE_MM < 25)
     assert pair.upper_px[judged] * PIXEL_MM == pytest.approx(-HALF_MM, abs=0.12)
     assert pair.lower_px[judged] * PIXEL_MM == pytest.approx(HALF_MM, abs=0.2)
@@ -73,9 +88,63 @@ def test_a_line_within_a_tissue_is_no_border():
     # A fibril in the band, as bright as the superficial border; a fibre layer in the muscle.
     for line_mm, moved_mm in ((-HALF_MM + 0.7, 0.35), (HALF_MM + 0.7, 0.35)):
         strip = strip_of(flat - HALF_MM, flat + HALF_MM, septum_mm=flat + line_mm)
-        pair = refine(strip, straight(strip, moved_mm=moved_mm), PIXEL_MM)
+        pair = refine(strip, straight(strip, moved_mm=moved_mm), None, PIXEL_MM)
         assert np.abs(pair.upper_px * PIXEL_MM + HALF_MM)[judged].mean() < 0.15
         assert np.abs(pair.lower_px * PIXEL_MM - HALF_MM)[judged].mean() < 0.2
+
+
+def test_a_bulge_that_only_is_recognised_is_followed():
+    flat = np.zeros_like(DISTANCE_MM)
+    lower = flat + HALF_MM + bulge(0.5)
+    strip = strip_of(flat - HALF_MM, lower)
+    # Muscle as bright as the fascia: no step shows the deep border.
+    beneath = np.broadcast_to(ROWS_MM[:, None] > 0.5, strip.levels.shape)
+    strip.levels[beneath] = np.random.default_rng(1).normal(FASCIA, 0.05, np.count_nonzero(beneath))
+    top = (DISTANCE_MM > 8) & (DISTANCE_MM < 12)
+    off = [
+        np.abs(refine(strip, straight(strip), told, PIXEL_MM).lower_px * PIXEL_MM - lower)[top]
+        for told in (None, recognised(flat - HALF_MM, lower))
+    ]
+    assert off[0].mean() > 0.35
+    assert off[1].mean() < 0.2
+
+
+def test_what_is_recognised_does_not_draw_a_plain_border_off_its_line():
+    flat = np.zeros_like(DISTANCE_MM)
+    strip = strip_of(flat - HALF_MM, flat + HALF_MM)
+    wrong = recognised(flat - HALF_MM - 0.4, flat + HALF_MM, sure=50.0)
+    judged = (DISTANCE_MM > 2) & (DISTANCE_MM < 20)
+    pair = refine(strip, straight(strip), wrong, PIXEL_MM)
+    assert pair.upper_px[judged] * PIXEL_MM == pytest.approx(-HALF_MM, abs=0.2)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (12.0, -7.0)])
+def test_what_is_recognised_is_read_where_the_picture_is(shift):
+    sloping = 0.1 * DISTANCE_MM
+    told = recognised(sloping - HALF_MM, sloping + HALF_MM).moved(shift)
+    # Columns half as far apart, on a centre line that follows the slope.
+    distance = np.arange(0.0, 19.0, COLUMN_MM / 2)
+    centre = np.stack([distance, 8.0 + 0.1 * distance], axis=1) / PIXEL_MM + shift
+    band = Band(distance, centre, np.tile([0.0, 1.0], (len(distance), 1)))
+    offsets = np.arange(-3.0, 3.0, ROW_MM)
+    places = np.tile(offsets[:, None], len(distance)) / PIXEL_MM
+    for deep, there_mm in ((False, -HALF_MM), (True, HALF_MM)):
+        likelihood = told.along(band, places, PIXEL_MM, deep=deep)
+        best = offsets[np.argmax(likelihood, axis=0)]
+        assert best == pytest.approx(there_mm, abs=STRIDE * ROW_MM)
+
+
+def test_beyond_what_the_network_looks_at_nothing_is_told():
+    flat = np.zeros_like(DISTANCE_MM)
+    told = recognised(flat - HALF_MM, flat + HALF_MM)
+    distance = np.arange(0.0, 26.0, COLUMN_MM)
+    centre = np.stack([distance / PIXEL_MM, np.full(len(distance), 80.0)], axis=1)
+    band = Band(distance, centre, np.tile([0.0, 1.0], (len(distance), 1)))
+    places = np.tile(np.arange(-1.0, 1.0, ROW_MM)[:, None], len(distance)) / PIXEL_MM
+    spread = np.ptp(told.along(band, places, PIXEL_MM, deep=True), axis=0)
+    beyond = distance > COLUMN_MM * (COLUMNS - 1 - EDGE_COLUMN)
+    assert np.all(spread[beyond] == 0.0)
+    assert np.all(spread[~beyond] > 1.0)
 
 
 def test_no_border_goes_further_than_it_may():
@@ -83,7 +152,7 @@ def test_no_border_goes_further_than_it_may():
     strip = strip_of(upper, lower)
     course = straight(strip)
     for within_mm in (0.4, REACH_MM):
-        pair = refine(strip, course, PIXEL_MM, within_mm)
+        pair = refine(strip, course, None, PIXEL_MM, within_mm)
         for found, was in ((pair.upper_px, course.upper_px), (pair.lower_px, course.lower_px)):
             assert np.abs(found - was).max() * PIXEL_MM <= within_mm + ROW_MM
 
@@ -93,7 +162,7 @@ def test_what_is_missing_tells_nothing_of_a_border():
     strip = strip_of(flat - HALF_MM, flat + HALF_MM)
     gap = (DISTANCE_MM > 8) & (DISTANCE_MM < 12)
     for deep, offset in ((False, flat - HALF_MM), (True, flat + HALF_MM)):
-        score = border_odds(strip, offset, flat + 2 * HALF_MM, gap, PIXEL_MM, deep=deep)
+        score = border_odds(strip, offset, flat + 2 * HALF_MM, gap, None, PIXEL_MM, deep=deep)
         assert np.ptp(score[:, gap] - score[:, gap][:, :1], axis=1).max() < 1e-5
         assert np.ptp(score[:, ~gap & (DISTANCE_MM > 2)], axis=0).min() > 1.0
 
@@ -106,7 +175,7 @@ def test_the_sharper_the_picture_the_narrower_the_spread():
     faint = Strip(sharp.band, sharp.rows_px, faint.levels + noise)
     judged = (DISTANCE_MM > 2) & (DISTANCE_MM < 25)
     spreads = [
-        np.median(refine(strip, straight(strip), PIXEL_MM).lower_sd_px[judged])
+        np.median(refine(strip, straight(strip), None, PIXEL_MM).lower_sd_px[judged])
         for strip in (sharp, faint)
     ]
     assert spreads[0] < spreads[1]

@@ -7,7 +7,8 @@ What singles the fascia out is that both borders start at the bone's front edge 
 side, smoothly, with tissue of one kind between them. So the search goes from the whole to the
 part: an outline judged over the whole length (:mod:`usguide.fascia.outline`), smooth corrections
 of it (:mod:`usguide.fascia.fitting`), and at last both borders together, column by column, within
-a millimetre, by their lines and by the tissue on their sides (:mod:`usguide.fascia.refinement`).
+a millimetre, by their lines, by the tissue on their sides and by the tissues recognised
+(:mod:`usguide.fascia.refinement`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from usguide.fascia.fitting import SuperficialFit, fit_deep
 from usguide.fascia.gaps import bridged
 from usguide.fascia.insertion import TANGENT_MM, find_insertion
 from usguide.fascia.outline import Outline, outline_of, outlines, score_of
+from usguide.fascia.recognition import Recognised
 from usguide.fascia.refinement import refine
 from usguide.fascia.straighten import Strip, straightened, upright_band
 from usguide.fascia.tissues import Tissues, looked_at
@@ -65,6 +67,15 @@ TAIL = 0.025
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The borders, the insertion, (x, y) in work px, and the tissues that shaped them."""
+
+    pair: BorderPair
+    insertion: tuple[float, float]
+    recognised: Recognised
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Fitted:
     """A band fitted to the picture, its insertion in work px, and the logarithm of its odds."""
 
@@ -73,9 +84,7 @@ class _Fitted:
     score: float
 
 
-def find_borders(
-    levels: Image, bone: Bone, pixel_mm: float
-) -> tuple[BorderPair, tuple[float, float]] | None:
+def find_borders(levels: Image, bone: Bone, pixel_mm: float) -> Found | None:
     """Find the fascia's borders from the bone's front edge onwards.
 
     Parameters
@@ -89,8 +98,8 @@ def find_borders(
 
     Returns
     -------
-    (BorderPair, (float, float)) or None
-        The borders, and the insertion, (x, y) in work px.
+    Found or None
+        None where there is no room for a band, or nothing like one.
     """
     upright = upright_band(bone.edge, levels.shape[1], pixel_mm)
     if upright.distance_mm[-1] < BAND_MIN_MM:
@@ -99,6 +108,7 @@ def find_borders(
     surface = Surface.of(bone, pixel_mm)
     tried = outlines(fields, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
     tissues = Tissues.of(fields.strip, pixel_mm)
+    shown = Recognised.of(tissues, bone.edge)
     ahead = upright.distance_mm[looked_at(upright.distance_mm) & (upright.distance_mm >= 0)]
     recognised = outline_of(fields, ahead, tissues.likeliest(ahead), pixel_mm)
     fitted = [
@@ -106,7 +116,14 @@ def find_borders(
         for outline in (*tried, recognised)
         if (
             one := _fitted(
-                levels, fields, surface, outline, tissues, pixel_mm, drawn=outline is recognised
+                levels,
+                fields,
+                surface,
+                outline,
+                tissues,
+                shown,
+                pixel_mm,
+                drawn=outline is recognised,
             )
         )
         is not None
@@ -117,7 +134,7 @@ def find_borders(
         return None
     best = max(fitted, key=lambda one: one.score)
     pair = replace(best.pair, doubt_px=_doubt(best, fitted))
-    return _consensus(replace(best, pair=pair), fitted, pixel_mm)
+    return Found(*_consensus(replace(best, pair=pair), fitted, pixel_mm), shown)
 
 
 def _consensus(
@@ -181,6 +198,7 @@ def _fitted(
     surface: Surface,
     outline: Outline,
     tissues: Tissues,
+    recognised: Recognised,
     pixel_mm: float,
     *,
     drawn: bool,
@@ -214,7 +232,7 @@ def _fitted(
         edge = upright.at(start, surface.down_at(start), pixel_mm)
     band = straightened(band, course.middle_px, edge, pixel_mm)
     course = course.carried_to(band)
-    pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, pixel_mm)
+    pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, recognised, pixel_mm)
     if pair is None:
         return None
     upper_mm, lower_mm = (

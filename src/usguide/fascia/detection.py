@@ -10,6 +10,7 @@ import numpy as np
 from usguide.fascia.borders import LINE_MM, find_borders
 from usguide.fascia.calcaneus import Bone, find_calcaneus
 from usguide.fascia.course import BorderPair
+from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import Bools, Floats
@@ -56,6 +57,7 @@ class Heel:
 
     bone: Bone
     pair: BorderPair
+    recognised: Recognised
     scale: Scale
     evidence: float
     """Mean border score over the first centimetre, -1 to 1."""
@@ -95,17 +97,18 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
     found = find_borders(levels, bone, pixel_mm)
     if found is None:
         return "no room for a fascia beside the bone-like line"
-    pair, insertion = found
-    under_side = bone.x < insertion[0]
+    under_side = bone.x < found.insertion[0]
     if not under_side.any():
         return "no fascia leaves the bone-like line"
     bone = replace(
         bone,
-        x=np.append(bone.x[under_side], insertion[0]),
-        y=np.append(bone.y[under_side], insertion[1]),
+        x=np.append(bone.x[under_side], found.insertion[0]),
+        y=np.append(bone.y[under_side], found.insertion[1]),
     )
-    looks = _looks(levels, bone, pair, pixel_mm)
-    return looks if isinstance(looks, str) else Heel(bone, pair, scale, *looks)
+    looks = _looks(levels, bone, found.pair, pixel_mm)
+    if isinstance(looks, str):
+        return looks
+    return Heel(bone, found.pair, found.recognised, scale, *looks)
 
 
 def seen_again(

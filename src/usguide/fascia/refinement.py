@@ -8,6 +8,7 @@ from scipy import ndimage
 from usguide.fascia.border_odds import REACH_MM, border_odds
 from usguide.fascia.course import BorderPair, Course
 from usguide.fascia.fitting import FINE_STEP_MM, drop_score, line_score
+from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
 from usguide.fascia.workspace import Image
 from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surfaces
@@ -19,14 +20,19 @@ THIN_MM = 0.7
 ALONG_MM = 1.5
 """Averaging along the band, standard deviation."""
 
-SLOPE_PRICE, TAPER_PRICE = 0.7, 0.6
-"""Of a border's moving by ``ROW_MM`` against its course from one column to the next, and of the
-thickness changing so, against log odds per column. Tuned on synthetic heels (seeds 55000-55039
-and others) and on another simulator's; from half to twice as much serves as well."""
+SLOPE_PRICE = 0.7
+"""Of a border's moving by ``ROW_MM`` against its course from one column to the next, against log
+odds per column; from half to twice as much serves as well. A change of thickness costs no more than
+that of its borders: such a price cuts bulges off. Chosen on synthetic heels, half of them with a
+bulge, and on another simulator's."""
 
 
 def refine(
-    strip: Strip, course: Course, pixel_mm: float, within_mm: float = REACH_MM
+    strip: Strip,
+    course: Course,
+    recognised: Recognised | None,
+    pixel_mm: float,
+    within_mm: float = REACH_MM,
 ) -> BorderPair | None:
     """Move both borders, together and column by column, to the best evidence near a course.
 
@@ -39,6 +45,8 @@ def refine(
         On the course's own band.
     course : Course
         Where the borders run.
+    recognised : Recognised or None
+        Tissues of the picture; None to go by what is measured alone.
     pixel_mm : float
         Nominal size of a work pixel.
     within_mm : float
@@ -49,7 +57,9 @@ def refine(
     offsets: list[Floats] = [course.upper_px, course.lower_px]
     windows: list[Image] = []
     for offset, deep in zip(offsets, (False, True), strict=True):
-        score = border_odds(strip, offset * pixel_mm, thickness_mm, course.gap, pixel_mm, deep=deep)
+        score = border_odds(
+            strip, offset * pixel_mm, thickness_mm, course.gap, recognised, pixel_mm, deep=deep
+        )
         beyond = (len(score) - 1) // 2 - round(within_mm / ROW_MM)
         windows.append(score[beyond : len(score) - beyond])
     reach, height, columns = len(windows[0]) // 2, 2 * len(windows[0]), len(thickness_mm)
@@ -65,7 +75,7 @@ def refine(
         None,
         np.clip(least, 1, height - 1).astype(np.int64),
         height - 1,
-        joint_step_prices(1, SLOPE_PRICE, TAPER_PRICE),
+        joint_step_prices(1, SLOPE_PRICE, 0.0),
     )
     if not np.isfinite(found.cost):
         return None

@@ -67,7 +67,8 @@ class Tracker:
         band = self.heel.pair.band.moved(shift)
         strip = Strip.cut(picture, band, STRIP_ROWS_MM, pixel_mm)
         strip = replace(strip, levels=self.heel.scale.levels(strip.levels))
-        pair = refine(strip, self.heel.pair, pixel_mm, WITHIN_MM)
+        recognised = self.heel.recognised.moved(shift)
+        pair = refine(strip, self.heel.pair, recognised, pixel_mm, WITHIN_MM)
         return None if pair is None else Followed(pair, shift, similarity)
 
     def _locate(self, view: Image) -> float:
