@@ -108,8 +108,10 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
     """
     score = bone_score(levels, tissue, pixel_mm)
     height, width = (side // STRIDE for side in score.shape)
-    blocks = score[: height * STRIDE, : width * STRIDE].reshape(height, STRIDE, width, STRIDE)
-    coarse = np.ascontiguousarray(blocks.mean(axis=(1, 3)))
+    whole = score[: height * STRIDE, : width * STRIDE]
+    coarse = np.asarray(
+        cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32
+    )
     reasons: list[str] = []
     bones: list[Bone] = []
     for _ in range(CANDIDATES):
@@ -142,8 +144,8 @@ def bone_score(levels: Image, tissue: Bools, pixel_mm: float) -> Image:
     averaged over 1 mm across.
     """
     level = np.minimum(levels, LEVEL_MAX)
-    mean, spread = _beneath(level, SHADOW_NEAR_MM / pixel_mm, SHADOW_FAR_MM / pixel_mm)
-    score = level - SHADOW_WEIGHT * (mean + spread) - LEVEL_MIN
+    beneath = _beneath(level, SHADOW_NEAR_MM / pixel_mm, SHADOW_FAR_MM / pixel_mm)
+    score = level - SHADOW_WEIGHT * beneath - LEVEL_MIN
     rows = levels.shape[0]
     score[: round(DEPTH_MIN_MM / pixel_mm)] = OFF_TISSUE_SCORE
     score[max(rows - round((SHADOW_NEAR_MM + SHADOW_SEEN_MM) / pixel_mm), 0) :] = OFF_TISSUE_SCORE
@@ -151,23 +153,21 @@ def bone_score(levels: Image, tissue: Bools, pixel_mm: float) -> Image:
     return np.asarray(score, dtype=np.float32)
 
 
-def _beneath(level: Image, near: float, far: float) -> tuple[Image, Image]:
-    """Mean and SD over the rows ``near`` to ``far`` below each pixel, smoothed across."""
-    rows = level.shape[0]
-    start = np.minimum(np.arange(rows) + round(near), rows)
-    stop = np.minimum(np.arange(rows) + round(far), rows)
-    count = np.maximum(stop - start, 1)[:, None].astype(np.float32)
-
-    def window_mean(values: Image) -> Image:
-        sums = np.zeros((rows + 1, values.shape[1]), dtype=np.float32)
-        np.cumsum(values, axis=0, out=sums[1:])
-        return np.asarray((sums[stop] - sums[start]) / count, dtype=np.float32)
-
-    mean = window_mean(level)
-    variance = window_mean(level * level) - mean**2
-    across = (2 * round(near / 2) + 1, 1)
-    spread = np.sqrt(np.maximum(variance, 0))
-    return cv2.blur(mean, across), cv2.blur(spread, across)  # type: ignore[return-value]
+def _beneath(level: Image, near: float, far: float) -> Image:
+    """Mean plus SD over the rows ``near`` to ``far`` below each pixel, smoothed across."""
+    rows, columns = level.shape
+    first, height = round(near), max(round(far) - round(near), 1)
+    # Nothing is shown below the picture: means are of what lies within it.
+    shown = np.clip(rows - first - np.arange(rows), 1, height)[:, None].astype(np.float32)
+    lower = np.zeros((rows + height, columns), dtype=np.float32)
+    lower[: max(rows - first, 0)] = level[first:]
+    mean, square = (
+        np.asarray(window_sum(lower, cv2.CV_32F, (1, height), anchor=(0, 0), normalize=False))
+        for window_sum in (cv2.boxFilter, cv2.sqrBoxFilter)
+    )
+    mean, square = mean[:rows] / shown, square[:rows] / shown
+    spread = np.sqrt(np.maximum(square - mean**2, 0))
+    return np.asarray(cv2.blur(mean + spread, (2 * round(near / 2) + 1, 1)), dtype=np.float32)
 
 
 def _objection(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> str | None:
