@@ -25,6 +25,7 @@ from usguide.fascia.straighten import (
     Strip,
     derivative_across,
     smoothed_along,
+    usual_size,
 )
 from usguide.fascia.texture import unrest
 from usguide.fascia.workspace import Image
@@ -156,8 +157,7 @@ def _measured(
     image = strip.along(offset_mm + inward * ROWS_MM[:, None], pixel_mm)
     smooth = smoothed_along(image, ALONG_MM)
     line = -derivative_across(smooth, LINE_MM, order=2)
-    usual = float(np.median(np.abs(line[::3])))
-    line = np.tanh(line / (LINE_SATURATION * usual + 1e-5))
+    line = np.tanh(line / (LINE_SATURATION * usual_size(line[::3]) + 1e-5))
     step = derivative_across(smooth, STEP_MM, order=1)
     step = np.tanh(step * (STEP_MM / ROW_MM / STEP_LEVEL))
     spread = (image - smooth)[:, used]

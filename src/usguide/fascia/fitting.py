@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usguide.fascia.straighten import ROW_MM, Strip, derivative_across, smoothed_along
+from usguide.fascia.straighten import (
+    ROW_MM,
+    Strip,
+    derivative_across,
+    smoothed_along,
+    usual_size,
+)
 from usguide.fascia.texture import fascia_over_fat, features, separation
 from usguide.fascia.workspace import Image
 from usguide.kernels.curves import means_along
@@ -114,8 +120,8 @@ def corrected(
 def line_score(levels: Image) -> Image:
     """Score bright lines along a strip, -1 to 1, against what is usual in it."""
     line = -derivative_across(smoothed_along(levels, 1.0), LINE_MM, order=2)
-    usual = float(np.median(np.abs(line)))
-    return np.asarray(np.tanh(line / (LINE_SATURATION * usual + 0.0025)), dtype=np.float32)
+    saturated = line / (LINE_SATURATION * usual_size(line) + 0.0025)
+    return np.asarray(np.tanh(saturated), dtype=np.float32)
 
 
 def drop_score(levels: Image, step_mm: float = STEP_MM) -> Image:

@@ -63,9 +63,9 @@ class Recognised:
         ndarray of float32, shape (rows, columns)
             Less its mean in each column; 0 in columns that were not looked at.
         """
-        points = band.centre + offset_px[..., None] * band.normal
-        ahead_mm, down_mm = np.moveaxis((points - np.array(self.edge)) * pixel_mm, 2, 0)
-        columns = ahead_mm / COLUMN_MM + EDGE_COLUMN
+        x, y = band.grid(offset_px)
+        columns = (x - self.edge[0]) * (pixel_mm / COLUMN_MM) + EDGE_COLUMN
+        down_mm = (y - self.edge[1]) * pixel_mm
         likelihood = cv2.remap(
             self.deep if deep else self.superficial,
             columns.astype(np.float32),

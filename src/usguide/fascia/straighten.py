@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -43,6 +44,11 @@ class Band:
         """Work points at an offset (px, positive deep) from the centre line, per column."""
         return np.asarray(self.centre + offset_px[:, None] * self.normal)
 
+    def grid(self, offset_px: Floats) -> tuple[Floats, Floats]:
+        """Work px, x and y apart, at offsets of shape (rows, columns) from the centre line."""
+        x, y = (self.centre[:, axis] + offset_px * self.normal[:, axis] for axis in (0, 1))
+        return x, y
+
     def offsets_of(self, points: Floats) -> Floats:
         """Return where a curve, shape (n, 2), crosses each column's normal, px from the centre."""
         offsets = np.empty(len(self.centre))
@@ -56,12 +62,12 @@ class Band:
 
     def sample(self, image: Image, offsets_px: Floats) -> Image:
         """Bilinear samples, shape (offsets, columns); the picture's rim is repeated beyond it."""
-        points = self.centre[None] + offsets_px[:, None, None] * self.normal[None]
+        x, y = self.grid(offsets_px[:, None])
         return np.asarray(
             cv2.remap(
                 image,
-                points[..., 0].astype(np.float32),
-                points[..., 1].astype(np.float32),
+                x.astype(np.float32),
+                y.astype(np.float32),
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )
@@ -170,16 +176,28 @@ def smoothed_along(strip: Image, sigma_mm: float) -> Image:
 
 def derivative_across(strip: Image, sigma_mm: float, order: int) -> Image:
     """First or second derivative down a strip's rows, per row, at the scale of a Gaussian."""
-    sigma = sigma_mm / ROW_MM
-    at = np.arange(-round(4 * sigma), round(4 * sigma) + 1)
-    gauss = np.exp(-0.5 * (at / sigma) ** 2)
-    gauss /= gauss.sum()
-    weights = gauss * (at / sigma**2 if order == 1 else (at**2 / sigma**2 - 1) / sigma**2)
     filtered = cv2.sepFilter2D(
         strip,
         cv2.CV_32F,
         np.ones(1, dtype=np.float32),
-        weights.astype(np.float32),
+        _differentiator(sigma_mm / ROW_MM, order),
         borderType=cv2.BORDER_REFLECT,
     )
     return np.asarray(filtered, dtype=np.float32)
+
+
+@cache
+def _differentiator(sigma: float, order: int) -> Image:
+    """Weights of a Gaussian's first or second derivative; sigma in rows."""
+    at = np.arange(-round(4 * sigma), round(4 * sigma) + 1)
+    gauss = np.exp(-0.5 * (at / sigma) ** 2)
+    gauss /= gauss.sum()
+    weights = gauss * (at / sigma**2 if order == 1 else (at**2 / sigma**2 - 1) / sigma**2)
+    return np.asarray(weights, dtype=np.float32)
+
+
+def usual_size(values: Image) -> float:
+    """Median of the absolute values; of an even number of them, the higher of the middle two."""
+    sizes = np.abs(values).ravel()
+    middle = len(sizes) // 2
+    return float(np.partition(sizes, middle)[middle])
