@@ -5,7 +5,7 @@ import pytest
 
 from usguide.needle.candidates import CANDIDATE, Workspace
 from usguide.needle.pool import Pool
-from usguide.needle.sliding import longest_stroke, most_claimed_line, slide_range, veer_deg
+from usguide.needle.sliding import most_claimed_line, slide_range, strokes, veer_deg
 
 ALONG = np.array([0.8, 0.6])
 
@@ -26,7 +26,7 @@ def pool_of(advance, *, sideways=0.0, slide=None) -> Pool:
 
 def stroke(pool: Pool, numbers=None) -> float:
     every = np.arange(len(pool.frame))
-    return longest_stroke(pool, every, every.astype(float) if numbers is None else numbers)
+    return strokes(pool, every, every.astype(float) if numbers is None else numbers)[0]
 
 
 PISTONING = 20 * (1 - np.cos(np.linspace(0, 6 * np.pi, 60)))
@@ -45,6 +45,18 @@ def test_an_end_found_here_and_there_makes_no_stroke() -> None:
 
 def test_a_single_move_there_and_back_makes_none() -> None:
     assert stroke(pool_of(np.tile([0.0, 6.0], 30))) == 0.0
+
+
+def test_moves_that_are_no_stroke_are_hops() -> None:
+    every = np.arange(60)
+
+    def hopping(advance, numbers=FRAMES) -> float:
+        return strokes(pool_of(advance), every, numbers)[1]
+
+    assert hopping(np.tile([0.0, 6.0], 30)) == pytest.approx(6, abs=0.2)
+    assert hopping(np.repeat([0.0, 30.0, 0.0, 30.0], 15)) == pytest.approx(1.5, abs=0.1)
+    assert hopping(np.tile([0.0, 6.0], 30), numbers=10 * FRAMES) == 0
+    assert hopping(PISTONING) < 0.2
 
 
 def test_an_end_that_creeps_makes_none() -> None:

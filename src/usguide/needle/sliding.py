@@ -61,12 +61,12 @@ def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
     return min(ranges)
 
 
-def longest_stroke(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
-    """Longest way that the tip goes along its line by successive moves the same way, working px.
+def strokes(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> tuple[float, float]:
+    """How far the tip goes along its line by strokes, and how far it hops, working px.
 
     Along the most claimed line, against the tissue and in the picture, as for :func:`slide_range`.
     A needle goes in or out in several frames; an end of tissue that is found now here and now
-    there returns at once. A single move is no stroke: 0.
+    there returns at once. A single move is no stroke.
 
     Parameters
     ----------
@@ -76,6 +76,13 @@ def longest_stroke(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> fl
         The path; -1 where it claims nothing.
     numbers : ndarray, shape (frames,)
         When every observed frame was taken, in frames.
+
+    Returns
+    -------
+    longest : float
+        Longest way by successive moves the same way; 0 where there are none.
+    hopping : float
+        Way from frame to frame that is not by such strokes, for each claim.
     """
     claims = np.flatnonzero(chosen >= 0)
     gap = np.maximum(np.diff(numbers[claims]), 1.0)
@@ -89,13 +96,15 @@ def longest_stroke(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> fl
     way = np.where(np.sign(forward) == np.sign(forward + slid), np.sign(forward), 0.0)
     advance = np.minimum(np.abs(forward), np.abs(forward + slid))
     low, high = MOVE_PX
-    moves = (advance >= low * gap) & (advance <= high * gap) & (gap <= MOVE_GAP)
+    near = gap <= MOVE_GAP
+    moves = (advance >= low * gap) & (advance <= high * gap) & near
     moves &= (sideways < TRUE_PX * gap) & straight
     _, same = most_claimed_line(pool, chosen[claims])
     moves &= same[1:] & same[:-1]
     turns = np.flatnonzero(~moves[1:] | ~moves[:-1] | (way[1:] != way[:-1])) + 1
     runs = np.split(np.where(moves, advance, 0.0), turns)
-    return max((float(run.sum()) for run in runs if len(run) > 1), default=0.0)
+    ways = [float(run.sum()) for run in runs if len(run) > 1]
+    return max(ways, default=0.0), (float(advance[near].sum()) - sum(ways)) / len(claims)
 
 
 def veer_deg(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:

@@ -12,7 +12,7 @@ from usguide.needle.evidence import LEAST_FRAMES, Odds, appearance
 from usguide.needle.path import KNOWN_COSTS, best_path
 from usguide.needle.pool import Pool, on_line_of
 from usguide.needle.resemblance import expected_odds, resembling_odds
-from usguide.needle.sliding import longest_stroke, slide_range, veer_deg
+from usguide.needle.sliding import slide_range, strokes, veer_deg
 
 GENEROSITY = 1.5
 """Added to every candidate's log odds while a path is sought: what makes a needle of a path is
@@ -41,6 +41,10 @@ STROKE_PX = (4.0, 12.0)
 beyond which it is worth no more. In clips without a needle it was at most 8 px, but for fibres that
 veer, and mostly 5 and less, of needles in a cine 8 px and more. Without one, as in sparse frames, a
 path has to convince by itself."""
+HOP_COST = 0.7
+"""Cost, without a stroke, of each working px that the tip hops from a claim to the next (log odds).
+An end of a septum that was found at several places of its line hopped by 2.4; a needle without
+strokes in view by 0.6, and a quick one by 4.4, which looked like one in every frame."""
 VEER_DEG = 7.5
 """Largest angle between where the tips travel and where the shafts point: needles had at most 5,
 fibres at the ends of torn and contracting muscles 9 to 17."""
@@ -136,15 +140,18 @@ def likeliest(
         if not len(seen):
             break
         slid = slide_range(pool, seen)
-        stroke = float(np.clip(longest_stroke(pool, chosen, numbers), *STROKE_PX)) - STROKE_PX[0]
         mean = total / len(seen) + float(odds.full[seen].mean())
         steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
+        needed = convincing - mean * slid / (slid + CHANCE_PX)
         moved = (
             slid > SLID_PX
             and steady
-            and mean * slid / (slid + CHANCE_PX) + STROKE_WORTH * stroke > convincing
             and float(np.median(looks["cut"][seen])) > LEAST_CUT
-            and veer_deg(pool, chosen, numbers) < VEER_DEG
+            and needed < STROKE_WORTH * (STROKE_PX[1] - STROKE_PX[0])
+            and (
+                slides_as_needle(pool, chosen, numbers, needed)
+                or slides_as_needle(pool, followed(pool, odds, chosen, numbers)[1], numbers, needed)
+            )
         )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
@@ -159,17 +166,44 @@ def likeliest(
     if best is None:
         return None
     if best_moved:
-        # Knowing the needle, claim what resembles it, and nothing that does not.
-        again = resembling_odds(pool, odds, best, numbers)
-        if shown is not None:
-            again = np.where(shown, odds.full, again)
-        best, _ = best_path(pool, again + AGREEMENT, numbers, KNOWN_COSTS)
-        sure = np.where(confidence(again, best) >= VISIBLE, best, -1)
-        again = again + expected_odds(pool, sure, numbers)
-        best, _ = best_path(pool, again + AGREEMENT, numbers, KNOWN_COSTS)
+        again, best = followed(pool, odds, best, numbers, shown)
     else:
         again = odds.appearance
     return Path(best, confidence(again, best), best_moved)
+
+
+def slides_as_needle(pool: Pool, chosen: NDArray[np.int64], numbers: Floats, needed: float) -> bool:
+    """Whether what a path's strokes are worth is what is needed, and it does not veer."""
+    longest, hopping = strokes(pool, chosen, numbers)
+    least, most = STROKE_PX
+    worth = STROKE_WORTH * (min(longest, most) - least) if longest > least else -HOP_COST * hopping
+    return worth > needed and veer_deg(pool, chosen, numbers) < VEER_DEG
+
+
+def followed(
+    pool: Pool,
+    odds: Odds,
+    chosen: NDArray[np.int64],
+    numbers: Floats,
+    shown: Bools | None = None,
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Follow the needle of a path: claim what resembles it, where it is expected, and no more.
+
+    Returns
+    -------
+    again : ndarray of float64, shape (n,)
+        Log odds of every candidate, given that the clip holds that needle.
+    path : ndarray of int64, shape (frames,)
+        The likeliest path then.
+    """
+    again = resembling_odds(pool, odds, chosen, numbers)
+    if shown is not None:
+        again = np.where(shown, odds.full, again)
+    path, _ = best_path(pool, again + AGREEMENT, numbers, KNOWN_COSTS)
+    sure = np.where(confidence(again, path) >= VISIBLE, path, -1)
+    again = again + expected_odds(pool, sure, numbers)
+    path, _ = best_path(pool, again + AGREEMENT, numbers, KNOWN_COSTS)
+    return again, path
 
 
 def confidence(odds: Floats, chosen: NDArray[np.int64]) -> Floats:

@@ -1,0 +1,52 @@
+"""Which path is a needle's: judged by all that it can be seen to do."""
+
+import numpy as np
+import pytest
+
+from usguide.needle.candidates import CANDIDATE, Workspace
+from usguide.needle.evidence import Odds
+from usguide.needle.pool import Pool
+from usguide.needle.track import likeliest
+
+ALONG = np.array([0.8, 0.6])
+FRAMES = np.arange(60.0)
+PISTONING = 10 * (1 - np.cos(2 * np.pi * FRAMES / 24))
+"""How far the tip is along its line: 0 to 20 working px."""
+FAINT = np.isin(np.arange(60) % 12, [4, 5, 6, 7])
+"""The middle of every stroke."""
+
+
+def pool_of(advance) -> Pool:
+    """One shaft a frame, its tip so far along its line, that looks like a needle's."""
+    frames = []
+    for far in advance:
+        one = np.zeros(1, CANDIDATE)
+        x, y = np.array([60.0, 60.0]) + far * ALONG
+        one["tip_x"], one["tip_y"] = x, y
+        one["tail_x"], one["tail_y"] = (x, y) - (60 + far) * ALONG
+        for name, value in {"contrast": 4, "near": 4, "step": 4, "echo": 0.95, "score": 60}.items():
+            one[name] = value
+        frames.append(one)
+    return Pool.of(frames, np.zeros((60, 2)), Workspace(np.ones((200, 200), np.bool_)))
+
+
+def odds(shown: float, faint: float) -> Odds:
+    each = np.where(FAINT, faint, shown)
+    return Odds(each, each, np.full(60, 0.5))
+
+
+@pytest.mark.parametrize("faint", [1.0, -4.0])
+def test_a_stroke_counts_that_is_seen_once_the_needle_is_known(faint: float) -> None:
+    path = likeliest(pool_of(PISTONING), odds(0.3, faint), FRAMES)
+    assert path is not None
+    assert path.moved
+    assert np.count_nonzero(path.seen) > 50
+
+
+@pytest.mark.parametrize(("every", "claimed"), [(30, True), (2, False)])
+def test_the_more_an_end_hops_without_a_stroke_the_better_it_must_look(
+    every: int, claimed: bool
+) -> None:
+    hops = np.where(np.arange(60) % (2 * every) < every, 0.0, 9.0)
+    path = likeliest(pool_of(hops), odds(2.2, 2.2), FRAMES)
+    assert (path is not None) == claimed
