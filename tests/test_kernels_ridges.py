@@ -7,8 +7,8 @@ from usguide.kernels.lines import OUTSIDE
 from usguide.kernels.ridges import (
     area_means,
     in_local_units,
-    power_across,
     second_derivatives,
+    weigh_directions,
 )
 
 pytestmark = pytest.mark.kernel
@@ -70,15 +70,22 @@ def test_local_units_are_laid_out_both_ways_and_marked_outside(rng, stride: int)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_power_across_is_that_of_what_is_clipped_and_tissue(rng, stride: int) -> None:
+def test_directions_are_weighed_by_what_is_clipped_and_tissue(rng, stride: int) -> None:
     curvature = rng.normal(scale=2, size=(3, 7, 10)).astype(np.float32)
+    curvature[0] *= 0.3
     curvature[:, 2:4, 5:8] = np.array([[[OUTSIDE]], [[0]], [[OUTSIDE]]])
-    angles = np.radians([-80.0, -45.0, 0.0, 10.0, 60.0])
-    power = np.empty(len(angles))
-    power_across(curvature, stride, 1.5, angles, power)
+    directions = np.column_stack([np.radians([-80.0, -45.0, 0.0, 10.0, 60.0]), np.zeros(5)])
+    weigh_directions(curvature, stride, 1.5, 0.8, 1.2, directions)
     parts = curvature[:, :, ::stride].astype(np.float64)
     xx, xy, yy = np.clip(parts, -1.5, 1.5)[:, parts[0] < OUTSIDE]
-    for angle, found in zip(angles, power, strict=True):
-        nx, ny = -np.sin(angle), np.cos(angle)
-        naive = nx * nx * xx + 2 * nx * ny * xy + ny * ny * yy
-        assert found == pytest.approx((naive**2).sum(), rel=1e-5)
+    nx, ny = -np.sin(directions[:, :1]), np.cos(directions[:, :1])
+    power = ((nx * nx * xx + 2 * nx * ny * xy + ny * ny * yy) ** 2).sum(axis=1)
+    naive = np.clip(np.sqrt(power.mean() / power), 0.8, 1.2)
+    assert len(np.unique(naive)) > 3
+    np.testing.assert_allclose(directions[:, 1], naive, rtol=1e-5)
+
+
+def test_directions_weigh_alike_where_there_is_nothing() -> None:
+    directions = np.column_stack([np.radians([-45.0, 10.0]), np.zeros(2)])
+    weigh_directions(np.zeros((3, 7, 10), np.float32), 2, 1.5, 0.8, 1.2, directions)
+    assert directions[:, 1].tolist() == [1.0, 1.0]

@@ -154,18 +154,20 @@ def in_local_units(
                 curvature_t[part, x, y] = line[x * stride]
 
 
-@kernel("void(float32[:,:,::1], int64, float64, float64[:], float64[::1])")
-def power_across(
+@kernel("void(float32[:,:,::1], int64, float64, float64, float64, float64[:,::1])")
+def weigh_directions(
     curvature: Float32,
     stride: int,
     loudest: float,
-    angles_rad: NDArray[np.float64],
-    power: NDArray[np.float64],
+    least: float,
+    most: float,
+    directions: NDArray[np.float64],
 ) -> None:
-    """Sum the squared second derivative across some directions over the tissue.
+    """Weigh directions by how little second derivative there is across each in all the tissue.
 
-    Each derivative is clipped. From the sums of the products of every two of them, it follows for
-    every direction: see :func:`usguide.kernels.lines.across`.
+    Each derivative is clipped; from the sums of the products of every two of them, the sum of
+    squares follows for every direction (see :func:`usguide.kernels.lines.across`). The weight is
+    the root of the mean of that over all directions to that of this one.
 
     Parameters
     ----------
@@ -175,10 +177,10 @@ def power_across(
         Which columns are looked at.
     loudest : float
         Size to which a derivative is clipped.
-    angles_rad : ndarray of float64, shape (n,)
-        The directions, image axes.
-    power : ndarray of float64, shape (n,)
-        Output.
+    least, most : float
+        Limits of the weights.
+    directions : ndarray of float64, shape (n, 2)
+        Angle of each, image axes; output: its weight, 1 where there is no derivative at all.
     """
     _, rows, columns = curvature.shape
     high = np.float32(loudest)
@@ -204,11 +206,17 @@ def power_across(
             xx_xy += a * b
             xx_yy += a * c
             xy_yy += b * c
-    for k in range(len(angles_rad)):
-        nx = -math.sin(angles_rad[k])
-        ny = math.cos(angles_rad[k])
+    total = 0.0
+    for k in range(len(directions)):
+        nx = -math.sin(directions[k, 0])
+        ny = math.cos(directions[k, 0])
         a = nx * nx
         b = 2.0 * nx * ny
         c = ny * ny
         squares = a * a * xx + b * b * xy + c * c * yy
-        power[k] = squares + 2.0 * (a * b * xx_xy + a * c * xx_yy + b * c * xy_yy)
+        directions[k, 1] = squares + 2.0 * (a * b * xx_xy + a * c * xx_yy + b * c * xy_yy)
+        total += directions[k, 1]
+    mean = total / len(directions)
+    for k in range(len(directions)):
+        weight = math.sqrt(mean / max(directions[k, 1], 1e-12)) if mean > 0 else 1.0
+        directions[k, 1] = min(max(weight, least), most)

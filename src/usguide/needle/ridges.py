@@ -12,8 +12,8 @@ from usguide.kernels.lines import segments_at_all_angles
 from usguide.kernels.ridges import (
     area_means,
     in_local_units,
-    power_across,
     second_derivatives,
+    weigh_directions,
 )
 from usguide.model import Bools, Floats, Frame
 
@@ -117,11 +117,10 @@ def strengths(curvature: Float32, angles_rad: Floats) -> Floats:
         Angle, and the root of the mean square over all angles to that at this angle, between
         ``STRENGTH`` limits.
     """
-    power = np.empty(len(angles_rad))
-    power_across(curvature, STRIDE, LOUDEST, angles_rad, power)
-    mean = float(power.mean())
-    relative = np.sqrt(mean / np.maximum(power, 1e-12)) if mean > 0 else np.ones(len(power))
-    return np.column_stack([angles_rad, np.clip(relative, *STRENGTH)])
+    directions = np.empty((len(angles_rad), 2))
+    directions[:, 0] = angles_rad
+    weigh_directions(curvature, STRIDE, LOUDEST, *STRENGTH, directions)
+    return directions
 
 
 def line_segments(image: Float32, level: Level, angles_rad: Floats) -> Floats:

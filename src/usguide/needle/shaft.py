@@ -17,9 +17,14 @@ STEP_PX = 0.5
 of them wide, its flanks begin at 2.5, and 16 are looked at past either end."""
 
 
+def _local_mean(small: Float32, side: int) -> Float32:
+    """Mean over a square around every px of a reduced frame, whose levels are whole numbers."""
+    return np.asarray(cv2.boxFilter(small.astype(np.uint8), cv2.CV_32F, (side, side)), np.float32)
+
+
 def speckle_noise(small: Float32, workspace: Workspace) -> float:
     """Robust deviation of the reduced frame from its local mean, grey levels, at least 2."""
-    detail = np.abs(small - cv2.blur(small, (9, 9))).ravel().take(workspace.quarter)
+    detail = np.abs(small - _local_mean(small, 9)).ravel().take(workspace.quarter)
     if not detail.size:
         return 2.0
     middle = detail.size // 2
@@ -41,7 +46,7 @@ class Glance:
     def at(cls, frame: Frame, workspace: Workspace) -> Glance:
         """Reduce a frame and measure its noise and grey levels."""
         small = workspace.reduce(frame)
-        levels = np.sort(cv2.blur(small, (5, 5)).ravel().take(workspace.some)).astype(np.float64)
+        levels = np.sort(_local_mean(small, 5).ravel().take(workspace.some)).astype(np.float64)
         return cls(frame, small, speckle_noise(small, workspace), levels)
 
 
