@@ -151,6 +151,20 @@ def test_the_truth_of_biconvexity_follows_the_bulge() -> None:
     assert found == pytest.approx(1.0, abs=0.05), "half of it on each side"
 
 
+def test_a_bulge_is_found_biconvex_or_its_interval_leaves_room_for_it():
+    found = 0
+    for seed in SEEDS:
+        scene = heel(seed, bulge_mm=1.8, bulge_at_mm=10, bow_deg=0, distal_fraction=0.8)
+        truth, result = scene.truth["fascia"]["biconvexity_mm"], measured(scene)
+        assert truth > 0.6
+        if result.biconvexity_mm is None:
+            assert "biconvexity_mm" in {one.what for one in result.not_measured}
+            continue
+        assert result.biconvexity_mm.low <= truth <= result.biconvexity_mm.high
+        found += result.biconvexity_mm.low > 0
+    assert found
+
+
 # --- biconvexity of given borders ---------------------------------------------------------------
 
 
@@ -216,5 +230,7 @@ def test_frames_are_combined_robustly_and_stay_possible():
     assert found.value == pytest.approx(3.15)
     assert found.low < 3.0 < found.high < 3.7
     assert robust([0.95], 0.1, "1", most=1.0).high == 1.0
+    lopsided = robust([3.0, 3.0], (0.1, 0.5), "mm")
+    assert (lopsided.low, lopsided.high) == pytest.approx((2.804, 3.98), abs=1e-3)
     assert robust([0.05], 0.1, "1").low == 0.0
     assert robust([float("nan")], 0.1, "1") is None

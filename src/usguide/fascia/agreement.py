@@ -22,7 +22,11 @@ def agreed(readings: Sequence[Reading | str]) -> list[Reading] | str:
 
 
 def robust(
-    values: Sequence[float], own_sd: float, unit: str, least: float = 0.0, most: float = np.inf
+    values: Sequence[float],
+    own_sd: float | tuple[float, float],
+    unit: str,
+    least: float = 0.0,
+    most: float = np.inf,
 ) -> Measurement | None:
     """Return the median over frames; None where none is finite.
 
@@ -30,8 +34,9 @@ def robust(
     ----------
     values : sequence of float
         One per frame.
-    own_sd : float
-        Standard deviation of the error that all frames share.
+    own_sd : float or (float, float)
+        Standard deviation of the error that all frames share; where the value is too large and
+        where it is too small, if they differ.
     unit : str
         Of the values.
     least, most : float
@@ -42,5 +47,6 @@ def robust(
         return None
     middle = float(np.median(known))
     between = 1.4826 * float(np.median(np.abs(known - middle)))
-    half = Z_95 * float(np.hypot(own_sd, between))
-    return Measurement(middle, max(middle - half, least), min(middle + half, most), unit)
+    under, over = Z_95 * np.hypot(np.broadcast_to(own_sd, 2), between)
+    low, high = max(middle - float(under), least), min(middle + float(over), most)
+    return Measurement(middle, low, high, unit)

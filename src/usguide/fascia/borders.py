@@ -62,8 +62,10 @@ grows from one part of the band to the other, the price per mm."""
 SAME_MM = 0.4
 """Bands whose borders are, on average, less than half as far apart are one band, fitted from two
 outlines; as far apart they are two."""
-TAIL = 0.025
-"""Likelihood left out at either end of the thicknesses that may be right."""
+OVERSURE = 2.0
+"""How many times as large as they should be the differences between the scores of bands are, for
+how likely each of them is right. Chosen on synthetic heels as is
+:data:`usguide.fascia.thickness.SHARPNESS_SHARE`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,21 +177,17 @@ def _is_line(pair: BorderPair, pixel_mm: float) -> bool:
 def _doubt(best: _Fitted, fitted: list[_Fitted]) -> Floats:
     """How much thinner and thicker the bands are that might be right, shape (2, columns).
 
-    Per column, the thickness below and the one above which ``TAIL`` of the likelihood lies.
+    Per column, the root of the mean squared difference of those thinner, and of those thicker,
+    weighed by their odds.
     """
     distance = best.pair.band.distance_mm
-    odds = np.exp([one.score - best.score for one in fitted])
+    odds = np.exp(np.array([one.score - best.score for one in fitted]) / OVERSURE)
     thickness = np.stack(
         [np.interp(distance, one.pair.band.distance_mm, one.pair.thickness_px) for one in fitted]
     )
-    order = np.argsort(thickness, axis=0)
-    thickness = np.take_along_axis(thickness, order, axis=0)
-    below = np.cumsum(odds[order], axis=0) / odds.sum()
-    columns = np.arange(len(distance))
-    least = thickness[np.argmax(below >= TAIL, axis=0), columns]
-    most = thickness[np.argmax(below >= 1.0 - TAIL, axis=0), columns]
-    best_px = best.pair.thickness_px
-    return np.stack([np.maximum(best_px - least, 0.0), np.maximum(most - best_px, 0.0)])
+    apart = thickness - best.pair.thickness_px
+    either = np.stack([np.minimum(apart, 0.0), np.maximum(apart, 0.0)])
+    return np.asarray(np.sqrt(odds @ either**2 / odds.sum()))
 
 
 def _fitted(

@@ -24,7 +24,7 @@ class Course:
         Where the band is interrupted.
     doubt_px : ndarray of float64, shape (2, columns)
         How much thinner and how much thicker the band may be, by the other bands that might be
-        right: 95 % of their likelihood.
+        right: a standard deviation on either side.
     """
 
     band: Band
