@@ -148,10 +148,7 @@ def likeliest(
             and steady
             and float(np.median(looks["cut"][seen])) > LEAST_CUT
             and needed < STROKE_WORTH * (STROKE_PX[1] - STROKE_PX[0])
-            and (
-                slides_as_needle(pool, chosen, numbers, needed)
-                or slides_as_needle(pool, followed(pool, odds, chosen, numbers)[1], numbers, needed)
-            )
+            and slides_as_needle(pool, odds, chosen, numbers, needed)
         )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
@@ -172,12 +169,25 @@ def likeliest(
     return Path(best, confidence(again, best), best_moved)
 
 
-def slides_as_needle(pool: Pool, chosen: NDArray[np.int64], numbers: Floats, needed: float) -> bool:
-    """Whether what a path's strokes are worth is what is needed, and it does not veer."""
+def slides_as_needle(
+    pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats, needed: float
+) -> bool:
+    """Whether a path's strokes are worth what is needed, and do not veer.
+
+    Of a faint needle that has made a stroke, those count that are seen once it is known.
+    """
+    worth = strokes_worth(pool, chosen, numbers)
+    if worth > 0 and worth <= needed:
+        _, chosen = followed(pool, odds, chosen, numbers)
+        worth = strokes_worth(pool, chosen, numbers)
+    return worth > needed and veer_deg(pool, chosen, numbers) < VEER_DEG
+
+
+def strokes_worth(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
+    """Worth of a path's longest stroke, or what its hops cost where it has none (log odds)."""
     longest, hopping = strokes(pool, chosen, numbers)
     least, most = STROKE_PX
-    worth = STROKE_WORTH * (min(longest, most) - least) if longest > least else -HOP_COST * hopping
-    return worth > needed and veer_deg(pool, chosen, numbers) < VEER_DEG
+    return STROKE_WORTH * (min(longest, most) - least) if longest > least else -HOP_COST * hopping
 
 
 def followed(
