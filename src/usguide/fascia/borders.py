@@ -35,8 +35,9 @@ from usguide.model import Floats
 THICKNESS_MIN_MM, THICKNESS_MAX_MM = 1.4, 9.0
 """At the insertion; beyond any reported fascia: controls 2-4 mm, patients +2.2 mm
 (doi 10.1186/1757-1146-2-32)."""
-LINE_MM, LINE_JUDGED_MM = 1.2, (0.5, 12.0)
-"""A band thinner than this along most of this part of it is a single bright line."""
+LINE_MM, LINE_JUDGED_MM = 1.0, (0.5, 12.0)
+"""A band thinner than this along most of this part of it is a single bright line. A fascia of
+1.5 mm at its insertion may be 1.1 mm thick farther on."""
 BAND_MIN_MM = 6.0
 UPRIGHT_ROWS_MM = (-16.0, 12.0)
 """Rows first searched about the bone's edge: the thickest fascia, tilted by 15-20 degrees."""
