@@ -111,12 +111,12 @@ def find_borders(levels: Image, bone: Bone, pixel_mm: float) -> Found | None:
     surface = Surface.of(bone, pixel_mm)
     tried = outlines(fields, surface, pixel_mm, (THICKNESS_MIN_MM, THICKNESS_MAX_MM), OUTLINES)
     tissues = Tissues.of(fields.strip, pixel_mm)
-    shown = Recognised.of(tissues, bone.edge)
+    recognised = Recognised.of(tissues, bone.edge)
     ahead = upright.distance_mm[looked_at(upright.distance_mm) & (upright.distance_mm >= 0)]
-    recognised = outline_of(fields, ahead, tissues.likeliest(ahead), pixel_mm)
+    proposed = outline_of(fields, ahead, tissues.likeliest(ahead), pixel_mm)
     fitted = [
         one
-        for outline in (*tried, recognised)
+        for outline in (*tried, proposed)
         if (
             one := _fitted(
                 levels,
@@ -124,9 +124,9 @@ def find_borders(levels: Image, bone: Bone, pixel_mm: float) -> Found | None:
                 surface,
                 outline,
                 tissues,
-                shown,
+                recognised,
                 pixel_mm,
-                drawn=outline is recognised,
+                drawn=outline is proposed,
             )
         )
         is not None
@@ -137,7 +137,7 @@ def find_borders(levels: Image, bone: Bone, pixel_mm: float) -> Found | None:
         return None
     best = max(fitted, key=lambda one: one.score)
     pair = replace(best.pair, doubt_px=_doubt(best, fitted))
-    return Found(*_consensus(replace(best, pair=pair), fitted, pixel_mm), shown)
+    return Found(*_consensus(replace(best, pair=pair), fitted, pixel_mm), recognised)
 
 
 def _consensus(
