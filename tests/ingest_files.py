@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,14 @@ def write_video(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     pts: list[int] | None = None,
+    turned_deg: int = 0,
+    pixel_ratio: Fraction = Fraction(1),
 ) -> Path:
-    """Encode grey frames, an array (n, height, width) or an iterable of (height, width)."""
+    """Encode grey frames, an array (n, height, width) or an iterable of (height, width).
+
+    Players are told to turn them anticlockwise by ``turned_deg``, and how much wider than high
+    their pixels are.
+    """
     with av.open(str(path), "w") as container:
         stream: Any = None
         for index, grey in enumerate(frames):
@@ -90,6 +97,9 @@ def write_video(
                 stream = container.add_stream(codec, rate=fps)
                 stream.height, stream.width = grey.shape
                 stream.pix_fmt = "yuv420p"
+                stream.codec_context.sample_aspect_ratio = pixel_ratio
+                if turned_deg:
+                    stream.set_display_rotation(turned_deg)
                 stream.options = options or {"preset": "ultrafast", "crf": "10"}
             # Limited-range luma straight into the plane, so that the values are known.
             frame = av.VideoFrame(grey.shape[1], grey.shape[0], "yuv420p")

@@ -393,6 +393,30 @@ def test_a_video_keeps_its_picture_and_its_times_alone(tmp_path: Path) -> None:
     np.testing.assert_allclose(new.time_s, old.time_s, atol=1e-3)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_a_turned_video_is_blanked_the_way_up_it_is_shown(tmp_path: Path, suffix: str) -> None:
+    moving = np.random.default_rng(0).integers(40, 200, (4, 160, 240), dtype=np.uint8)
+    path = write_video(tmp_path / "a.mp4", moving, turned_deg=-90)
+    region = (20, 10, 120, 200)
+    deidentify(path, tmp_path / f"b{suffix}", region=region)
+    before, after = open_clip(path, region=region), open_clip(tmp_path / f"b{suffix}")
+    whole = next(after.decode())
+    assert whole.shape == (240, 160)
+    x, y, width, height = region
+    np.testing.assert_array_equal(whole[y : y + height, x : x + width], before[0])
+    whole[y : y + height, x : x + width] = 0
+    assert not whole.any()
+
+
+def test_a_stack_becomes_a_folder_of_its_frames(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(40, 200, (3, 160, 240), dtype=np.uint8)
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    deidentify(tmp_path / "a.tif", tmp_path / "b", region=(0, 0, 240, 160))
+    copy = open_clip(tmp_path / "b", region=(0, 0, 240, 160))
+    np.testing.assert_array_equal(np.stack([frame for _, frame in copy.frames()]), frames)
+
+
 def test_an_image_loses_its_metadata(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     info = PngImagePlugin.PngInfo()

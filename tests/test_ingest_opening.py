@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageOps
 from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet
 
@@ -112,6 +113,16 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     assert long - short < 2900 * 1000
 
 
+@pytest.mark.parametrize("turned_deg", [-90, 90, 180])
+def test_a_video_is_seen_the_way_up_that_players_show_it(tmp_path: Path, turned_deg: int) -> None:
+    stored = np.kron(speckle(3, 12, 16), np.ones((1, 8, 8), np.uint8))
+    upright = open_clip(write_video(tmp_path / "a.mp4", stored))
+    turned = open_clip(write_video(tmp_path / "b.mp4", stored, turned_deg=turned_deg))
+    expected = np.rot90(upright[1], turned_deg // 90)
+    assert (turned.header.height, turned.header.width) == expected.shape
+    np.testing.assert_array_equal(turned[1], expected)
+
+
 # --- images ------------------------------------------------------------------------------------
 
 
@@ -125,6 +136,60 @@ def test_a_folder_is_sorted_by_number_and_keeps_the_numbers(tmp_path: Path) -> N
     timing = open_clip(folder, fps=10).header.timing
     np.testing.assert_allclose(timing.time_s, [0, 0.1, 9.1])
     assert timing.source is TimingSource.USER
+    assert "leave out 89 between 9 and 100" in header.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["b_1", "a_2", "c_3"],  # numbers that run against the names
+        ["2026-01-31", "2026-02-01"],
+        ["1234567890123456789012", "1234567890123456789013"],
+        ["10\u00b21", "10\u00b22", "x"],
+    ],
+)
+def test_names_that_count_no_frames_give_consecutive_ones(tmp_path: Path, names: list[str]) -> None:
+    header = open_clip(write_images(tmp_path / "f", names), fps=10).header
+    assert header.source_names == tuple(f"{name}.png" for name in sorted(names))
+    assert header.frame_numbers.tolist() == list(range(len(names)))
+    assert "not numbered one by one" in header.warnings[0]
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png", "webp"])
+def test_every_picture_of_a_stack_is_a_frame(tmp_path: Path, suffix: str) -> None:
+    frames = speckle(3, 60, 80)
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
+    path = tmp_path / f"stack.{suffix}"
+    first.save(path, save_all=True, append_images=others, **options)
+    clip = open_clip(path, fps=10)
+    assert clip.header.kind is SourceKind.IMAGES
+    np.testing.assert_allclose(clip.header.timing.time_s, [0, 0.1, 0.2])
+    np.testing.assert_array_equal(np.stack([frame for _, frame in clip.frames()]), frames)
+
+
+def test_a_stack_among_numbered_images_is_not_cut_to_its_first(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "f", ["1", "2"])
+    first, *others = [Image.fromarray(frame) for frame in speckle(3, 60, 80)]
+    first.save(folder / "3.tif", save_all=True, append_images=others)
+    with pytest.raises(UnreadableError, match=r"3\.tif holds 3 pictures"):
+        open_clip(folder)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_seen_the_way_up_that_viewers_show_it(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(speckle(1, 60, 80)[0]).save(path, exif=exif)
+    with Image.open(path) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored))
+    clip = open_clip(path)
+    assert (clip.header.height, clip.header.width) == expected.shape
+    np.testing.assert_array_equal(clip[0], expected)
 
 
 def test_images_of_different_sizes_are_refused(tmp_path: Path) -> None:
@@ -140,6 +205,22 @@ def test_a_deep_image_uses_its_whole_range(tmp_path: Path) -> None:
     clip = open_clip(tmp_path / "a.png")
     assert clip.header.kind is SourceKind.IMAGE
     np.testing.assert_array_equal(clip[0], deep >> 8)
+
+
+def test_deep_images_of_a_folder_share_their_depth(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    picture = np.linspace(0, 1020, 60 * 80).reshape(60, 80).astype(np.uint16)
+    for number in range(3):
+        picture[30, 40] = 1000 + 20 * number  # 10 bits hold the first two, not the third
+        cv2.imwrite(str(tmp_path / "f" / f"{number}.png"), picture + 0)
+    frames = [frame for _, frame in open_clip(tmp_path / "f").frames()]
+    assert np.ptp([frame.mean() for frame in frames]) < 1
+
+
+def test_fractions_are_spread_over_the_greys(tmp_path: Path) -> None:
+    picture = np.linspace(0, 1, 60 * 80, dtype=np.float32).reshape(60, 80)
+    Image.fromarray(picture).save(tmp_path / "a.tif")
+    np.testing.assert_allclose(open_clip(tmp_path / "a.tif")[0], picture * 255, atol=1)
 
 
 def test_a_jpeg_gives_its_luma(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ingest_files import region_item, write_dicom
+from ingest_files import region_item, write_dicom, write_video
 from usguide import open_clip
 from usguide.ingest.numerals import CHARACTERS, find_labels
 from usguide.ingest.ruler import read_ruler
@@ -274,6 +275,15 @@ def test_a_ruler_that_contradicts_the_file_is_reported(tmp_path: Path) -> None:
         header = open_clip(path).header
         assert header.calibration.source is CalibrationSource.DICOM
         assert any("ruler on the screen says" in w for w in header.warnings) is told
+
+
+def test_one_ruler_gives_no_scale_where_pixels_are_not_square(tmp_path: Path) -> None:
+    frames = np.repeat(screen(mm_per_px=0.1), 2, axis=0)
+    for ratio, known in ((Fraction(1), True), (Fraction(4, 3), False)):
+        path = write_video(tmp_path / f"{known}.mp4", frames, pixel_ratio=ratio)
+        header = open_clip(path).header
+        assert (header.calibration.spacing_mm is not None) is known
+        assert any("pixels are not square" in w for w in header.warnings) is not known
 
 
 # --- real screens ------------------------------------------------------------------------------

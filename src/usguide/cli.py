@@ -109,7 +109,7 @@ def analyze(
         Path,
         typer.Argument(
             metavar="PATH",
-            help="A DICOM file, a video, an image, or a folder of images or with a DICOM file.",
+            help="A DICOM file, a video, an image or a stack, or a folder of images or with DICOM.",
         ),
     ],
     output: Annotated[

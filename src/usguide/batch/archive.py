@@ -9,12 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
-
 from usguide.batch.listing import read_listing
 from usguide.errors import UnreadableError
 from usguide.ingest.dicom_folder import listed_recordings
-from usguide.ingest.images import IMAGE_SUFFIXES, natural_key
+from usguide.ingest.images import IMAGE_SUFFIXES, natural_key, pictures_in, size_of
 from usguide.ingest.sources import DICOM_SUFFIXES, VIDEO_SUFFIXES, has_dicom_preamble
 from usguide.model import Options
 
@@ -218,18 +216,23 @@ class _Search:
 
 
 def _are_frames(images: Sequence[Path]) -> bool:
-    """Whether images are frames of one recording: of one size, their names differ in one number."""
+    """Whether images are frames of one recording.
+
+    They are of one size, one to a file, and their names differ in one number.
+    """
     patterns = {re.sub(r"\d+(?=\D*$)", "#", image.name) for image in images}
-    return len(images) > 1 and len(patterns) == 1 and len({_size(image) for image in images}) == 1
+    if len(images) < 2 or len(patterns) > 1:
+        return False
+    shapes = {_shape(image) for image in images}
+    return len(shapes) == 1 and shapes.pop()[1] <= 1
 
 
-def _size(image: Path) -> tuple[int, int] | None:
-    """Return an image's size from its header, None where that cannot be read."""
+def _shape(image: Path) -> tuple[tuple[int, int], int]:
+    """Return an image's size, and how many pictures it holds; zeros where it cannot be read."""
     try:
-        with Image.open(image) as opened:
-            return opened.size
-    except OSError:
-        return None
+        return size_of(image), pictures_in(image)
+    except UnreadableError:
+        return (0, 0), 0
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

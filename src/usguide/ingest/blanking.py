@@ -26,6 +26,7 @@ from pydicom.uid import JPEGLSLossless
 from usguide.ingest.dicom_frames import ITEM, SEQUENCE_END
 from usguide.ingest.fan import fan_mask
 from usguide.ingest.recording import Picture
+from usguide.ingest.video import quarter_turns
 from usguide.model import Bools, Region
 
 _FAN_MARGIN_PX = 4
@@ -165,12 +166,12 @@ def write_video(
     frames : iterable of VideoFrame
         As decoded, with their time stamps.
     keep : ndarray of bool, shape (height, width)
+        Of frames as shown; the copy stores them turned as the original does, and says so.
     timed : bool
         Whether the time stamps are usable; otherwise frames are evenly spaced.
     told : callable
         Progress.
     """
-    height, width = keep.shape
     count = 0
     with av.open(str(path), "w") as container:
         stream: Any = None
@@ -178,7 +179,11 @@ def write_video(
             if stream is None:
                 stream = container.add_stream("libx264", rate=25)
                 layout = _layout(frame)
-                stream.width, stream.height, stream.pix_fmt = width, height, layout
+                keep = np.ascontiguousarray(np.rot90(keep, -quarter_turns(frame)))
+                stream.height, stream.width = keep.shape
+                stream.pix_fmt = layout
+                if quarter_turns(frame):
+                    stream.set_display_rotation(90 * quarter_turns(frame))
                 # Quantiser 0 is lossless; without B-frames, times stay as they are.
                 stream.options = {"qp": "0", "preset": "veryfast", "bf": "0"}
                 base = frame.time_base if timed and frame.time_base else _UNTIMED

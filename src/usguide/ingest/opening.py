@@ -197,6 +197,12 @@ def _header(
         )
     region = box or find_region(seen.samples, recording.scaled[0].box if recording.scaled else None)
     ruler = read_ruler(seen.samples, region)
+    if ruler.calibration is not None and not (recording.square or ruler.square):
+        ruler = replace(
+            ruler,
+            calibration=None,
+            reason="the ruler tells it along one axis only, and pixels are not square",
+        )
     calibration = given or _scale(recording.scaled, region, ruler, notes)
     timing = _timing(recording, seen, region, fps, notes)
     return Header(

@@ -102,6 +102,8 @@ class Recording:
         Pseudonym of the examination it belongs to.
     name : str
         Name under which results speak of it: that of the file, unless that names the patient.
+    square : bool
+        False where the file says that its pixels are not as wide as high.
     warnings : tuple of str
         Sentences for the reader.
     """
@@ -119,6 +121,7 @@ class Recording:
     source_names: tuple[str, ...] = ()
     study: str = ""
     name: str = ""
+    square: bool = True
     warnings: tuple[str, ...] = field(default=())
 
 

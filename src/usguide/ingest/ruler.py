@@ -41,6 +41,7 @@ _SQUARE = 0.015
 """How far the two rulers of a screen may differ where its pixels are square."""
 _STEP_RATIOS = np.array([1.0, 0.2, 0.25, 0.4, 0.5, 2.0, 2.5, 4.0, 5.0])
 """Distances of marks across over those of marks down: 1, 2, 2.5, 5 and 10 mm are usual."""
+_AGREE = "the rulers down and across agree"
 _STRETCHED = 0.1
 """Up to which they differ where its pixels are not; farther off, one of them is no ruler."""
 
@@ -57,11 +58,14 @@ class Ruler:
         Why there is none, for the reader; empty where there is one.
     marks : ndarray of int64, shape (n, 4)
         x, y, width, height of the marks found, which are no echoes.
+    square : bool
+        Whether rulers down and across show that pixels are as wide as high.
     """
 
     calibration: Calibration | None
     reason: str
     marks: NDArray[np.int64]
+    square: bool = False
 
     def mask(self, region: Region, margin: int = 2) -> Bools:
         """Pixels of the region under marks, shape (region.height, region.width)."""
@@ -116,7 +120,7 @@ def read_ruler(samples: NDArray[np.uint8], region: Region) -> Ruler:
     calibration = Calibration(
         best.mm_per_px, best.mm_per_px, CalibrationSource.RULER, best.confidence, detail
     )
-    return Ruler(calibration, "", marks)
+    return Ruler(calibration, "", marks, square=how == _AGREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,7 @@ def _agreement(down: list[Comb], across: list[Comb]) -> str | None:
         for other in long[1]:
             off = float(np.abs(other.step_px / one.step_px / _STEP_RATIOS - 1).min())
             if off <= _SQUARE:
-                return "the rulers down and across agree"
+                return _AGREE
             if off <= _STRETCHED:
                 how = ""
     return how or None

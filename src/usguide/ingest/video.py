@@ -1,14 +1,15 @@
 """Video files, and video streams inside other files, through PyAV.
 
 Frames are decoded in order and never sought: containers lie about where frames are. The luma
-plane is taken as it stands, and every frame carries its own presentation time.
+plane is taken as it stands, and every frame carries its own presentation time. A telephone stores
+what it films turned and says so: frames are turned as every player turns them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -73,16 +74,20 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
             width, height = stream.codec_context.width, stream.codec_context.height
             expected = stream.frames
             ratio = stream.sample_aspect_ratio
+            first = next(_frames(container, stream), None)
+            if first is not None and quarter_turns(first) % 2:
+                width, height = height, width
     except FFmpegError as error:
         raise UnreadableError(
             f"{path}: cannot be opened as a video ({error.strerror or 'unknown format'}); it is "
             "not a video, or was cut short while being copied."
         ) from error
     check_size(path, width, height)
-    if ratio is not None and ratio not in (0, 1):
+    square = ratio is None or ratio in (0, 1)
+    if not square:
         warnings.append(
             f"The video declares pixels {float(ratio):.3f} times as wide as high; coordinates "
-            "are in stored pixels."
+            "are in stored pixels, and a spacing has to be given for both axes (--spacing X,Y)."
         )
 
     return Recording(
@@ -94,6 +99,7 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
         pictures=functools.partial(_pictures, source, width, height),
         expected=expected,
         timing_source=TimingSource.CONTAINER,
+        square=square,
         warnings=tuple(warnings),
     )
 
@@ -104,25 +110,39 @@ def _opened(handle: Any) -> Any:
 
 
 def whole_frames(source: Any, width: int, height: int) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield (position, frame) of every whole frame of the stream's size.
+    """Yield (position, frame) of every whole frame that is shown at this size.
 
     What the decoder rejects is left out. The frames belong to the decoder: never write into them.
+    They are as stored; see :func:`quarter_turns`.
     """
     handle = source()
     try:
         with _opened(handle) as container:
             stream = container.streams.video[0]
             for position, frame in enumerate(_frames(container, stream)):
-                if not frame.is_corrupt and (frame.width, frame.height) == (width, height):
+                size = (frame.width, frame.height)[:: -1 if quarter_turns(frame) % 2 else 1]
+                if not frame.is_corrupt and size == (width, height):
                     yield position, frame
     finally:
         if isinstance(handle, RawIOBase):
             handle.close()
 
 
+def quarter_turns(frame: VideoFrame) -> int:
+    """How many quarter turns anticlockwise, 0 to 3, make of a stored frame the one shown."""
+    return round(frame.rotation / 90) % 4
+
+
 def _pictures(source: Any, width: int, height: int) -> Iterator[Picture]:
     for position, frame in whole_frames(source, width, height):
-        yield Picture(luma_of(frame), functools.partial(_rgb, frame), position, _seconds(frame))
+        colours = functools.partial(_shown, frame, _rgb)
+        yield Picture(_shown(frame, luma_of), colours, position, _seconds(frame))
+
+
+def _shown(
+    frame: VideoFrame, samples: Callable[[VideoFrame], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rot90(samples(frame), quarter_turns(frame)))
 
 
 def _frames(container: Any, stream: Any) -> Iterator[VideoFrame]:
@@ -149,7 +169,7 @@ def _seconds(frame: VideoFrame) -> float | None:
 
 
 def luma_of(frame: VideoFrame) -> Frame:
-    """Full-range luma of a decoded frame, uint8 (height, width), owning its memory."""
+    """Full-range luma of a frame as stored, uint8 (height, width), owning its memory."""
     name = frame.format.name
     if name in _LUMA_FIRST or name in _FULL_RANGE_LUMA_FIRST:
         plane = frame.planes[0]

@@ -1,7 +1,8 @@
 """The types every stage shares: what a clip is, what was measured, and how sure we are.
 
 Coordinates are (x, y) in pixels, x to the right and y down, pixel centres at integers, always in
-the source frame as stored in the file; arrays are (row, column). A frame handed to a stage is the
+the source frame as stored in the file, or, where the file says that it is stored turned, as players
+show it; arrays are (row, column). A frame handed to a stage is the
 chosen region only, so its pixel (row, column) is the source point
 (column + region.x, row + region.y). Names carry units: ``_px``, ``_mm``, ``_s``, ``_deg``.
 Angles are atan2(dy, dx) of the undirected line in image axes, in (-90, 90] degrees.

@@ -8,7 +8,7 @@ _KINDS = {
     SourceKind.DICOM: "DICOM",
     SourceKind.VIDEO: "video",
     SourceKind.IMAGE: "single image",
-    SourceKind.IMAGES: "folder of images",
+    SourceKind.IMAGES: "series of images",
     SourceKind.ARRAY: "frames in memory",
 }
 _CLOCKS = {
