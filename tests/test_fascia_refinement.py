@@ -1,10 +1,13 @@
 """A border is looked for within a millimetre of its course: bulges are followed, septa are not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from usguide.fascia.border_odds import REACH_MM, border_odds
 from usguide.fascia.course import Course
+from usguide.fascia.detection import FOLLOWED_EVIDENCE_MIN, followed_mm
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.refinement import refine
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip
@@ -179,3 +182,16 @@ def test_the_sharper_the_picture_the_narrower_the_spread():
         for strip in (sharp, faint)
     ]
     assert spreads[0] < spreads[1]
+
+
+@pytest.mark.parametrize(
+    ("faint_mm", "reach_mm"),
+    [((30, 31), 26.5), ((8, 13), 26.5), ((18, 31), 18.0), ((8, 31), 8.0), ((-4, 31), 0.0)],
+)
+def test_a_band_is_followed_to_the_last_place_where_it_is_seen(faint_mm, reach_mm):
+    strip = strip_of(np.full(len(DISTANCE_MM), -HALF_MM), np.full(len(DISTANCE_MM), HALF_MM))
+    pair = refine(strip, straight(strip), None, PIXEL_MM)
+    faint = (faint_mm[0] <= DISTANCE_MM) & (faint_mm[1] > DISTANCE_MM)
+    lower = np.where(faint, 0.0, 1.1 * FOLLOWED_EVIDENCE_MIN)
+    pair = replace(pair, upper_evidence=np.ones(len(faint)), lower_evidence=lower)
+    assert followed_mm(pair) == pytest.approx(reach_mm, abs=COLUMN_MM)

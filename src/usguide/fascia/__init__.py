@@ -264,7 +264,7 @@ class FasciaStage:
         thickness_mm = summary(profile, "mm") if calibrated else None
         scale_px = float(np.median(px_per_mm))
         thickness_px = summary(profile, "px", scale_px, stations=calibrated)
-        reach = followed_mm(pair)
+        reach = PROFILE_MM[np.isfinite(profile.thickness)].max(initial=0.0)
         shown = (pair.band.distance_mm >= 0) & (pair.band.distance_mm <= reach)
         superficial, deep = (
             self._source(pair.band.points(offset)[shown], mirrored)

@@ -26,8 +26,9 @@ TEXTURE_RATIO_MIN = 1.2
 in synthetic heels, 0.3 on the wrong side of fascia_fasciopathy_photo."""
 SAME_BONE_MM = 1.0
 """Two lines this near to each other, on average, are one bone: it glows a millimetre thick."""
-FOLLOWED_MM = 4.0
-FOLLOWED_EVIDENCE_MIN = -0.05
+FOLLOWED_MM, FOLLOWED_EVIDENCE_MIN = 4.0, 0.05
+"""A band is seen where the weaker of its borders has, on average over so long a part of it, half
+the evidence of a good line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +212,10 @@ def _along(levels: Image, pair: BorderPair, offset_px: Floats) -> Floats:
 
 
 def followed_mm(pair: BorderPair) -> float:
-    """Distance from the insertion to which both borders can be followed; a rupture does not count.
+    """Distance from the insertion to the last place where both borders are seen.
 
-    A rupture shows where the band was, and it goes on beyond.
+    A rupture or a faint stretch on the way does not end the band: where it is seen again, it went
+    on, and how sharply its borders are placed in between says how surely.
     """
     ahead = (pair.band.distance_mm >= 0) & ~pair.gap
     weaker = np.minimum(pair.upper_evidence, pair.lower_evidence)[ahead]
@@ -221,6 +223,5 @@ def followed_mm(pair: BorderPair) -> float:
     if len(weaker) < width:
         return 0.0
     running = np.convolve(weaker, np.full(width, 1 / width), mode="valid")
-    lost = np.flatnonzero(running < FOLLOWED_EVIDENCE_MIN)
-    last = lost[0] if lost.size else len(weaker) - 1
-    return float(pair.band.distance_mm[ahead][last])
+    seen = np.flatnonzero(running >= FOLLOWED_EVIDENCE_MIN)
+    return float(pair.band.distance_mm[ahead][seen[-1] + width - 1]) if seen.size else 0.0
