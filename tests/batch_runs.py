@@ -24,14 +24,14 @@ def failures(out: Path) -> dict[str, str]:
 
 def start(tmp_path: Path, source: Path, out: Path) -> subprocess.Popen[str]:
     code = (
-        "import signal, batch_stubs\n"
-        "from usguide.batch import run\n"
-        "from usguide.batch import command\n"
-        "from usguide import cli\n"
-        "run.load = batch_stubs.load_nothing\n"
-        "real = run.run_batch\n"
-        "run.run_batch = lambda request, listen: real(request, listen, batch_stubs.act)\n"
+        # Workers import this file as well, and need none of what follows.
         "if __name__ == '__main__':\n"
+        "    import signal, batch_stubs\n"
+        "    from usguide.batch import run\n"
+        "    from usguide import cli\n"
+        "    run.load = batch_stubs.load_nothing\n"
+        "    real = run.run_batch\n"
+        "    run.run_batch = lambda request, listen: real(request, listen, batch_stubs.act)\n"
         # A shell starts what runs in the background with Ctrl-C ignored.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    cli.main()\n"

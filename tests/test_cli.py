@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import output_analyses as made
+from ingest_files import speckle, write_dicom
 from usguide import cli, pipeline
 from usguide.ingest import opening
 from usguide.model import Analysis, Options, Task
@@ -297,20 +298,6 @@ def test_a_higher_crf_makes_a_smaller_video(run: Run) -> None:
     assert Path("crf40.mp4").stat().st_size < 0.7 * Path("crf15.mp4").stat().st_size
 
 
-# --- the command itself, in a process of its own ----------------------------------------------
-
-
-def command(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "usguide", *map(str, words)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def bad_inputs(folder: Path) -> None:
     (folder / "empty.mp4").touch()
     (folder / "letter.dcm").write_text("Dear colleague,\n")
@@ -336,16 +323,43 @@ def bad_inputs(folder: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_bad_input_is_one_sentence_an_exit_code_and_no_result(
-    tmp_path: Path, words: list[str], code: int, named: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    named: str,
 ) -> None:
     bad_inputs(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    done = command("analyze", *words, folder=tmp_path)
-    assert done.returncode == code
-    assert done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert named in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["analyze", *words]) == code
+    out, err = capfd.readouterr()  # what the libraries in C write as well
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert named in err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# --- the command itself, in a process of its own ----------------------------------------------
+
+
+def command(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "usguide", *map(str, words)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_module_is_the_command_and_ends_with_its_exit_code(tmp_path: Path) -> None:
+    done = command("analyze", "missing.dcm", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("usguide: missing.dcm")
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_help_answers_without_loading_anything_heavy() -> None:
@@ -368,6 +382,7 @@ def test_a_run_stopped_in_the_middle_leaves_nothing(
     tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
     """Stopped while it writes, which is when something could be left behind."""
+    clip = write_dicom(tmp_path / "clip.dcm", speckle(3, 96, 128), FrameTime=40.0)
     program = tmp_path / "program.py"
     program.write_text(
         "import signal, sys, time\n"
@@ -379,7 +394,7 @@ def test_a_run_stopped_in_the_middle_leaves_nothing(
         "    print('writing', flush=True)\n"
         "    time.sleep(30)\n"
         "overlay.Video.add = slow\n"
-        f"sys.argv = ['usguide', 'analyze', {str(SAMPLE)!r}, '-o', 'out', '--task', 'muscle']\n"
+        "sys.argv = ['usguide', 'analyze', 'clip.dcm', '-o', 'out', '--task', 'muscle']\n"
         "cli.main()\n"
     )
     with subprocess.Popen(
@@ -390,11 +405,11 @@ def test_a_run_stopped_in_the_middle_leaves_nothing(
         text=True,
     ) as process:
         assert process.stdout.readline() == "writing\n"
-        assert [path.name for path in tmp_path.iterdir() if path != program]
+        assert set(tmp_path.iterdir()) > {program, clip}
         process.send_signal(sent)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert [path for path in tmp_path.iterdir() if path != program] == []
+    assert set(tmp_path.iterdir()) == {program, clip}
     assert "Traceback" not in err
     if sent is signal.SIGINT:
         assert err.strip().splitlines()[-1] == (

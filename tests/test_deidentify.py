@@ -23,10 +23,12 @@ from pydicom.data import get_testdata_file
 from pydicom.datadict import DicomDictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.uid import JPEGBaseline8Bit
 
 from ingest_files import region_item, write_dicom, write_video
 from usguide import ConfigError, OutputError, UnreadableError, cli, open_clip
@@ -208,11 +210,13 @@ def test_colours_stay(tmp_path: Path) -> None:
 
 
 def test_what_was_compressed_with_loss_says_so_in_a_lossless_copy(tmp_path: Path) -> None:
-    done = deidentify(SAMPLES / "heel_needling.dcm", tmp_path / "b.dcm")
+    coded = [bytes(cv2.imencode(".jpg", frame)[1]) for frame in cine()]
+    lossy = {"transfer_syntax": JPEGBaseline8Bit, "pixel_bytes": encapsulate(coded)}
+    done = deidentify(written(tmp_path / "a.dcm", private=False, **lossy), tmp_path / "b.dcm")
     assert done.clean
     assert pydicom.dcmread(tmp_path / "b.dcm").LossyImageCompression == "01"
-    deidentify(written(tmp_path / "a.dcm"), tmp_path / "c.dcm")
-    assert "LossyImageCompression" not in pydicom.dcmread(tmp_path / "c.dcm")
+    deidentify(written(tmp_path / "c.dcm"), tmp_path / "d.dcm")
+    assert "LossyImageCompression" not in pydicom.dcmread(tmp_path / "d.dcm")
 
 
 def test_elements_too_large_to_be_read_are_in_the_audit(tmp_path: Path) -> None:
