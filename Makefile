@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test bench fuzz lint clean
+.PHONY: demo test suite bench fuzz bench-archive lint clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,9 +23,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The kernels run twice: compiled, and as plain Python against their naive twins.
-test: lint
-	$(BIN)/pytest -n auto --hypothesis-profile=ci
+test: lint suite
+
+# Workers begin with half of the files each, so that a module's scenes are drawn once, and take
+# from each other at the end. The kernels run twice: compiled, and as plain Python against their
+# naive twins.
+suite: $(STAMP)
+	$(BIN)/pytest -n auto --dist worksteal --hypothesis-profile=ci
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel --hypothesis-profile=ci
 
 # SHARE=0.3 runs that part of the clips: minutes instead of half an hour.
