@@ -1,5 +1,6 @@
 """An archive through real worker processes: what dies, hangs or stops, and what is left."""
 
+import csv
 import json
 import os
 import signal
@@ -39,6 +40,25 @@ def go(request: Request) -> tuple[Tally, list[Done]]:
 
 def log(out: Path) -> list[str]:
     return sorted(line.split(".")[0] for line in (out / "log.txt").read_text().splitlines())
+
+
+def test_any_name_of_a_file_goes_through_the_whole_run(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = archive(tmp_path / "in", "=1+1", "-2")
+    raw = os.fsencode(source / "raise")
+    for number, name in enumerate((b"caf\xe9.mp4", b"a\nb.mp4")):
+        Path(os.fsdecode(raw + name)).write_bytes(bytes([number]))
+    monkeypatch.chdir(source)
+    go(Request(["."], out))
+    names = {row["path"] for row in pq.read_table(out / "clips.parquet").to_pylist()}
+    assert names == {"=1+1.mp4", "-2.mp4", "raisecaf\ufffd.mp4", "raisea\nb.mp4"}
+    # No spreadsheet calculates a name.
+    with (out / "clips.csv").open(encoding="utf-8", newline="") as file:
+        paths = {row["path"] for row in csv.DictReader(file)}
+    assert paths == {"'=1+1.mp4", "'-2.mp4", "raisecaf\ufffd.mp4", "raisea\nb.mp4"}
+    assert "raisecaf\ufffd.mp4" in (out / "index.html").read_text("utf-8")
+    assert json.loads((out / "run.json").read_text("utf-8"))["state"] == "finished"
 
 
 def test_a_clip_that_kills_crashes_hangs_or_raises_fails_alone(tmp_path: Path, out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,16 @@ def test_names_that_count_no_frames_give_consecutive_ones(tmp_path: Path, names:
     assert header.source_names == tuple(f"{name}.png" for name in sorted(names))
     assert header.frame_numbers.tolist() == list(range(len(names)))
     assert "not numbered one by one" in header.warnings[0]
+
+
+def test_a_name_in_another_encoding_is_told_in_utf_8(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "f", ["1", "2"])
+    for image in folder.iterdir():
+        image.rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9" + os.fsencode(image.name)))
+    folder = folder.rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    header = open_clip(folder).header
+    assert header.name == "caf\ufffd"
+    assert header.source_names == ("caf\ufffd1.png", "caf\ufffd2.png")
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png", "webp"])

@@ -67,6 +67,18 @@ def test_frames_table_has_the_columns_and_a_row_per_source_frame(
             assert float(row["tip_y_mm"]) == pytest.approx(float(row["tip_y_px"]) * 0.2, abs=1e-3)
 
 
+def test_no_spreadsheet_calculates_the_name_of_a_frame(full: Analysis, tmp_path: Path) -> None:
+    names = ("=1+1.png", "@a.png", "-12", *("frame.png" for _ in range(made.FRAMES - 3)))
+    named = dataclasses.replace(full.header, source_names=names)
+    rows = rows_of(dataclasses.replace(full, header=named), tmp_path)
+    assert [row["source_name"] for row in rows[:4]] == [
+        "'=1+1.png",
+        "'@a.png",
+        "-12",
+        "frame.png",
+    ]
+
+
 def test_a_repeated_frame_carries_the_values_of_its_original(
     full: Analysis, tmp_path: Path
 ) -> None:

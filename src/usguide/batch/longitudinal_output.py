@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from usguide.batch.longitudinal import Course, Group, change_rows, group_summary
 from usguide.batch.store import Store, replacing
+from usguide.batch.tables import write_csv
 from usguide.followup.change import Verdict
 from usguide.followup.quantities import QUANTITIES
 from usguide.output.chart_page import GREY, ORANGE, as_svg, new_page
@@ -81,7 +81,7 @@ def _write(
     with replacing(store.root / f"{name}.parquet") as partial:
         pq.write_table(table, partial, compression="zstd")
     with replacing(store.root / f"{name}.csv") as partial:
-        pacsv.write_csv(table, partial)
+        write_csv(table, partial)
 
 
 def _type_of(column: str) -> pa.DataType:

@@ -25,6 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from usguide.errors import OutputError
+from usguide.model import printable
 
 RECORD = "record.json"
 _SHARD = 2
@@ -121,7 +122,7 @@ class Store:
 def write_whole(path: Path, text: str) -> None:
     """Write a file beside its place and rename it into it."""
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(printable(text), encoding="utf-8")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,10 +12,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from usguide.batch.archive import Unreadable
-from usguide.batch.column import Cell, Row
+from usguide.batch.column import Row
 from usguide.batch.columns import CLIPS_SCHEMA_NAME, COLUMNS, tasks_in_words
 from usguide.batch.identity import Known
 from usguide.batch.store import Store, replacing
+from usguide.model import printable
+from usguide.output.tables import for_spreadsheet
 from usguide.output.writing import REPORT
 
 FAILURE_COLUMNS = ("path", "key", "reason")
@@ -40,7 +43,7 @@ def clip_rows(store: Store, clips: Sequence[Known]) -> list[dict[str, Any]]:
     first: dict[str, str] = {}
     rows = []
     for clip in clips:
-        entry, path = clip.entry, str(clip.entry.path)
+        entry, path = clip.entry, printable(str(clip.entry.path))
         row: dict[str, Any] = {one.name: None for one in COLUMNS}
         row["tasks"] = tasks_in_words(entry.options)
         record = store.record(clip.key)
@@ -67,30 +70,31 @@ def clip_rows(store: Store, clips: Sequence[Known]) -> list[dict[str, Any]]:
 
 def write_tables(store: Store, rows: Sequence[Row], unreadable: Sequence[Unreadable]) -> None:
     """Write the table of clips twice, and what failed."""
-    table = pa.Table.from_pylist([_storable(row) for row in rows], schema=clips_schema())
+    table = pa.Table.from_pylist(list(rows), schema=clips_schema())
     with replacing(store.root / "clips.parquet") as partial:
         pq.write_table(table, partial, compression="zstd")
     with replacing(store.root / "clips.csv") as partial:
-        pacsv.write_csv(table, partial)
+        write_csv(table, partial)
     failed = [
         (row["path"], row["key"], row["reason"]) for row in rows if row["outcome"] == "failed"
     ]
-    closed = [(str(one.path), "", one.reason) for one in unreadable]
+    closed = [(printable(str(one.path)), "", one.reason) for one in unreadable]
     with (
         replacing(store.root / "failures.csv") as partial,
         partial.open("w", encoding="utf-8", newline="") as file,
     ):
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(FAILURE_COLUMNS)
-        lines.writerows([_plain(cell) for cell in line] for line in [*failed, *closed])
+        lines.writerows([for_spreadsheet(str(cell)) for cell in line] for line in [*failed, *closed])
 
 
-def _storable(row: Row) -> dict[str, Cell]:
-    return {name: _plain(cell) for name, cell in row.items()}
-
-
-def _plain(cell: Cell) -> Cell:
-    """Return text that UTF-8 can hold: names of files may be in another encoding."""
-    if isinstance(cell, str):
-        return cell.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return cell
+def write_csv(table: pa.Table, path: Path) -> None:
+    """Write a table as CSV, of whose texts no spreadsheet makes a formula."""
+    rows = [
+        {
+            name: for_spreadsheet(cell) if isinstance(cell, str) else cell
+            for name, cell in row.items()
+        }
+        for row in table.to_pylist()
+    ]
+    pacsv.write_csv(pa.Table.from_pylist(rows, schema=table.schema), path)

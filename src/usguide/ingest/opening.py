@@ -32,6 +32,7 @@ from usguide.model import (
     Region,
     Timing,
     TimingSource,
+    printable,
 )
 
 Box = tuple[int, int, int, int]
@@ -216,9 +217,9 @@ def _header(
         tissue=_tissue(seen, region) & ~ruler.mask(region),
         calibration=calibration,
         timing=timing,
-        source_names=recording.source_names,
+        source_names=tuple(map(printable, recording.source_names)),
         study=recording.study or pseudonym(recording.sha256),
-        name=recording.name or recording.path.name,
+        name=printable(recording.name or recording.path.name),
         frame_numbers=seen.positions,
         warnings=tuple(notes),
     )

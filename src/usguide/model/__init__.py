@@ -62,6 +62,7 @@ from usguide.model.values import (
     Point,
     Progress,
     Status,
+    printable,
     unwatched,
 )
 
@@ -114,5 +115,6 @@ __all__ = [
     "Timing",
     "TimingSource",
     "Twitch",
+    "printable",
     "unwatched",
 ]

@@ -22,6 +22,11 @@ def unwatched(name: str, done: int, total: int) -> None:
     """Progress that nobody asked for."""
 
 
+def printable(text: str) -> str:
+    """Return text that UTF-8 can hold: on Unix, names of files may be in any encoding."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class Status(StrEnum):
     """Whether a stage measured, and if not why, in one word; ``reason`` says it in a sentence."""
 

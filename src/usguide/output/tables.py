@@ -44,6 +44,8 @@ FRAME_COLUMNS = (
     "muscle_strain_rate_per_s",
 )
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
 Cell = float | int | str | None
 Column = Sequence[Cell] | NDArray[np.float64]
 
@@ -156,6 +158,22 @@ def _millimetres(points_px: Floats, calibration: Calibration) -> Floats:
     return calibration.to_mm(points_px)
 
 
+def for_spreadsheet(text: str) -> str:
+    """Return text of which no spreadsheet makes a formula: an apostrophe before what begins one.
+
+    Names of files and patients are anybody's (OWASP, CSV Injection). Numbers stay.
+    """
+    return f"'{text}" if text.startswith(_FORMULAS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _write(path: Path, names: Sequence[str], rows: Iterable[Iterable[Cell]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
@@ -166,7 +184,9 @@ def _write(path: Path, names: Sequence[str], rows: Iterable[Iterable[Cell]]) -> 
 def _cell(value: Cell) -> str:
     if value is None:
         return ""
-    if isinstance(value, str | int):
+    if isinstance(value, str):
+        return for_spreadsheet(value)
+    if isinstance(value, int):
         return str(value)
     # Adding zero turns -0.0 into 0.0.
     return repr(round(float(value), 4) + 0.0) if math.isfinite(value) else ""
