@@ -85,7 +85,9 @@ def write_tables(store: Store, rows: Sequence[Row], unreadable: Sequence[Unreada
     ):
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(FAILURE_COLUMNS)
-        lines.writerows([for_spreadsheet(str(cell)) for cell in line] for line in [*failed, *closed])
+        lines.writerows(
+            [for_spreadsheet(str(cell)) for cell in line] for line in [*failed, *closed]
+        )
 
 
 def write_csv(table: pa.Table, path: Path) -> None:
