@@ -102,10 +102,10 @@ def test_the_fascia_and_the_needle_measure_the_same_in_a_copy(tmp_path: Path) ->
 
 
 def test_the_excursion_of_a_muscle_is_the_same_in_a_copy(tmp_path: Path) -> None:
-    steps = [0.0, *np.resize([50.0, 48.0, 53.0], 59)]
+    steps = [0.0, *np.resize([100.0, 98.0, 103.0], 29)]
     original = on_a_screen(
         tmp_path / "calf.dcm",
-        frames(MUSCLE, 3, 60),
+        frames(MUSCLE, 6, 30),
         FrameTimeVector=steps,
         FrameIncrementPointer=0x00181065,
     )
@@ -123,13 +123,18 @@ def test_the_excursion_of_a_muscle_is_the_same_in_a_copy(tmp_path: Path) -> None
 
 def test_the_audit_says_how_to_analyse_a_copy_that_has_lost_its_ruler(tmp_path: Path) -> None:
     original, copy = beginning_of_the_screen(tmp_path / "original.mkv", 60), tmp_path / "copy.mp4"
-    (done,) = deidentify(original, copy).copies
+    audit = deidentify(original, copy)
+    assert audit.clean
+    (done,) = audit.copies
     assert open_clip(copy).header.calibration.spacing_mm is None
     before, _, old = measured(original, {Task.MUSCLE})
     after, _, new = measured(copy, {Task.MUSCLE}, **done.document()["analyze_with"])
     assert "--spacing 0.085" in " ".join(done.sentences())
     assert before["muscle"]["status"] == "measured"
+    assert done.document()["analyze_with"] == {"spacing_mm": list(old.calibration.spacing_mm)}
     assert new.region == old.region
+    one, other = (next(iter(read_source(path).pictures())).luma for path in (original, copy))
+    np.testing.assert_array_equal(other[old.region.slices], one[old.region.slices])
     np.testing.assert_array_equal(new.timing.distinct, old.timing.distinct)
     # The container rounds its time stamps to its own time base.
     np.testing.assert_allclose(new.timing.time_s, old.timing.time_s, atol=1e-3)

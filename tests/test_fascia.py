@@ -35,8 +35,14 @@ def clip_of(frames, heel):
     return Clip.from_array(frames, spacing_mm=heel.spacing_mm, fps=heel.fps)
 
 
-def test_a_heel_is_found_on_its_side_with_its_insertion(heel, frames):
-    result = measure(clip_of(frames, heel))
+@pytest.fixture(scope="module")
+def as_is(heel, frames):
+    """What is measured of the heel as it is."""
+    return measure(clip_of(frames, heel))
+
+
+def test_a_heel_is_found_on_its_side_with_its_insertion(heel, as_is):
+    result = as_is
     truth = heel.truth["fascia"]
     assert result.status is Status.MEASURED
     assert result.side == Side(truth["side"])
@@ -49,12 +55,11 @@ def test_a_heel_is_found_on_its_side_with_its_insertion(heel, frames):
     assert (result.profile.thickness <= result.profile.high).all()
 
 
-def test_the_borders_enclose_the_drawn_fascia(heel, frames):
-    result = measure(clip_of(frames, heel))
+def test_the_borders_enclose_the_drawn_fascia(heel, as_is):
     truth = heel.truth["fascia"]
     for found, drawn in (
-        (result.superficial_px, truth["superficial_px"]),
-        (result.deep_px, truth["deep_px"]),
+        (as_is.superficial_px, truth["superficial_px"]),
+        (as_is.deep_px, truth["deep_px"]),
     ):
         drawn = np.array(drawn)
         drawn = drawn[np.argsort(drawn[:, 0])]
@@ -62,8 +67,7 @@ def test_the_borders_enclose_the_drawn_fascia(heel, frames):
         assert np.median(np.abs(found[:, 1] - y)) * heel.spacing_mm[1] < 0.5
 
 
-def test_the_mirrored_heel_has_the_same_thickness_on_the_other_side(heel, frames):
-    as_is = measure(clip_of(frames, heel))
+def test_the_mirrored_heel_has_the_same_thickness_on_the_other_side(heel, frames, as_is):
     mirrored = measure(clip_of(np.ascontiguousarray(frames[:, :, ::-1]), heel))
     assert mirrored.side is not as_is.side
     for one, other in zip(as_is.thickness_mm.stations, mirrored.thickness_mm.stations, strict=True):
@@ -105,34 +109,31 @@ def brighter(frames, levels):
     ],
     ids=["shifted", "re-encoded", "+6 dB", "-6 dB"],
 )
-def test_the_thickness_does_not_depend_on_how_the_clip_was_stored(heel, frames, changed):
-    before = stations(measure(clip_of(frames, heel)))
+def test_the_thickness_does_not_depend_on_how_the_clip_was_stored(heel, frames, as_is, changed):
     after = stations(measure(clip_of(np.ascontiguousarray(changed(frames)), heel)))
     # The insertion moves by half a millimetre with the crop, and the stations with it.
-    np.testing.assert_allclose(after, before, atol=0.15)
+    np.testing.assert_allclose(after, stations(as_is), atol=0.15)
 
 
-def test_the_thickness_does_not_depend_on_the_zoom(heel, frames):
+def test_the_thickness_does_not_depend_on_the_zoom(heel, frames, as_is):
     zoomed = np.stack(
         [cv2.resize(f, None, fx=1.03, fy=1.03, interpolation=cv2.INTER_CUBIC) for f in frames]
     )
     spacing = tuple(s * frames.shape[2] / zoomed.shape[2] for s in heel.spacing_mm)
     after = measure(Clip.from_array(zoomed, spacing_mm=spacing))
-    np.testing.assert_allclose(stations(after), stations(measure(clip_of(frames, heel))), atol=0.1)
+    np.testing.assert_allclose(stations(after), stations(as_is), atol=0.1)
 
 
-def test_a_wider_pixel_is_told_from_a_higher_one(heel, frames):
+def test_a_wider_pixel_is_told_from_a_higher_one(heel, frames, as_is):
     squeezed = np.stack(
         [cv2.resize(f, None, fx=0.5, fy=1.0, interpolation=cv2.INTER_AREA) for f in frames]
     )
     spacing = heel.spacing_mm[0] * 2, heel.spacing_mm[1]
     result = measure(Clip.from_array(squeezed, spacing_mm=spacing))
-    np.testing.assert_allclose(
-        stations(result), stations(measure(clip_of(frames, heel))), atol=0.15
-    )
+    np.testing.assert_allclose(stations(result), stations(as_is), atol=0.15)
 
 
-def test_graphics_over_the_heel_are_looked_past(heel, frames):
+def test_graphics_over_the_heel_are_looked_past(heel, frames, as_is):
     truth = heel.truth["fascia"]
     x, y = np.rint(truth["insertion_px"]).astype(int)
     drawn = frames.copy()
@@ -143,7 +144,7 @@ def test_graphics_over_the_heel_are_looked_past(heel, frames):
     clip = clip_of(drawn, heel)
     header = dataclasses.replace(clip.header, tissue=~hidden)
     result = measure(Clip(header, clip.decode))
-    np.testing.assert_allclose(stations(result), stations(measure(clip_of(frames, heel))), atol=0.2)
+    np.testing.assert_allclose(stations(result), stations(as_is), atol=0.2)
 
 
 def test_a_thin_diseased_fascia_is_no_single_line():
@@ -223,8 +224,8 @@ def test_the_insertion_is_found_beside_a_rupture(ruptured):
     assert np.median(away) < 1.0
 
 
-def test_an_intact_fascia_has_no_rupture(heel, frames):
-    assert measure(clip_of(frames, heel)).discontinuity == ()
+def test_an_intact_fascia_has_no_rupture(as_is):
+    assert as_is.discontinuity == ()
 
 
 def test_without_a_scale_there_are_no_millimetres(frames):

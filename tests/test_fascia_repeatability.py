@@ -4,7 +4,6 @@ Moving the view and clipping at black are not asked for yet: where two bands loo
 fascia, they may change which one is taken.
 """
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,6 @@ def stations_mm(frames, spacing_mm):
     }
 
 
-@cache
 def taken(name):
     """Return a frame of a synthetic heel, by its seed, or of the real one."""
     if name == "real heel":
@@ -51,36 +49,45 @@ def taken(name):
     return np.stack(list(scene.frames())), scene.spacing_mm
 
 
-@pytest.fixture(params=[8811, 8812, 8813, "real heel"])
+@pytest.fixture(params=[8811, 8812, 8813, "real heel"], scope="module")
 def heel(request):
     return taken(request.param)
 
 
-def test_when_mirrored(heel):
+@pytest.fixture(scope="module")
+def before(heel):
+    """The heel's thickness as it is."""
+    return stations_mm(*heel)
+
+
+@pytest.fixture(scope="module")
+def with_room(heel):
+    """The heel with room above and below its grey levels, so that no echo is clipped."""
+    frames = (30 + 0.75 * heel[0]).astype(np.uint8)
+    return frames, stations_mm(frames, heel[1])
+
+
+def test_when_mirrored(heel, before):
     frames, spacing_mm = heel
     again = stations_mm(retakes.mirrored(frames), spacing_mm)
-    assert again == pytest.approx(stations_mm(frames, spacing_mm), abs=0.01)
+    assert again == pytest.approx(before, abs=0.01)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_when_the_gain_is_turned_by_6_db(heel, sign):
-    frames, spacing_mm = heel
-    # Room above and below, so that no echo is clipped.
-    frames = (30 + 0.75 * frames).astype(np.uint8)
-    again = stations_mm(retakes.gained(frames, sign * retakes.GREY_LEVELS_6_DB), spacing_mm)
-    assert again == pytest.approx(stations_mm(frames, spacing_mm), abs=0.01)
+def test_when_the_gain_is_turned_by_6_db(heel, with_room, sign):
+    frames, plain = with_room
+    again = stations_mm(retakes.gained(frames, sign * retakes.GREY_LEVELS_6_DB), heel[1])
+    assert again == pytest.approx(plain, abs=0.01)
 
 
-def test_when_zoomed(heel):
-    frames, spacing_mm = heel
-    again = stations_mm(*retakes.zoomed(frames, spacing_mm))
-    before = stations_mm(frames, spacing_mm)
+def test_when_zoomed(heel, before):
+    again = stations_mm(*retakes.zoomed(*heel))
     assert again == pytest.approx(before, abs=AGAIN_MM, rel=AGAIN_SHARE)
 
 
-def test_when_encoded_again(heel):
+def test_when_encoded_again(heel, before):
     frames, spacing_mm = heel
-    before, again = (stations_mm(one, spacing_mm) for one in (frames, retakes.encoded(frames)))
+    again = stations_mm(retakes.encoded(frames), spacing_mm)
     # Where the fascia begins is placed less well than how thick it is further on.
     assert {at: again[at] for at in again if at in STATIONS_MM} == pytest.approx(
         {at: before[at] for at in before if at in STATIONS_MM}, abs=AGAIN_MM

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usguide import IngestError, open_clip
 from usguide.cli import run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmark is not part of the package
@@ -39,13 +38,10 @@ def test_bombs_are_refused_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for bomb in bombs(tmp_path):
-        with pytest.raises(IngestError, match=bomb.name) as caught:
-            open_clip(bomb)
-        assert "\n" not in str(caught.value)
         assert run(["info", str(bomb)]) == 3
-        said = capsys.readouterr().err
+        (said,) = capsys.readouterr().err.splitlines()
+        assert said.startswith("usguide: ")
         assert bomb.name in said
-        assert "Traceback" not in said
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")

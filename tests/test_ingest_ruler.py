@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ingest_files import region_item, write_dicom, write_video
+from real_clips import CLIPS, opened
 from usguide import open_clip
 from usguide.ingest.numerals import CHARACTERS, find_labels
 from usguide.ingest.ruler import read_ruler
@@ -22,7 +23,6 @@ from usguide.ingest.ruler_numbers import labels_beside, read_numbers
 from usguide.ingest.ticks import find_combs, stand_out
 from usguide.model import CalibrationSource, Fan, Region
 
-CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 REGION = Region(120, 50, 420, 400)
 
@@ -302,11 +302,8 @@ def test_one_ruler_gives_no_scale_where_pixels_are_not_square(tmp_path: Path) ->
     ],
 )
 def test_rulers_on_real_screens(name: str) -> None:
-    path = CLIPS / name
-    if not path.exists():
-        pytest.skip(f"the real recordings are not at {CLIPS}")
+    calibration = opened(name).header.calibration
     truth = json.loads((CLIPS / name.split("/")[0] / "case.json").read_text())["mm_per_px"]
-    calibration = open_clip(path).header.calibration
     assert calibration.source is CalibrationSource.RULER
     assert calibration.spacing_mm == pytest.approx(truth, rel=0.02)
 
@@ -318,9 +315,6 @@ def test_rulers_on_real_screens(name: str) -> None:
     + [f"aponeurosis_masks/frames/{number:03d}.png" for number in (0, 1, 4)],
 )
 def test_no_scale_where_nothing_certain_is_on_the_screen(name: str) -> None:
-    path = CLIPS / name
-    if not path.exists():
-        pytest.skip(f"the real recordings are not at {CLIPS}")
-    header = open_clip(path).header
+    header = opened(name).header
     assert header.calibration.source is CalibrationSource.NONE
     assert any("(--spacing)" in warning for warning in header.warnings)

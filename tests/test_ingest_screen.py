@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ingest_files import speckle, write_video
+from real_clips import CLIPS, opened
 from usguide import open_clip
 from usguide.ingest.fan import fan_mask, fit_fan
 from usguide.ingest.repeats import block_change, find_repeats
 from usguide.ingest.screen import find_region, tissue_mask
 from usguide.model import Fan, Region
-
-CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 
 
 def screen(
@@ -211,13 +210,6 @@ def test_block_change_sees_a_small_moving_spot() -> None:
 # --- real recordings ---------------------------------------------------------------------------
 
 
-def case(name: str) -> Path:
-    folder = CLIPS / name
-    if not folder.is_dir():
-        pytest.skip(f"the real recordings are not at {CLIPS}")
-    return folder
-
-
 @pytest.mark.clips
 @pytest.mark.parametrize(
     ("name", "file", "least"),
@@ -229,19 +221,19 @@ def case(name: str) -> Path:
     ],
 )
 def test_the_picture_on_real_screens(name: str, file: str, least: float) -> None:
-    folder = case(name)
-    x, y, w, h = json.loads((folder / "case.json").read_text())["region_xywh"]
+    region = opened(f"{name}/{file}").header.region
+    x, y, w, h = json.loads((CLIPS / name / "case.json").read_text())["region_xywh"]
     truth = np.zeros((2000, 2000), dtype=np.bool_)
     truth[y : y + h, x : x + w] = True
     found = np.zeros_like(truth)
-    found[open_clip(folder / file).header.region.slices] = True
+    found[region.slices] = True
     assert np.count_nonzero(found & truth) / np.count_nonzero(found | truth) > least
 
 
 @pytest.mark.clips
 @pytest.mark.parametrize("number", ["01", "04", "05", "07", "08", "12"])
 def test_the_fan_of_one_probe_is_the_same_in_all_its_clips(number: str) -> None:
-    fan = open_clip(case(f"needle_convex_{number}") / "frames").header.region.fan
+    fan = opened(f"needle_convex_{number}/frames").header.region.fan
     assert fan is not None
     assert fan.apex_px == pytest.approx((285, -331), abs=10)
     assert fan.radius_min_px == pytest.approx(363, abs=10)
@@ -258,5 +250,5 @@ def test_the_fan_of_one_probe_is_the_same_in_all_its_clips(number: str) -> None:
     ],
 )
 def test_repeats_in_real_recordings(name: str, least: int, most: int) -> None:
-    timing = open_clip(case(name) / "clip.mp4").header.timing
+    timing = opened(f"{name}/clip.mp4").header.timing
     assert least <= len(timing.distinct) <= most

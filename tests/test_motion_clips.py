@@ -1,16 +1,12 @@
 """The motion stage on real recordings: healthy muscles contract, and none of them tears."""
 
-from pathlib import Path
-
 import pytest
 
 from motion_scenes import NO_NEEDLE
-from usguide import open_clip
+from real_clips import CLIPS, opened
 from usguide.model import SeparationFlag, Status
 from usguide.motion import MotionStage
 from usguide.muscle import MuscleStage
-
-CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 
 pytestmark = [
     pytest.mark.clips,
@@ -31,7 +27,8 @@ OTHERS = ("muscle_passive_ROM_01_push_01", "muscle_calf_ge_0")
 
 
 def analysed(case):
-    clip = open_clip(next((CLIPS / case).glob("clip.*")))
+    path = next((CLIPS / case).glob("clip.*"))
+    clip = opened(f"{case}/{path.name}")
     motion, muscle = MotionStage(clip.header), MuscleStage(clip.header)
     for index, frame in clip.frames():
         motion.observe(index, frame)
