@@ -233,7 +233,7 @@ def test_a_slow_start_is_announced_and_a_quick_one_is_not(
     assert said.empty()
     monkeypatch.setattr(terminal, "COMPILING_AFTER_S", 0.01)
     with terminal.announcing_compilation():
-        assert "Compiling the kernels, once on this machine" in said.get(timeout=30)
+        assert "the first time on a machine kernels are compiled" in said.get(timeout=30)
 
 
 def test_info_is_one_screen_for_a_person(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

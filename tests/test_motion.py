@@ -284,6 +284,7 @@ def test_a_clip_that_starts_in_a_held_contraction_is_judged_whichever_end_is_res
     if tear is None:
         assert result.separation.flag is SeparationFlag.NONE
         assert "may start contracted" in result.reason
+        assert not result.rest_known
     else:
         assert result.separation.flag is SeparationFlag.SEPARATION
         assert "may start" not in result.reason

@@ -25,6 +25,7 @@ from usguide.model import (
     Strain,
 )
 from usguide.output.charts import gap_against_contraction
+from usguide.output.keyframes import key_frames
 from usguide.output.overlay import Strip, render, still_view
 from usguide.output.summary import cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
@@ -77,6 +78,18 @@ def test_no_spreadsheet_calculates_the_name_of_a_frame(full: Analysis, tmp_path:
         "-12",
         "frame.png",
     ]
+
+
+def test_where_rest_is_not_known_no_picture_is_called_rest(full: Analysis) -> None:
+    contraction = dataclasses.replace(
+        full.motion.contraction, rest_known=False, separation=Separation(SeparationFlag.NONE, "")
+    )
+    motion = dataclasses.replace(full.motion, contraction=contraction)
+    unknown = dataclasses.replace(full, motion=motion)
+    said = " ".join(frame.caption for frame in key_frames(unknown))
+    assert "At rest" in " ".join(frame.caption for frame in key_frames(full))
+    assert "At rest" not in said
+    assert "which one is rest is not told" in said
 
 
 def test_a_repeated_frame_carries_the_values_of_its_original(

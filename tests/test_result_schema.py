@@ -59,7 +59,7 @@ CONTRACT: dict[str, Any] = {
     ),
     "twitches": None,
     "contraction": {
-        **dict.fromkeys(("status", "reason", "cycles", "collections")),
+        **dict.fromkeys(("status", "reason", "cycles", "rest_known", "collections")),
         "separation": dict.fromkeys(
             (
                 "flag",

@@ -114,6 +114,9 @@ class ContractionResult:
     status: Status
     reason: str
     cycles: tuple[Cycle, ...] = ()
+    rest_known: bool = True
+    """Whether the clip tells which end of the movement is rest; if not, start and peak of a cycle
+    may be swapped, and with them the sign of displacements and of the strain."""
     separation: Separation = field(
         default_factory=lambda: Separation(
             SeparationFlag.INDETERMINATE, "the contraction stage did not run"

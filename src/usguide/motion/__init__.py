@@ -159,6 +159,7 @@ class MotionStage:
             status=status,
             reason=reason,
             cycles=described(contraction, motion, header.timing),
+            rest_known=contraction.rest_known,
             separation=separation,
             collections=collections,
             activation=spread(contraction.activation),

@@ -86,6 +86,11 @@ def _contraction(analysis: Analysis) -> list[KeyFrame]:
     largest = contraction.largest_cycle
     if contraction.status is not Status.MEASURED or largest is None:
         return []
+    if not contraction.rest_known:
+        return [
+            KeyFrame(largest.start_frame, "At one end of the largest movement."),
+            KeyFrame(largest.peak_frame, "At its other end; which one is rest is not told."),
+        ]
     gap = ""
     if contraction.separation.flag is SeparationFlag.SEPARATION:
         known = contraction.gap_mm is not None

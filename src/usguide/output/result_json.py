@@ -263,6 +263,7 @@ def _contraction(contraction: ContractionResult) -> Json:
             }
             for cycle in contraction.cycles
         ],
+        "rest_known": contraction.rest_known,
         "separation": _separation(contraction.separation),
         "collections": [_collection(one) for one in contraction.collections],
         "strain": None if contraction.strain is None else _strain(contraction.strain),

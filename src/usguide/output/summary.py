@@ -275,6 +275,8 @@ def _contraction(contraction: ContractionResult) -> Card:
     note, strain = sentence(contraction.reason), contraction.strain
     if strain is not None and strain.peak is not None:
         figures += _figure("strain along the muscle", strain.peak.scaled(100, "%"), digits=1)
+        if not contraction.rest_known:
+            note += " The sign of the strain depends on it."
     elif strain is not None:
         note += f" Its strain was not measured because {because(strain.reason)}."
     return Card(title, contraction.status, tuple(figures), note=note)

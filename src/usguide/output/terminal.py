@@ -41,7 +41,7 @@ def announcing_compilation() -> Iterator[None]:
     notice = threading.Timer(
         COMPILING_AFTER_S,
         console.print,
-        ["Compiling the kernels, once on this machine; this takes up to a minute…"],
+        ["Loading; the first time on a machine kernels are compiled, for up to a minute…"],
     )
     notice.daemon = True
     notice.start()
