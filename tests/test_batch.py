@@ -12,6 +12,7 @@ import pytest
 
 import batch_stubs
 from batch_runs import archive, failures, start, until_some_are_done
+from usguide import cli
 from usguide.batch import run as running
 from usguide.batch.manifest import Request
 from usguide.batch.run import run_batch
@@ -59,6 +60,21 @@ def test_any_name_of_a_file_goes_through_the_whole_run(
     assert paths == {"'=1+1.mp4", "'-2.mp4", "raisecaf\ufffd.mp4", "raisea\nb.mp4"}
     assert "raisecaf\ufffd.mp4" in (out / "index.html").read_text("utf-8")
     assert json.loads((out / "run.json").read_text("utf-8"))["state"] == "finished"
+
+
+def test_what_is_left_out_of_a_run_is_told_on_the_terminal(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = archive(tmp_path / "in", "a")
+    (source / "still.png").write_bytes(b"picture")
+    (source / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    real = running.run_batch
+    monkeypatch.setattr(running, "run_batch", lambda *two: real(*two, batch_stubs.act))
+    assert cli.run(["batch", str(source), "-o", str(out), "--jobs", "1"]) == 0
+    said = capsys.readouterr().err
+    assert "1 image(s) beside recordings are left out" in said
+    assert "1 files or folders could not be looked into" in said
+    assert json.loads((out / "run.json").read_text("utf-8"))["unreadable_places"] == 1
 
 
 def test_a_clip_that_kills_crashes_hangs_or_raises_fails_alone(tmp_path: Path, out: Path) -> None:

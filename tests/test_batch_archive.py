@@ -4,6 +4,7 @@ import csv
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
@@ -84,6 +85,18 @@ def test_images_beside_recordings_are_left_out_and_said(tmp_path: Path) -> None:
     found = find_recordings([tmp_path], DEFAULT)
     assert [entry.path.name for entry in found.entries] == ["clip.dcm"]
     assert "1 image(s) beside recordings" in found.notes[0]
+
+
+def test_a_stack_of_images_is_a_clip_of_its_own_wherever_it_lies(tmp_path: Path) -> None:
+    first, *others = [Image.fromarray(np.full((40, 60), 9 * k, np.uint8)) for k in range(3)]
+    for folder in ("alone", "beside"):
+        (tmp_path / folder).mkdir()
+        for number in (1, 2):
+            path = tmp_path / folder / f"visit {number}.tif"
+            first.save(path, save_all=True, append_images=others)
+    touch(tmp_path / "beside" / "clip.dcm")
+    assert names(tmp_path / "alone") == ["visit 1.tif", "visit 2.tif"]
+    assert names(tmp_path / "beside") == ["clip.dcm", "visit 1.tif", "visit 2.tif"]
 
 
 def test_a_loop_of_links_is_gone_round_once(tmp_path: Path) -> None:

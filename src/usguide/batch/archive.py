@@ -182,14 +182,16 @@ class _Search:
         """Tell the recordings among a folder's files."""
         ordered = sorted(files, key=lambda file: (natural_key(file), file.name))
         images = [file for file in ordered if file.suffix.lower() in IMAGE_SUFFIXES]
+        stacks = [image for image in images if _shape(image)[1] > 1]
+        images = [image for image in images if image not in stacks]
         recordings = [
             file
             for file in ordered
-            if file not in set(images)
+            if file.suffix.lower() not in IMAGE_SUFFIXES
             and file.name.upper() != "DICOMDIR"
             and self._is_recording(file)
         ]
-        self.entries += [Entry(file, (file,), self.options) for file in recordings]
+        self.entries += [Entry(file, (file,), self.options) for file in [*recordings, *stacks]]
         if recordings and images:
             self.notes.append(
                 f"{folder}: {len(images)} image(s) beside recordings are left out; list them in a "
@@ -216,15 +218,10 @@ class _Search:
 
 
 def _are_frames(images: Sequence[Path]) -> bool:
-    """Whether images are frames of one recording.
-
-    They are of one size, one to a file, and their names differ in one number.
-    """
+    """Whether images are frames of one recording: of one size, their names differ in one number."""
     patterns = {re.sub(r"\d+(?=\D*$)", "#", image.name) for image in images}
-    if len(images) < 2 or len(patterns) > 1:
-        return False
-    shapes = {_shape(image) for image in images}
-    return len(shapes) == 1 and shapes.pop()[1] <= 1
+    one_name = len(images) > 1 and len(patterns) == 1
+    return one_name and len({_shape(image)[0] for image in images}) == 1
 
 
 def _shape(image: Path) -> tuple[tuple[int, int], int]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EXIT_NOTHING_READABLE = 3
 EXIT_NOTHING_MEASURED = 4
 
+_MOST_NOTES = 5
+"""Notes about the archive on the terminal; all of them are in ``run.json``."""
+
 
 def batch(
     sources: Annotated[
@@ -133,6 +136,15 @@ def _sum_up(request: Request, tally: Tally) -> None:
         f"{tally.distinct} clips{before}: {tally.measured} measured, {tally.nothing_measured} "
         f"without anything to measure, {tally.failed} failed. Tables in {request.out}."
     )
+    for note in tally.notes[:_MOST_NOTES]:
+        terminal.say(note)
+    if len(tally.notes) > _MOST_NOTES:
+        terminal.say(f"{len(tally.notes) - _MOST_NOTES} more such notes are in run.json.")
+    if tally.unreadable:
+        terminal.say(
+            f"{tally.unreadable} files or folders could not be looked into; they are named in "
+            f"{request.out / 'failures.csv'}."
+        )
     if tally.failed:
         terminal.say(
             f"why they failed is in {request.out / 'failures.csv'}; --retry-failed tries again."

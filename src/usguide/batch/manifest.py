@@ -85,13 +85,13 @@ class Manifest:
             "scheduler": request.scheduler,
             "time_limit_s": request.time_limit_s,
             "found": len(archive.entries),
-            "unreadable_places": len(archive.unreadable),
-            "notes": list(archive.notes),
         }
 
     def write(self, state: str, tally: Tally) -> None:
         """Write it as things stand; ``state`` is ``running``, ``finished`` or ``stopped``."""
         now = self._about | {
+            "unreadable_places": tally.unreadable,
+            "notes": list(tally.notes),
             "state": state,
             "seconds": round(time.monotonic() - self._start, 3),
             "clips_per_second": round(tally.per_second, 4),

@@ -76,7 +76,11 @@ def _run(request: Request, archive: Archive, store: Store, listen: Listener, wor
             overlay=request.overlay,
             progress=lambda done: listen(Identified(done, total)),
         )
-    tally = Tally(len({clip.key for clip in clips}))
+    tally = Tally(
+        len({clip.key for clip in clips}),
+        unreadable=len(archive.unreadable) + len(closed),
+        notes=archive.notes,
+    )
     jobs = _to_do(request, store, clips, tally)
     manifest = Manifest(store.root, request, archive)
     manifest.write("running", tally)

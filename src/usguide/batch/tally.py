@@ -21,6 +21,10 @@ class Tally:
     failed: int = 0
     seconds: float = 0.0
     """Since this run's first clip was begun."""
+    unreadable: int = 0
+    """Files and folders that could not be looked into, and so are no clips."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the archive."""
 
     @property
     def done(self) -> int:
