@@ -1,7 +1,7 @@
 """Synthetic muscles for the motion tests: small, drawn once, with their exact truth."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -56,6 +56,11 @@ class Recorded:
             moved = rest + self.scene.displacement_mm(frame, rest) / self.scene.spacing_mm[0]
             rest = rest + 0.5 * (points_px - moved)
         return rest
+
+    @cached_property
+    def as_it_is(self) -> MotionResult:
+        """What is found in it; several tests look at the same one."""
+        return self.analysed()
 
     def analysed(self, **changes) -> MotionResult:
         frames = changes.pop("frames", self.frames)

@@ -22,7 +22,7 @@ STATIC = OPEN | {"widening_mm": 0}
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_healthy_contraction_is_one_cycle_and_no_separation(seed):
     scene = recorded(seed)
-    result = scene.analysed().contraction
+    result = scene.as_it_is.contraction
     assert result.status is Status.MEASURED
     assert result.separation.flag is SeparationFlag.NONE
     assert result.separation.grade is None
@@ -37,7 +37,7 @@ def test_a_healthy_contraction_is_one_cycle_and_no_separation(seed):
 def test_a_tear_that_is_closed_at_rest_is_found_on_contraction(seed):
     scene = recorded(seed, **CLOSED)
     truth = scene.contraction["separation"]
-    found = scene.analysed().contraction
+    found = scene.as_it_is.contraction
     separation = found.separation
     assert separation.flag is SeparationFlag.SEPARATION, separation.reason
     assert separation.gap_rest_mm.value == pytest.approx(truth["gap_rest_mm"], abs=0.6)
@@ -55,7 +55,7 @@ def test_a_tear_that_is_closed_at_rest_is_found_on_contraction(seed):
 def test_a_tear_that_is_open_at_rest_widens():
     scene = recorded(2, **OPEN)
     truth = scene.contraction["separation"]
-    separation = scene.analysed().contraction.separation
+    separation = scene.as_it_is.contraction.separation
     assert separation.flag is SeparationFlag.SEPARATION, separation.reason
     assert separation.gap_rest_mm.value == pytest.approx(truth["gap_rest_mm"], abs=0.8)
     assert separation.widening_mm.value == pytest.approx(truth["widening_mm"], abs=0.8)
@@ -66,7 +66,7 @@ def test_a_partial_tear_gets_its_share_of_the_muscle():
     scene = recorded(
         2, tear="partial", torn_fraction=0.45, widening_mm=4, open_at_rest="false", hematoma_mm=0
     )
-    separation = scene.analysed().contraction.separation
+    separation = scene.as_it_is.contraction.separation
     assert separation.flag is SeparationFlag.SEPARATION, separation.reason
     assert separation.torn_fraction.value == pytest.approx(0.45, abs=0.15)
     assert separation.grade == "2"
@@ -74,7 +74,7 @@ def test_a_partial_tear_gets_its_share_of_the_muscle():
 
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_gap_that_does_not_widen_is_a_defect_seen_at_rest_and_no_separation(seed):
-    separation = recorded(seed, **STATIC).analysed().contraction.separation
+    separation = recorded(seed, **STATIC).as_it_is.contraction.separation
     assert separation.flag is SeparationFlag.NONE
     assert separation.defect_at_rest
     assert "defect seen at rest" in separation.reason
@@ -84,17 +84,17 @@ def test_a_gap_that_does_not_widen_is_a_defect_seen_at_rest_and_no_separation(se
 
 
 def test_a_faint_gap_that_does_not_widen_is_no_separation():
-    assert recorded(3, **STATIC).analysed().contraction.separation.flag is SeparationFlag.NONE
+    assert recorded(3, **STATIC).as_it_is.contraction.separation.flag is SeparationFlag.NONE
 
 
 def test_a_healthy_muscle_has_no_defect_and_a_separation_is_not_called_one():
-    assert not recorded(2).analysed().contraction.separation.defect_at_rest
-    assert not recorded(2, **CLOSED).analysed().contraction.separation.defect_at_rest
+    assert not recorded(2).as_it_is.contraction.separation.defect_at_rest
+    assert not recorded(2, **CLOSED).as_it_is.contraction.separation.defect_at_rest
 
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_a_slipping_probe_is_no_contraction(seed):
-    result = recorded(seed, contractions=0, slip_mm=6).analysed().contraction
+    result = recorded(seed, contractions=0, slip_mm=6).as_it_is.contraction
     assert result.status is Status.NONE_FOUND
     assert result.cycles == ()
     assert result.separation.flag is SeparationFlag.INDETERMINATE
@@ -102,7 +102,7 @@ def test_a_slipping_probe_is_no_contraction(seed):
 
 
 def test_a_slip_during_a_contraction_does_not_tear_the_muscle():
-    result = recorded(2, slip_mm=5).analysed().contraction
+    result = recorded(2, slip_mm=5).as_it_is.contraction
     assert len(result.cycles) == 1
     assert result.separation.flag is SeparationFlag.NONE
 
@@ -145,7 +145,7 @@ def test_without_timing_cycles_are_frames_and_there_are_no_twitches():
 def test_halving_the_spacing_halves_the_millimetres():
     scene = recorded(0)
     x, y = scene.scene.spacing_mm
-    (one,) = scene.analysed().contraction.cycles
+    (one,) = scene.as_it_is.contraction.cycles
     (half,) = scene.analysed(spacing=(x / 2, y / 2)).contraction.cycles
     assert half.excursion_mm == pytest.approx(one.excursion_mm / 2)
     assert half.excursion_px == pytest.approx(one.excursion_px)
@@ -206,7 +206,7 @@ def test_a_change_of_gain_in_the_middle_changes_nothing():
     scene = recorded(2, **CLOSED)
     brighter = scene.frames.astype(np.int64)
     brighter[14:] = np.where(brighter[14:] > 0, brighter[14:] + 25, 0)
-    plain = scene.analysed().contraction
+    plain = scene.as_it_is.contraction
     result = scene.analysed(frames=np.clip(brighter, 0, 255)).contraction
     assert result.separation.flag is SeparationFlag.SEPARATION
     assert result.cycles[0].excursion_mm == pytest.approx(plain.cycles[0].excursion_mm, rel=0.1)
@@ -244,7 +244,7 @@ def test_two_muscles_that_slide_past_one_another_are_no_tear():
 
 
 def test_less_than_a_millimetre_is_no_contraction():
-    result = recorded(3, excursion_mm=0.4, thickening=0).analysed().contraction
+    result = recorded(3, excursion_mm=0.4, thickening=0).as_it_is.contraction
     assert result.status is Status.NONE_FOUND
     assert result.cycles == ()
     assert result.peak is None
@@ -252,7 +252,7 @@ def test_less_than_a_millimetre_is_no_contraction():
 
 def test_the_map_of_the_peak_shows_the_slide_at_the_deep_aponeurosis():
     scene = recorded(2)
-    peak = scene.analysed().contraction.peak
+    peak = scene.as_it_is.contraction.peak
     spacing = scene.scene.spacing_mm[0]
     moved = peak.moved_px * spacing
     true = scene.scene.displacement_mm(peak.frame, scene.rest_of(peak.points_px, peak.frame))
@@ -315,7 +315,7 @@ def test_a_doppler_box_neither_tears_a_muscle_nor_hides_a_tear(tear):
 
 @pytest.mark.parametrize("seed", [0, 2])
 def test_vessels_in_a_healthy_muscle_are_no_collections_and_no_defect(seed):
-    result = recorded(seed, vessels=3).analysed().contraction
+    result = recorded(seed, vessels=3).as_it_is.contraction
     assert result.collections == ()
     assert result.separation.flag is SeparationFlag.NONE
     assert not result.separation.defect_at_rest

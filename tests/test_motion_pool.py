@@ -86,7 +86,7 @@ def test_a_tear_full_of_blood_parts_but_its_gap_is_not_stated():
         tear="partial",
         open_at_rest="true",
         hematoma_mm=14,
-    ).analysed()
+    ).as_it_is
     separation = result.contraction.separation
     assert separation.flag is SeparationFlag.SEPARATION
     assert separation.gap_peak_mm is None

@@ -43,14 +43,14 @@ def test_a_known_strain_is_measured_with_its_rate(peak):
 
 def test_muscle_that_only_slides_has_no_strain():
     scene = recorded(2)
-    found = scene.analysed().contraction.strain
+    found = scene.as_it_is.contraction.strain
     assert found.status is Status.MEASURED
     assert found.peak.value == pytest.approx(0.0, abs=0.02)
 
 
 def test_a_gap_between_two_ends_is_not_taken_for_strain_of_the_muscle():
     scene = recorded(5, **(COMPLETE | {"open_at_rest": "false", "hematoma_mm": 0}))
-    found = scene.analysed().contraction
+    found = scene.as_it_is.contraction
     width_mm = scene.frames.shape[2] * scene.scene.spacing_mm[0]
     opened = found.separation.widening_mm.value / width_mm
     assert abs(found.strain.peak.value) < 0.5 * opened

@@ -1,5 +1,7 @@
 """Local twitches: found beside a moving needle, measured from close by, and not made up."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -16,7 +18,12 @@ NEEDLING = {"frames": 70, "fps": 30, "width_px": 480, "height_px": 400, "drift_m
 LARGE = {"twitches": 1, "twitch_mm": 2.5, "twitch_s": 0.3}
 
 
+@cache
 def needling(seed, followed=True, spacing=True, **parameters):
+    return analysed(seed, followed, spacing, **parameters)
+
+
+def analysed(seed, followed=True, spacing=True, **parameters):
     scene = recorded(seed, "needling", **(NEEDLING | parameters))
     truth = scene.truth["needle"]
 
@@ -69,7 +76,7 @@ def test_no_twitch_is_claimed_where_no_needle_is_followed():
 def test_a_clip_looked_at_in_stretches_shows_the_same_twitch_once(monkeypatch):
     (whole,) = needling(2, **LARGE)[1].twitches
     monkeypatch.setattr(twitches, "AT_ONCE", 50)
-    (parted,) = needling(2, **LARGE)[1].twitches
+    (parted,) = analysed(2, **LARGE)[1].twitches
     assert parted.start_s == pytest.approx(whole.start_s, abs=0.1)
     assert np.hypot(*np.subtract(parted.centre_px, whole.centre_px)) < 15
 
