@@ -64,6 +64,23 @@ def run(
     return lambda *words: cli.run([str(word) for word in words])
 
 
+def test_results_of_another_recording_are_replaced_only_where_the_folder_is_given(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tmp_path / "heel_usguide" / "result.json"
+    assert run("analyze", "january/heel.dcm") == 0
+    assert run("analyze", "january/heel.dcm") == 0
+    mine = result.read_text("utf-8")
+    other = mine.replace(json.loads(mine)["source"]["sha256"], "0" * 64)
+    result.write_text(other, encoding="utf-8")
+    capsys.readouterr()
+    assert run("analyze", "may/heel.dcm") == 2
+    assert "heel_usguide holds the results of another recording" in capsys.readouterr().err
+    assert result.read_text("utf-8") == other
+    assert run("analyze", "may/heel.dcm", "-o", "heel_usguide") == 0
+    assert result.read_text("utf-8") != other
+
+
 def test_analyze_writes_everything_and_sums_it_up(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -182,6 +182,7 @@ def analyze(
             options,
             directory,
             overlay=asked.get("overlay", True),
+            spare="output" not in asked,
             progress=watch,
             loading=terminal.announcing_compilation,
         )

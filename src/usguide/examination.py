@@ -24,6 +24,7 @@ def examine(
     directory: Path,
     *,
     overlay: bool = True,
+    spare: bool = False,
     progress: Progress | None = None,
     loading: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Examination:
@@ -39,6 +40,8 @@ def examine(
         Where the results go; see :func:`usguide.output.writing.write_results`.
     overlay : bool
         Whether to write the video, which takes most of the time.
+    spare : bool
+        Whether results of another recording that are there already stay: nobody chose the place.
     progress : callable, optional
         Told ``(name, done, total)`` as the work goes on.
     loading : callable
@@ -51,15 +54,18 @@ def examine(
     ConfigError
         If the options make no sense, or not for this recording.
     OutputError
-        If the results cannot be written; said before the work where it can be known.
+        If the results cannot be written, or those of another recording are there that stay; said
+        before the work where it can be known.
     """
-    from usguide.output.writing import check_directory, write_results
+    from usguide.output.writing import check_directory, check_same_recording, write_results
 
     check_directory(directory)
     # Apart from the stages: a file that cannot be read is said before they are compiled.
     with loading():
         from usguide.ingest import opening
     clip = opening.open_as_asked(path, options, progress)
+    if spare:
+        check_same_recording(directory, clip.header.sha256)
     with loading():
         from usguide import pipeline
 

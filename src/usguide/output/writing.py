@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -98,6 +99,18 @@ def check_directory(directory: Path) -> None:
             pass
     except OSError as error:
         raise _cannot_write(directory, f"{existing}: {error.strerror or error}") from error
+
+
+def check_same_recording(directory: Path, sha256: str) -> None:
+    """Raise OutputError if a directory holds the results of another recording."""
+    try:
+        there = json.loads((directory / RESULT).read_text(encoding="utf-8"))["source"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if there != sha256:
+        raise OutputError(
+            f"{directory} holds the results of another recording; choose a folder with -o."
+        )
 
 
 @contextmanager
