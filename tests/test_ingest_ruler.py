@@ -232,8 +232,7 @@ def test_no_ruler_no_scale() -> None:
 def test_mirrored_numbers_are_not_read() -> None:
     shown = np.ascontiguousarray(screen(side="left")[:, :, ::-1])
     mirrored = Region(700 - REGION.x - REGION.width, REGION.y, REGION.width, REGION.height)
-    read = scale(shown, mirrored)
-    assert read is None or read == pytest.approx(0.1, rel=0.01)
+    assert scale(shown, mirrored) is None
 
 
 def test_marks_on_the_picture_are_not_tissue() -> None:
