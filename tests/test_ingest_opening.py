@@ -337,6 +337,16 @@ def test_spacing_region_and_rate_of_the_user_win(tmp_path: Path) -> None:
     assert open_clip(path, spacing_mm=0.3).header.calibration.spacing_mm == (0.3, 0.3)
 
 
+@pytest.mark.parametrize(("spacing", "doubted"), [(56.3, True), (0.0563, False), (0.00563, True)])
+def test_a_scale_at_which_no_scanner_images_is_doubted(
+    tmp_path: Path, spacing: float, doubted: bool
+) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(2, 300, 400))
+    header = open_clip(path, spacing_mm=spacing).header
+    assert header.calibration.spacing_mm == (spacing, spacing)
+    assert any("which no scanner shows" in w for w in header.warnings) is doubted
+
+
 @pytest.mark.parametrize("spacing", [-0.1, 0.0, math.nan, math.inf, (0.1, -1.0), (0.1, 0.1, 0.1)])
 def test_a_spacing_that_is_none_is_refused(tmp_path: Path, spacing: Any) -> None:
     path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))

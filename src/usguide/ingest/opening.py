@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.clip import Clip
 from usguide.ingest.graphics import drawn_in_grey
+from usguide.ingest.printed_depth import is_never_imaged, picture_depth_px
 from usguide.ingest.recording import Recording, ScaledBox, pseudonym
 from usguide.ingest.repeats import GRID, find_repeats
 from usguide.ingest.ruler import Ruler, read_ruler
@@ -205,6 +206,8 @@ def _header(
             reason="the ruler tells it along one axis only, and pixels are not square",
         )
     calibration = given or _scale(recording.scaled, region, ruler, notes)
+    if box is None:
+        notes += _unlikely(calibration, region)
     timing = _timing(recording, seen, region, fps, notes)
     return Header(
         path=recording.path,
@@ -273,6 +276,20 @@ def _scale(
         "millimetres (--spacing) if you know it."
     )
     return Calibration()
+
+
+def _unlikely(calibration: Calibration, region: Region) -> list[str]:
+    """Say of a scale that makes the picture deeper or shallower than any that it is unlikely."""
+    if calibration.mm_per_px_y is None:
+        return []
+    deep_mm = picture_depth_px(region) * calibration.mm_per_px_y
+    if not is_never_imaged(deep_mm):
+        return []
+    return [
+        f"At {calibration.mm_per_px_y:.4g} mm per pixel the picture is {deep_mm:,.1f} mm deep, "
+        "which no scanner shows, so the millimetres are likely to be wrong: check the scale, and "
+        "give the right one (--spacing)."
+    ]
 
 
 def _same_scale(one: ScaledBox, other: ScaledBox) -> bool:

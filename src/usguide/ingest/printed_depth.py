@@ -121,6 +121,11 @@ def is_imaged(mm: float, region: Region) -> bool:
     return _SHALLOWEST_MM <= mm <= (_DEEPEST_LINEAR_MM if region.fan is None else _DEEPEST_MM)
 
 
+def is_never_imaged(mm: float) -> bool:
+    """Whether no scanner shows a picture so deep, or so shallow even where it is zoomed."""
+    return not _SHALLOWEST_MM / 2 <= mm <= _DEEPEST_MM
+
+
 def picture_depth_px(region: Region) -> float:
     """Depth of the picture: its height, or the length of a fan's middle ray, px."""
     if region.fan is None:
