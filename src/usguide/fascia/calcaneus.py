@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from usguide.fascia.front_edge import front_edge
 from usguide.fascia.workspace import Image
 from usguide.kernels.open_path import open_path
 from usguide.model import Bools, Floats
@@ -49,12 +50,6 @@ much of the front may fade because it turns away from the beam."""
 STRIDE = 2
 """Work pixels per pixel of the search grid."""
 CANDIDATES = 3
-SPUR_RISE_MM = 0.25
-"""A convex bone only falls towards its front edge; a rise beyond this is a spur."""
-FRONT_MM = 6.0
-FRONT_SLOPE_DEG = 38.0
-"""The under side ends where the surface turns down more steeply than this: what follows is the
-front wall of the bone, seen edge-on and faint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,7 +206,7 @@ def _orientations(
         x = width - 1 - columns[::-1] if mirrored else columns
         y = path[::-1] if mirrored else path
         fine_x, fine_y = _surface(picture, x, y, pixel_mm)
-        end = _front_edge(fine_x, fine_y, pixel_mm)
+        end = front_edge(fine_x, fine_y, pixel_mm)
         bones.append(Bone(fine_x[: end + 1], fine_y[: end + 1], score, mirrored))
     return bones
 
@@ -240,26 +235,3 @@ def _surface(
     y = ndimage.median_filter(y, size=2 * reach + 1, mode="nearest")
     y = ndimage.gaussian_filter1d(y, 0.5 / pixel_mm, mode="nearest")
     return x.astype(np.float64), y
-
-
-def _front_edge(x: Floats, y: Floats, pixel_mm: float) -> int:
-    """Index where the under side ends.
-
-    At the end of the line; before it where it turns down the front wall; or where it stops
-    falling and rises again, for that is a spur growing from the edge.
-    """
-    end = len(x) - 1
-    if end < 2:
-        return end
-    apex = int(np.argmin(y))
-    ahead = y[apex:]
-    rise = ahead - np.minimum.accumulate(ahead[::-1])[::-1]
-    rise[ahead - ahead[0] < SPUR_RISE_MM / pixel_mm] = 0.0
-    if rise.max() > SPUR_RISE_MM / pixel_mm:
-        end = apex + int(np.argmax(rise))
-    slope = np.gradient(y[: end + 1], x[: end + 1])
-    steep = np.flatnonzero(slope > np.tan(np.radians(FRONT_SLOPE_DEG)))
-    # Only a turn near the front counts; the back of the bone may be rough.
-    steep = steep[steep > end - round(FRONT_MM / pixel_mm)]
-    steep = steep[steep > round(LENGTH_MIN_MM / 2 / pixel_mm)]
-    return int(steep[0]) if steep.size else end

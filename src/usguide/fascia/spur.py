@@ -1,9 +1,8 @@
 """A heel spur: the bone's surface running on, past its front lower edge, into the fascia.
 
 In the picture it is a line about as bright as the bone that leaves the edge along the deep border,
-with shadow directly beneath it; without a spur there is muscle there. The bone's own surface only
-steepens towards its front edge, so where it levels out again before the edge that was found, what
-follows is a spur as well.
+with shadow directly beneath it; without a spur there is muscle there. Where the bone's line runs on
+along a spur, :mod:`usguide.fascia.front_edge` has already ended the bone where the spur begins.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from usguide.fascia.agreement import agreed, robust
@@ -44,9 +42,8 @@ LENGTH_SD_MM = 1.0
 """Root mean square of a length's error: a line that fades towards its tip is read too short."""
 GAP_MM = 0.6
 START_MAX_MM = 1.5
-KINK_MIN = 0.35
-"""Least change of slope, from falling to level, of a surface that no longer is the bone's."""
-KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM = 2.5, 3.0, 1.2
+BEFORE_MM, AFTER_MM = 2.5, 3.0
+"""Bone and spur whose slopes are compared."""
 LEVELS_OUT_MIN = 0.2
 """Least change of slope from the bone to the spur: the bone itself only steepens. Tuned, as the
 brightness is, on synthetic heels (seeds 5000-5047, 20000-20095)."""
@@ -108,7 +105,7 @@ def read_spur(
         return "the bone is no brighter than the fascia"
     if muscle_level - floor < CONTRAST_MIN:
         return "the muscle is as dark as a shadow"
-    start = _kink_x(surface, pixel_mm)
+    start = bone.edge[0]
     course = np.concatenate([surface[surface[:, 0] < border[0, 0]], border])
     x = np.arange(start, min(start + REACH_MM / pixel_mm, course[-1, 0]), STEP_MM / pixel_mm)
     path = np.stack([x, np.interp(x, course[:, 0], course[:, 1])], axis=1)
@@ -121,10 +118,10 @@ def read_spur(
     run = _first_run((bright > BRIGHT_MIN) & (dark > DARK_MIN))
     if run is None:
         return SpurReading(0.0, (0.0, 0.0), 0.0)
-    back = np.linspace(start - KINK_BEFORE_MM / pixel_mm, start, 20)
+    back = np.linspace(start - BEFORE_MM / pixel_mm, start, 20)
     back = back[back >= surface[0, 0]]
     falling = np.stack([back, np.interp(back, *surface.T)], axis=1)
-    after = path[run][: round(KINK_AFTER_MM / STEP_MM)]
+    after = path[run][: round(AFTER_MM / STEP_MM)]
     if len(falling) < 3 or _rise(falling) - _rise(after) < LEVELS_OUT_MIN:
         return SpurReading(0.0, (0.0, 0.0), 0.0)
     tip = path[run.stop - 1]
@@ -156,36 +153,9 @@ def spur(
     return length, (float(tip[0]), float(tip[1])), seen * bright
 
 
-def _kink_x(surface: Floats, pixel_mm: float) -> float:
-    """Return where a falling surface levels out near its end; without a kink, its end."""
-    x = np.arange(surface[0, 0], surface[-1, 0], STEP_MM / pixel_mm)
-    y = np.interp(x, *surface.T)
-    before, after, end = (
-        round(mm / STEP_MM) for mm in (KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM)
-    )
-    first = max(len(x) - round(REACH_MM / STEP_MM), before)
-    at = np.arange(first, len(x) - end)
-    kinks = _slopes(y, at - before, at) - _slopes(y, at, np.minimum(at + after, len(y)))
-    if not at.size or kinks.max() * pixel_mm / STEP_MM < KINK_MIN:
-        return float(surface[-1, 0])
-    return float(x[at[np.argmax(kinks)]])
-
-
 def _rise(points: Floats) -> float:
     """Slope of a line through points, shape (n, 2), positive where it falls deeper."""
     return float(np.polyfit(points[:, 0], points[:, 1], 1)[0]) if len(points) > 1 else 0.0
-
-
-def _slopes(y: Floats, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Floats:
-    """Slope per sample of the least-squares line through each ``y[start:stop]``.
-
-    From running sums: ``12 sum((k - mean k) y) / (n (n^2 - 1))`` over the ``n`` samples ``k``.
-    """
-    sums = np.zeros((2, len(y) + 1))
-    np.cumsum([y, np.arange(len(y)) * y], axis=1, out=sums[:, 1:])
-    total, moment = sums[:, stop] - sums[:, start]
-    count = stop - start
-    return np.asarray(12 * (moment - (start + stop - 1) / 2 * total) / (count * (count**2.0 - 1.0)))
 
 
 def _levels(grey: Image, path: Floats, rows_mm: tuple[float, float], pixel_mm: float) -> Floats:
