@@ -46,6 +46,13 @@ def test_a_rough_bone_without_a_spur_keeps_its_end(before, seed):
     assert front_edge(X[shown], y, PIXEL_MM) == np.count_nonzero(shown) - 1
 
 
+def test_a_line_too_short_to_be_a_bone_and_a_spur_has_no_spur():
+    along = (X - X[0]) * PIXEL_MM
+    shown = (along >= EDGE_MM - 3.0) & (along <= EDGE_MM + 4.0)
+    y = line(0.0)[shown]
+    assert front_edge(X[shown], y, PIXEL_MM) == np.count_nonzero(shown) - 1
+
+
 @pytest.mark.parametrize("points", [1, 2, 3, 8])
 def test_a_short_line_ends_where_it_ends(points):
     assert front_edge(X[:points], np.zeros(points), PIXEL_MM) == points - 1

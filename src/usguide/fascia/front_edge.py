@@ -21,6 +21,9 @@ KINK_MIN = 0.3
 synthetic heels, 30 of them another simulator's, all 45 bones with more had a spur, and of those
 with less one."""
 KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM = 2.5, 3.0, 1.2
+BONE_MIN_MM = 5.0
+"""Least bone before a spur, as much as is asked of any bone: a short line that levels out is
+neither (a wall in needle_convex_07, a phantom)."""
 UNDER_SIDE_MIN_MM = 2.5
 FRONT_MM = 6.0
 FRONT_SLOPE_DEG = 38.0
@@ -54,10 +57,10 @@ def _kink_x(x: Floats, y: Floats, pixel_mm: float) -> float:
     """Return where a falling line levels out near its end; without a kink, its end."""
     at_x = np.arange(x[0], x[-1], STEP_MM / pixel_mm)
     at_y = np.interp(at_x, x, y)
-    before, after, end = (
-        round(mm / STEP_MM) for mm in (KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM)
+    before, after, end, bone = (
+        round(mm / STEP_MM) for mm in (KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM, BONE_MIN_MM)
     )
-    first = max(len(at_x) - round(SPUR_MAX_MM / STEP_MM), before)
+    first = max(len(at_x) - round(SPUR_MAX_MM / STEP_MM), bone)
     at = np.arange(first, len(at_x) - end)
     kinks = _slopes(at_y, at - before, at) - _slopes(at_y, at, np.minimum(at + after, len(at_y)))
     if not at.size or kinks.max() * pixel_mm / STEP_MM < KINK_MIN:
