@@ -20,6 +20,7 @@ from pydicom.fileset import FileSet
 from ingest_files import speckle, write_dicom, write_sound, write_video
 from usguide import (
     CalibrationError,
+    Clip,
     ConfigError,
     IngestError,
     NotUltrasoundError,
@@ -318,6 +319,24 @@ def test_a_dicomdir_with_several_recordings_names_them(tmp_path: Path) -> None:
 def test_a_dicomdir_without_ultrasound_says_so() -> None:
     with pytest.raises(UnreadableError, match="lists no ultrasound recording"):
         open_clip(get_testdata_file("DICOMDIR"))
+
+
+# --- frames in memory ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [np.zeros((3, 60, 80)), np.zeros((60, 80), np.uint8), np.zeros((0, 60, 80), np.uint8)],
+    ids=["fractions", "one frame", "none"],
+)
+def test_frames_in_memory_of_another_kind_are_refused(frames: Any) -> None:
+    with pytest.raises(ConfigError, match=r"uint8 of shape \(frames, height, width\)"):
+        Clip.from_array(frames)
+
+
+def test_a_rate_that_is_none_is_refused_of_frames_in_memory() -> None:
+    with pytest.raises(ConfigError, match="frames per second"):
+        Clip.from_array(np.zeros((2, 60, 80), np.uint8), fps=0.0)
 
 
 # --- what the user overrides -------------------------------------------------------------------

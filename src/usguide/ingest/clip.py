@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.errors import ConfigError
 from usguide.ingest.recording import pseudonym
 from usguide.model import (
     Calibration,
@@ -75,7 +76,19 @@ class Clip:
             Millimetres per pixel along x and y.
         fps : float, optional
             Frames per second; without it, the clip has no timing.
+
+        Raises
+        ------
+        ConfigError
+            If the frames are none, or of another type or shape; or the rate is no rate.
         """
+        if frames.ndim != 3 or frames.dtype != np.uint8 or not frames.size:
+            raise ConfigError(
+                f"The frames are {frames.dtype} of shape {frames.shape}; give grey levels, uint8 "
+                "of shape (frames, height, width)."
+            )
+        if fps is not None and not (np.isfinite(fps) and fps > 0):
+            raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
         count, height, width = frames.shape
         sha256 = hashlib.sha256(np.ascontiguousarray(frames).tobytes()).hexdigest()
         return cls(
