@@ -1,6 +1,7 @@
 """Spur, fluid and biconvexity: found where they were drawn, absent where not, declined aloud."""
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ PLAIN = {"spur_mm": 0, "fluid_mm": 0, "bulge_mm": 0, "muscle_level_db": -8, "gai
 SEEDS = (8104, 8109, 8110)
 
 
+@cache
 def measured(scene, *, mirrored: bool = False, scaled: bool = True) -> FasciaResult:
     frames = scene.array()
     if mirrored:
@@ -33,6 +35,7 @@ def measured(scene, *, mirrored: bool = False, scaled: bool = True) -> FasciaRes
     return result
 
 
+@cache
 def heel(seed: int, **fixed):
     usual = {"frames": 1, "disease": 0.2, "contact_shadow_db": 0, "thickness_mm": 4.0}
     return make_scene("heel", seed=seed, **usual | PLAIN | fixed)

@@ -2,25 +2,21 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from usguide.ingest.opening import open_clip
+from real_clips import CLIPS, opened
 from usguide.model import FasciaResult, NeedleTrack, Status
 from usguide.needle import NeedleStage
 
-CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 pytestmark = pytest.mark.clips
 
 
 def follow(case: str) -> tuple[NeedleTrack, np.ndarray, np.ndarray]:
     folder = CLIPS / case
-    if not folder.is_dir():
-        pytest.skip(f"the recording {case} is not beside the project")
-    path = folder / "frames" if (folder / "frames").is_dir() else next(folder.glob("clip.*"))
-    clip = open_clip(path)
+    path = next(folder.glob("clip.*"), folder / "frames")
+    clip = opened(str(path.relative_to(CLIPS)))
     stage = NeedleStage(clip.header)
     for index, frame in clip.frames():
         stage.observe(index, frame)
