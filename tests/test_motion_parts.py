@@ -25,6 +25,7 @@ from usguide.motion.gap import along_rows, darkest_interval, out_of_the_dark
 from usguide.motion.history import FEWEST_ROWS, History
 from usguide.motion.judgement import suggested_grade
 from usguide.motion.matching import supported
+from usguide.motion.separation import without_parting
 from usguide.motion.strip import DEPTHS, belly_of
 
 # --- displacement -----------------------------------------------------------------------------
@@ -288,3 +289,8 @@ def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():
     assert found.width == pytest.approx(50, abs=4)
     assert standing_gaps(shadow, 0, 0, belly, 17.0, scale) == []
     assert standing_gaps(tissue, 0, 0, belly, 17.0, scale) == []
+
+
+def test_that_nothing_parts_is_said_of_what_was_tracked_only():
+    assert "in the 41 % of it that could be tracked" in without_parting(0.41)
+    assert "tracked" not in without_parting(0.97)

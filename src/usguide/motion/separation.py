@@ -27,7 +27,20 @@ CYCLES = 3
 MIN_COVERAGE = 0.35
 """Share of the muscle that must be tracked from rest to peak for 'none' to mean anything."""
 
-WITHOUT_PARTING = "the muscle moves without parting: no dark gap lies between ends that move apart."
+WELL_TRACKED = 0.8
+"""Share from which on it is not worth saying how much was tracked."""
+
+
+def without_parting(coverage: float) -> str:
+    """Say that nothing parts, and in how much of the muscle that was looked for."""
+    where = (
+        ""
+        if coverage >= WELL_TRACKED
+        else f", in the {100 * coverage:.0f} % of it that could be tracked from rest to peak"
+    )
+    return (
+        f"the muscle moves without parting{where}: no dark gap lies between ends that move apart."
+    )
 
 
 def examine(clip: Frames, motion: Motion, contraction: Contraction, belly: Belly) -> Finding:
@@ -112,7 +125,7 @@ def _parting(clip: Frames, motion: Motion, contraction: Contraction, belly: Bell
                 f"only {100 * coverage:.0f} % of the muscle could be tracked from rest to peak and "
                 f"{100 * MIN_COVERAGE:.0f} % are needed.",
             )
-        return verdict(SeparationFlag.NONE, WITHOUT_PARTING)
+        return verdict(SeparationFlag.NONE, without_parting(coverage))
     findings = []
     widths = widths_of(clip, motion, belly, [(s.gap, s.ends) for s in suspects], cell)
     for suspect, width in zip(suspects, widths, strict=True):
@@ -121,7 +134,7 @@ def _parting(clip: Frames, motion: Motion, contraction: Contraction, belly: Bell
         if not faint(suspect.gap) or finding.separation.flag is SeparationFlag.SEPARATION:
             findings.append(finding)
     if not findings:
-        return verdict(SeparationFlag.NONE, WITHOUT_PARTING)
+        return verdict(SeparationFlag.NONE, without_parting(coverage))
     order = {SeparationFlag.SEPARATION: 0, SeparationFlag.INDETERMINATE: 1, SeparationFlag.NONE: 2}
     return min(
         findings,
