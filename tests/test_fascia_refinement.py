@@ -186,7 +186,14 @@ def test_the_sharper_the_picture_the_narrower_the_spread():
 
 @pytest.mark.parametrize(
     ("faint_mm", "reach_mm"),
-    [((30, 31), 26.5), ((8, 13), 26.5), ((18, 31), 18.0), ((8, 31), 8.0), ((-4, 31), 0.0)],
+    [
+        ((30, 31), 26.5),
+        ((8, 13), 26.5),
+        ((18, 31), 18.0),
+        ((8, 31), 8.0),
+        ((-4, 31), 0.0),
+        ((5, 20), 5.0),
+    ],
 )
 def test_a_band_is_followed_to_the_last_place_where_it_is_seen(faint_mm, reach_mm):
     strip = strip_of(np.full(len(DISTANCE_MM), -HALF_MM), np.full(len(DISTANCE_MM), HALF_MM))

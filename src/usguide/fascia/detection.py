@@ -29,6 +29,9 @@ SAME_BONE_MM = 1.0
 FOLLOWED_MM, FOLLOWED_EVIDENCE_MIN = 4.0, 0.05
 """A band is seen where the weaker of its borders has, on average over so long a part of it, half
 the evidence of a good line."""
+FOLLOWED_SHARE_MIN = 0.5
+"""Least share of the way to a place beyond faint stretches in which the band is seen. It is 0.57
+and more on 265 synthetic heels, and 0.18 on another simulator's, its stations up to 2 mm off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,8 @@ def followed_mm(pair: BorderPair) -> float:
     """Distance from the insertion to the last place where both borders are seen.
 
     A rupture or a faint stretch on the way does not end the band: where it is seen again, it went
-    on, and how sharply its borders are placed in between says how surely.
+    on, and how sharply its borders are placed in between says how surely. A band that is
+    hidden more than it is seen may be another one beyond.
     """
     ahead = (pair.band.distance_mm >= 0) & ~pair.gap
     weaker = np.minimum(pair.upper_evidence, pair.lower_evidence)[ahead]
@@ -223,5 +227,7 @@ def followed_mm(pair: BorderPair) -> float:
     if len(weaker) < width:
         return 0.0
     running = np.convolve(weaker, np.full(width, 1 / width), mode="valid")
-    seen = np.flatnonzero(running >= FOLLOWED_EVIDENCE_MIN)
-    return float(pair.band.distance_mm[ahead][seen[-1] + width - 1]) if seen.size else 0.0
+    seen = running >= FOLLOWED_EVIDENCE_MIN
+    share = np.cumsum(seen) / np.arange(1, len(seen) + 1)
+    followed = np.flatnonzero(seen & (share >= FOLLOWED_SHARE_MIN))
+    return float(pair.band.distance_mm[ahead][followed[-1] + width - 1]) if followed.size else 0.0
