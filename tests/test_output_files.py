@@ -27,6 +27,7 @@ from usguide.model import (
 from usguide.output.charts import gap_against_contraction
 from usguide.output.keyframes import key_frames
 from usguide.output.overlay import Strip, render, still_view
+from usguide.output.report import write_report
 from usguide.output.summary import cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
 from usguide.output.words import because, number
@@ -91,6 +92,9 @@ def test_where_rest_is_not_known_no_picture_is_called_rest(full: Analysis) -> No
     assert "At rest" in " ".join(frame.caption for frame in key_frames(full))
     assert "At rest" not in said
     assert "which one is rest is not told" in said
+    pages = [write_report(one, [], {}, overlay=False, files=[]) for one in (full, unknown)]
+    assert ["From rest, along its length" in page for page in pages] == [True, False]
+    assert "From one end of the movement, along its length" in pages[1]
 
 
 def test_a_repeated_frame_carries_the_values_of_its_original(

@@ -215,7 +215,7 @@ def contraction(analysis: Analysis) -> Markup | None:
     for cycle in result.cycles:
         axes.axvspan(x[cycle.start_frame], x[cycle.end_frame], color=GREEN, alpha=0.1, linewidth=0)
     axes.axhline(0, color=MUTED, linewidth=0.8)
-    axes.plot(x[own], moved[own], color=GREEN, label="displacement from rest")
+    axes.plot(x[own], moved[own], color=GREEN, label="displacement")
     peaks = [cycle.peak_frame for cycle in result.cycles]
     if peaks:
         axes.plot(

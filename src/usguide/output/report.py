@@ -110,6 +110,9 @@ def _where(analysis: Analysis, index: int) -> str:
 
 
 def _charts(analysis: Analysis, muscle_line: MMode | None) -> list[Chart]:
+    rest, peak = "rest", "peak of the largest contraction"
+    if not analysis.motion.contraction.rest_known:
+        rest, peak = "one end of the movement", "other end of the largest movement"
     drawn = [
         (
             "Fascia thickness",
@@ -142,13 +145,13 @@ def _charts(analysis: Analysis, muscle_line: MMode | None) -> list[Chart]:
         (
             "Movement of the muscle",
             charts.contraction(analysis),
-            "From rest, along its length; shaded: contraction cycles and twitches.",
+            f"From {rest}, along its length; shaded: contraction cycles and twitches.",
         ),
         (
             "Movement at the peak",
             charts.motion_at_peak(analysis),
-            "From rest to the peak of the largest contraction, the probe's own slip taken off. "
-            "Ends that part show arrows that point away from one another.",
+            f"From {rest} to the {peak}, the probe's own slip taken off. Ends "
+            "that part show arrows that point away from one another.",
         ),
         (
             "Muscle thickness",
