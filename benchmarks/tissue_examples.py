@@ -3,8 +3,8 @@
 One frame of each heel. Every second heel is drawn beyond the clinical ranges (``WIDE``): tissues of
 other brightness, more septa or none, other shapes, other scanners; the others within them. Every
 time one is seen it is stretched, tilted, shaded, blurred, made noisy, crossed by lines that are no
-borders, and its contrast and gain are changed: what is left to learn is what tissue looks like on
-any scanner.
+borders, measured with calipers, smoothed or sharpened, and its contrast and gain are changed: what
+is left to learn is what tissue looks like on any scanner.
 """
 
 from __future__ import annotations
@@ -54,10 +54,15 @@ ROWS_MM = (FIRST_MM, FIRST_MM + ROWS * ROW_MM)
 EDGE_ROW = round(-FIRST_MM / ROW_MM)
 """Where the bone's front edge lies in it."""
 LAST_MM = 28.0
-BESIDE_GAP_MM = 0.3
 SKIN_MM = 1.8
 LINES = 4
 """At most one fewer are drawn across a picture."""
+ASTRAY = 0.2, 2.5
+"""How often the bone's edge is found far from where it is, and how many times as far."""
+MEASURED, MARKED = 0.25, 0.6
+"""How often somebody measured before, and how often it was the fascia."""
+DOTS_MM, ARM_MM, STROKE_MM = (0.5, 1.5), (0.4, 1.0), (0.08, 0.2)
+"""Between a caliper's dots; half the length of its crosses, and of their strokes' width."""
 FAR_MM, FAR_WEIGHT = 6.0, 0.3
 """Pixels this far from both borders are easy, and count less."""
 
@@ -73,7 +78,7 @@ class Example:
     upper, lower : ndarray of float64, shape (columns,)
         Rows of the borders.
     known : ndarray of bool, shape (columns,)
-        Where there is a band.
+        Where there is a band; across a tear it goes on.
     edge : int
         Column of the bone's front edge.
     skin : float
@@ -136,9 +141,6 @@ def example(seed: int, folder: Path) -> Example | None:
     lower, _ = rows("deep_px")
     x = band.centre[:, 0]
     known = (x >= first) & (x <= last) & (band.distance_mm <= LAST_MM)
-    for gap in truth["discontinuity"]:
-        away = np.abs((x - first) * space.pixel_mm - gap["distance_mm"])
-        known &= away > gap["width_mm"] / 2 + BESIDE_GAP_MM
     edge = int(np.argmin(np.abs(band.distance_mm)))
     skin = (SKIN_MM - right[0].edge[1] * space.pixel_mm - ROWS_MM[0]) / ROW_MM
     made = Example(strip.levels, upper, lower, known, edge, skin)
@@ -182,6 +184,8 @@ def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any, A
     if rng is not None:
         along, across = np.exp(rng.normal(0.0, [0.15, 0.12]))
         shift = rng.uniform([-8.0, -4.0], [8.0, 4.0])
+        if rng.random() < ASTRAY[0]:
+            shift *= ASTRAY[1]
         slope = float(np.tan(np.radians(rng.normal(0.0, 3.0)))) * COLUMN_MM / ROW_MM
     column = (np.arange(COLUMNS) - EDGE_COLUMN) / along + one.edge + shift[1]
     lift = slope * (column - one.edge)
@@ -205,6 +209,8 @@ def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any, A
         picture = distorted(picture, rng)
         for _ in range(rng.integers(0, LINES)):
             picture = picture + line(rng)
+        if rng.random() < MEASURED:
+            picture = np.maximum(picture, calipers(borders, rng))
     return (
         seen(picture.astype(np.float32)),
         tissue,
@@ -225,8 +231,36 @@ def line(rng: np.random.Generator) -> Any:
     return strength * np.exp(-0.5 * (across / rng.uniform(0.1, 0.3)) ** 2)
 
 
+def calipers(borders: Floats, rng: np.random.Generator) -> Any:
+    """Draw two crosses, and dots from one to the other, over a picture that was measured."""
+    column = rng.uniform(EDGE_COLUMN - 4.0, COLUMNS)
+    ends = np.array([[np.interp(column, np.arange(COLUMNS), border), column] for border in borders])
+    if rng.random() > MARKED:
+        ends = rng.uniform(0.0, [ROWS, COLUMNS], (2, 2))
+    ends_mm = (ends + rng.normal(0.0, [2.0, 0.7], (2, 2))) * (ROW_MM, COLUMN_MM)
+    rows_mm = ROW_MM * np.arange(ROWS)[:, None]
+    columns_mm = COLUMN_MM * np.arange(COLUMNS)
+    stroke, arm = rng.uniform(*STROKE_MM), rng.uniform(*ARM_MM)
+    # No stroke is finer than what a column shows of it.
+    wide = float(np.hypot(stroke, COLUMN_MM / 3.0))
+
+    def mark(at_mm: Floats, high: float, long: float) -> Any:
+        down, along = (rows_mm - at_mm[0]) / high, (columns_mm - at_mm[1]) / long
+        return np.exp(-0.5 * (down**2 + along**2))
+
+    marks = []
+    for end in ends_mm:
+        marks += [mark(end, stroke, arm), stroke / wide * mark(end, arm, wide)]
+    if rng.random() < 0.5:
+        count = int(np.linalg.norm(ends_mm[1] - ends_mm[0]) / rng.uniform(*DOTS_MM))
+        for share in np.linspace(0.0, 1.0, count + 1)[1:-1]:
+            at_mm = ends_mm[0] + share * (ends_mm[1] - ends_mm[0])
+            marks.append(stroke / wide * mark(at_mm, stroke, wide))
+    return rng.uniform(0.7, 1.3) * np.max(marks, axis=0)
+
+
 def distorted(picture: Any, rng: np.random.Generator) -> Any:
-    """Change contrast, gain and sharpness, cast a shadow, add noise."""
+    """Change contrast and gain, shade, smooth or sharpen as scanners do, add noise."""
     picture = np.clip(picture, 0.0, 1.5) ** np.exp(rng.normal(0.0, 0.3))
     picture = picture * np.exp(rng.normal(0.0, 0.15)) + rng.normal(0.0, 0.04)
     picture += rng.normal(0.0, 0.06) * np.linspace(-1.0, 1.0, ROWS)[:, None]
@@ -234,9 +268,12 @@ def distorted(picture: Any, rng: np.random.Generator) -> Any:
     if rng.random() < 0.4:
         away = (np.arange(COLUMNS) - rng.uniform(0.0, COLUMNS)) / rng.uniform(3.0, 9.0)
         picture *= 1.0 - rng.uniform(0.1, 0.6) * np.exp(-0.5 * away**2)
-    if rng.random() < 0.5:
+    if rng.random() < 0.2:
+        picture = cv2.medianBlur(picture.astype(np.float32), 3)
+    if rng.random() < 0.6:
         wide, high = rng.uniform(0.05, [0.9, 1.5])
-        picture = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigmaX=wide, sigmaY=high)
+        blurred = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigmaX=wide, sigmaY=high)
+        picture = blurred + max(rng.uniform(-1.5, 1.0), 0.0) * 2.0 * (picture - blurred)
     if rng.random() < 0.5:
         picture = picture + rng.normal(0.0, rng.uniform(0.0, 0.06), picture.shape)
     return picture

@@ -152,7 +152,10 @@ def test_a_thin_diseased_fascia_is_no_single_line():
     heel = make_scene("heel", seed=98406, frames=1)
     true = np.array([one["value"] for one in truth_stations(heel)[:3]])
     assert true.max() < 1.5
-    assert stations(measure(clip_of(heel.array(), heel))) == pytest.approx(true, abs=0.3)
+    result = measure(clip_of(heel.array(), heel))
+    assert stations(result) == pytest.approx(true, abs=0.5)
+    for one, thickness in zip(result.thickness_mm.stations, true, strict=False):
+        assert one.thickness.low <= thickness <= one.thickness.high
 
 
 def test_intervals_cover_the_truth_over_the_clinical_range():

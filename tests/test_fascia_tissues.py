@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.painted_strips import painted
 from benchmarks.tissue_examples import Example, cut, example
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +133,35 @@ def test_an_example_is_kept_and_read_again(tmp_path: Path) -> None:
     np.testing.assert_allclose(first.levels, again.levels, atol=1e-3)
     np.testing.assert_array_equal(first.known, again.known)
     assert (first.edge, first.skin) == (again.edge, again.skin)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_painted_strip_has_a_band_that_leaves_the_bone(seed: int) -> None:
+    one = painted(seed)
+    assert one.levels.shape == (ROWS, len(one.known))
+    columns = np.flatnonzero(one.known)
+    assert columns[0] == one.edge
+    assert len(columns) > COLUMNS - EDGE_COLUMN
+    thickness_mm = ROW_MM * (one.lower - one.upper)[columns]
+    assert thickness_mm.min() > 0.9
+    assert one.skin < one.upper.min()
+    again = painted(seed)
+    np.testing.assert_array_equal(again.levels, one.levels)
+
+
+def test_painted_tissues_change_at_their_borders() -> None:
+    """On average over many strips, more than between any other rows as far apart."""
+    changes = np.zeros((2, 3))
+    for seed in range(24):
+        one = painted(seed)
+        columns = np.flatnonzero(one.known)[4:]
+        for side, border in enumerate((one.upper, one.lower)):
+            for at, moved_mm in enumerate((-1.0, 0.0, 1.0)):
+                row = np.rint(border[columns] + moved_mm / ROW_MM).astype(int)
+                rows = np.clip(row + np.arange(-4, 4)[:, None], 0, ROWS - 1)
+                near = one.levels[rows, columns]
+                changes[side, at] += abs(near[:4].mean() - near[4:].mean()) / 24
+    assert np.all(changes[:, 1] > 1.5 * changes[:, [0, 2]].max(axis=1))
 
 
 @given(seed=st.integers(0, 99))
