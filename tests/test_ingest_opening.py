@@ -326,8 +326,8 @@ def test_a_dicomdir_without_ultrasound_says_so() -> None:
 
 @pytest.mark.parametrize(
     "frames",
-    [np.zeros((3, 60, 80)), np.zeros((60, 80), np.uint8), np.zeros((0, 60, 80), np.uint8)],
-    ids=["fractions", "one frame", "none"],
+    [np.zeros((3, 60, 80)), np.zeros((60, 80), np.uint8), np.zeros((3, 0, 80), np.uint8)],
+    ids=["fractions", "one frame", "empty"],
 )
 def test_frames_in_memory_of_another_kind_are_refused(frames: Any) -> None:
     with pytest.raises(ConfigError, match=r"uint8 of shape \(frames, height, width\)"):

@@ -80,9 +80,9 @@ class Clip:
         Raises
         ------
         ConfigError
-            If the frames are none, or of another type or shape; or the rate is no rate.
+            If the frames are of another type or shape, or empty; or the rate is no rate.
         """
-        if frames.ndim != 3 or frames.dtype != np.uint8 or not frames.size:
+        if frames.ndim != 3 or frames.dtype != np.uint8 or 0 in frames.shape[1:]:
             raise ConfigError(
                 f"The frames are {frames.dtype} of shape {frames.shape}; give grey levels, uint8 "
                 "of shape (frames, height, width)."
