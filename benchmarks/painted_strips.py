@@ -18,14 +18,27 @@ from usguide.fascia.straighten import COLUMN_MM, ROW_MM
 from usguide.model import Floats
 
 BEHIND_MM, AHEAD_MM = 10.0, 27.0
+"""What is painted over the bone and before its edge: what the network sees, and some to shift."""
 FINE_MM = COLUMN_MM / 2
+"""Between columns while speckle is drawn."""
 X_MM = np.arange(-BEHIND_MM, AHEAD_MM, FINE_MM)
 Y_MM = np.arange(ROWS_MM[0], ROWS_MM[1], ROW_MM)[:, None]
 SHAPE = len(Y_MM), len(X_MM)
 
 
 def painted(seed: int) -> Example:
-    """Paint a strip."""
+    """Paint a strip.
+
+    Parameters
+    ----------
+    seed : int
+        Draws everything.
+
+    Returns
+    -------
+    Example
+        With its borders known from the bone's edge on.
+    """
     rng = np.random.default_rng(seed)
     upper, lower, bone = _borders(rng)
     skin_mm = float(upper.min() - rng.uniform(2.0, 16.0))
@@ -36,7 +49,7 @@ def painted(seed: int) -> Example:
         level_db = level_db + rng.uniform(0.0, 4.0) * _noise(rng, rng.uniform(2.0, 8.0), 30.0)
     levels = _shown(rng, level_db)
     top = max(round((skin_mm - rng.uniform(1.0, 4.0) - ROWS_MM[0]) / ROW_MM), 0)
-    # Above it is nothing, or what a strip repeats beyond its picture, or gel.
+    # Above it is nothing, or what a strip repeats beyond its picture, or more skin.
     above = rng.choice(3)
     if above < 2:
         levels[:top] = above * levels[top]

@@ -21,6 +21,7 @@ KINK_MIN = 0.3
 synthetic heels, 30 of them another simulator's, all 45 bones with more had a spur, and of those
 with less one."""
 KINK_BEFORE_MM, KINK_AFTER_MM, KINK_END_MM = 2.5, 3.0, 1.2
+"""Parts of the line whose slopes are compared, and the least that lies beyond a kink."""
 BONE_MIN_MM = 5.0
 """Least bone before a spur, as much as is asked of any bone: a short line that levels out is
 neither (a wall in needle_convex_07, a phantom)."""

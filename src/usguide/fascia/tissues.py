@@ -3,10 +3,10 @@
 Texture that the eye reads at once, fibrils that run on beside septa that end, takes many hand-made
 features to say, and they say it one row at a time. A network of fifteen layers and 102,000 weights
 reads it from the pixels around each pixel, at three scales, and from where they lie about the
-bone's edge. It was trained on nothing real (``python -m benchmarks.train_tissues``): half on
-synthetic heels, many of them drawn far beyond the clinical ranges; half on strips painted without
-any scanner's model, so that it learns borders rather than one simulator's speckle; all of them
-distorted in scale, contrast, gain and sharpness.
+bone's edge. It was trained on nothing real (``python -m benchmarks.train_tissues``): on synthetic
+heels, half of them drawn beyond the clinical ranges, and in the last run as much on strips painted
+without any scanner's model, so that it learns borders rather than one simulator's speckle; all of
+them distorted in scale, contrast, gain and sharpness.
 """
 
 from __future__ import annotations
