@@ -206,6 +206,17 @@ def test_a_listing_gives_each_clip_its_options(tmp_path: Path) -> None:
     assert second.options == Options(region=(1, 2, 30, 40), fps=20.0, online=True)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_listing_may_be_parted_as_any_spreadsheet_does(tmp_path: Path, delimiter: str) -> None:
+    touch(tmp_path / "clip.mp4")
+    cells = [["path", "task", "region"], ["clip.mp4", '"fascia;needle"', '"1,2,30,40"']]
+    text = "\ufeff" + "\r\n".join(delimiter.join(line) for line in cells)
+    rows = touch(tmp_path / "list.csv", text.encode())
+    (entry,) = find_recordings([rows], DEFAULT).entries
+    assert entry.options.tasks == {Task.FASCIA, Task.NEEDLE}
+    assert entry.options.region == (1, 2, 30, 40)
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -13,6 +13,8 @@ from usguide.request import read_options
 OPTION_COLUMNS = ("task", "spacing", "region", "fps")
 IDENTITY_COLUMNS = ("subject", "session", "time_point", "side")
 COLUMNS = ("path", *OPTION_COLUMNS, *IDENTITY_COLUMNS)
+DELIMITERS = ",;\t"
+"""Spreadsheets write one or another, by the country they are set to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ def read_listing(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     Parameters
     ----------
     path : Path
-        UTF-8 with a header line. ``path`` is required, absolute or from the listing's own folder.
+        UTF-8 with a header line, whose cells tell which delimiter parts them all: comma, semicolon
+        or tab. ``path`` is required, absolute or from the listing's own folder.
         ``task`` (several joined by ``;``), ``spacing``, ``region`` and ``fps`` are written as on
         the command line, with ``;`` or ``,`` between numbers; ``subject``, ``session``,
         ``time_point`` and ``side`` are kept as they are.
@@ -56,7 +59,9 @@ def read_listing(path: Path, options: Options) -> tuple[list[Row], list[str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, strict=True)
+            header = file.readline()
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=max(DELIMITERS, key=header.count), strict=True)
             names = [name.strip() for name in table.fieldnames or ()]
             table.fieldnames = names
             if "path" not in names:
