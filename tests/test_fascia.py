@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from usguide.fascia import FasciaStage
+from usguide.fascia.thickness import PROFILE_MM, Profile, summary
 from usguide.ingest.clip import Clip
 from usguide.model import Side, Status
 from usguide.synth import make_scene
@@ -174,6 +175,19 @@ def test_intervals_cover_the_truth_over_the_clinical_range():
             covered.append(station.thickness.low <= true <= station.thickness.high)
     assert np.median(np.abs(errors)) < 0.4
     assert np.mean(covered) > 0.85
+
+
+def test_nothing_is_stated_where_the_interval_reaches_zero():
+    thickness = np.full(len(PROFILE_MM), 3.0)
+    sd = np.full((2, len(PROFILE_MM)), 0.5)
+    run_together = PROFILE_MM == 10.0
+    thickness[run_together] = 0.9
+    told = summary(Profile(thickness, sd), "mm")
+    assert [station.distance_mm for station in told.stations] == [5.0, 15.0, 20.0, 30.0]
+    sd[0, run_together] = 0.4
+    told = summary(Profile(thickness, sd), "mm")
+    assert [station.distance_mm for station in told.stations] == [5.0, 10.0, 15.0, 20.0, 30.0]
+    assert all(station.thickness.low > 0 for station in told.stations)
 
 
 @pytest.fixture(scope="module")

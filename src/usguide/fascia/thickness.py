@@ -113,6 +113,8 @@ def combine(frames: Sequence[FrameProfile], pixel_nominal_mm: float) -> Profile:
 def summary(profile: Profile, unit: str, scale: float = 1.0, *, stations: bool = True) -> Thickness:
     """Report a profile at the insertion, at its maximum and at the stations.
 
+    Where the interval reaches zero, the borders have run together, and nothing is reported.
+
     Parameters
     ----------
     profile : Profile
@@ -128,9 +130,9 @@ def summary(profile: Profile, unit: str, scale: float = 1.0, *, stations: bool =
     def at(index: int) -> Measurement | None:
         value = float(profile.thickness[index])
         under, over = (Z_95 * float(sd) for sd in profile.sd[:, index])
-        if not np.isfinite(value + under + over):
+        if not (np.isfinite(over) and value > under):
             return None
-        return Measurement(value, max(value - under, 0.0), value + over, "mm").scaled(scale, unit)
+        return Measurement(value, value - under, value + over, "mm").scaled(scale, unit)
 
     if not np.isfinite(profile.thickness).any():
         return Thickness()
