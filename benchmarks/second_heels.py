@@ -1,0 +1,509 @@
+"""Fascia thickness on heels from a second simulator, which the detectors have never seen.
+
+    python -m benchmarks.second_heels [--seeds 0:29] [--folder DIR] [--render]
+
+Drawn and scanned (:mod:`benchmarks.second_scanner`) without anything of ``usguide.synth``, from
+which the detectors' network learned: no shared code, no shared model of tissue, bone or beam. Every
+constant was set by looking at pictures beside recordings, before any detector was run on them.
+With ``--folder`` the clips and their truth (as ``docs/truth.md`` describes it) are kept there and
+used again; with ``--render`` they are only made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d, map_coordinates
+
+from benchmarks import page, records
+from benchmarks.accuracy import seed_range
+from benchmarks.estimates import wilson
+from benchmarks.second_scanner import LINES, Floats, Probe, Settings, pictures, pixels, scan, store
+from usguide import Options, analyze, open_clip
+from usguide.model import Status, Task
+
+FRAMES = 5
+STATIONS_MM = (5.0, 10.0, 15.0, 20.0)
+WRONG_MM = 1.0
+PER_CELL = 10
+"""Scatterers of Gaussian strength in a resolution cell: speckle all but fully developed."""
+SHADOWS = ("black", "grey", "mirror")
+PROBES = ("linear", "trapezoid", "convex")
+
+
+@dataclass(frozen=True)
+class Heel:
+    """A heel in mm, its bone at the left: (x, z), z from the probe's face, and levels in dB.
+
+    Curves have shape (points, 2). ``midline``, ``superficial`` and ``deep`` belong together point
+    by point, at ``distance`` from the insertion along the mid-line.
+    """
+
+    distance: Floats
+    thickness: Floats
+    midline: Floats
+    superficial: Floats
+    deep: Floats
+    bone: Floats
+    spur: Floats
+    skin_z: float
+    disease: float
+    band_db: float
+    tilt_deg: float
+
+
+def draw_heel(rng: np.random.Generator, depth_at_insertion: float, left_mm: float) -> Heel:
+    """Draw a heel whose skin, fat and fascia end ``depth_at_insertion`` deep, at ``left_mm``."""
+    disease = float(rng.uniform(0, 1) if rng.random() < 0.5 else 0.0)
+    at_bone = rng.uniform(1.5, 4.5) + disease * rng.uniform(0, 3.5)
+    distance = np.arange(-25.0, 75.0, 0.1)
+    along = distance.clip(0)
+    thickness = at_bone * (1 - rng.uniform(0, 0.55) * (1 - np.exp(-along / rng.uniform(6, 25))))
+    bulge = rng.uniform(0.4, 2.5) * (rng.random() < 0.4)
+    middle, half = rng.uniform(3, 16), rng.uniform(2, 5)
+    thickness += bulge * np.exp(-(((along - middle) / half) ** 2))
+    thickness = gaussian_filter1d(thickness + 0.15 * _wander(rng, distance, 8.0), 10)
+    thickness = thickness.clip(1.5, 8.0)
+
+    tilt = np.radians(rng.uniform(-15, 15))
+    angle = tilt + np.radians(rng.uniform(-0.35, 0.35)) * distance.clip(-12, 40)
+    angle = angle + np.radians(1.5) * _wander(rng, distance, 10.0)
+    tangent = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    start = int(np.argmin(np.abs(distance)))
+    midline = np.cumsum(tangent, axis=0) * 0.1
+    midline += np.array([left_mm, depth_at_insertion]) - midline[start]
+    midline -= normal[start] * thickness[start] / 2
+    half_way = normal * thickness[:, None] / 2
+
+    e, n, insertion = tangent[start], normal[start], midline[start] + half_way[start]
+    back = np.arange(0, 40, 0.05)
+    length, height = rng.uniform(4, 14), rng.uniform(0.35, 0.85) * thickness[start]
+    rise = np.where(
+        back < length,
+        height * (2 - back / length) * back / length,
+        height - (back - length) ** 2 / 2 / rng.uniform(12, 45),
+    )
+    surface = insertion - e * back[:, None] - n * rise[:, None]
+    ceiling = np.interp(surface[:, 0], *(midline - half_way).T)
+    surface[:, 1] = np.maximum(surface[:, 1], ceiling + 0.5)
+    steep, easing = rng.uniform(50, 85), rng.uniform(0, 2.5)
+    fall = np.radians(np.maximum(steep - easing * np.arange(0, 45, 0.05), 40)) + tilt
+    front = insertion + np.cumsum(np.stack([np.cos(fall), np.sin(fall)], axis=1), axis=0) * 0.05
+    bone = gaussian_filter1d(np.concatenate([surface[::-1], front]), 3, axis=0)
+    bone[:, 1] += rng.uniform(0, 0.1) * _wander(rng, np.arange(len(bone)) * 0.05, 2.0)
+
+    reach = int(10 * rng.uniform(1.5, 6)) * int(rng.random() < 1 / 3)
+    spur = (midline + half_way - normal * 0.15)[start : start + reach]
+    return Heel(
+        distance,
+        thickness,
+        midline,
+        midline - half_way,
+        midline + half_way,
+        bone,
+        spur,
+        0.0 if rng.random() < 0.7 else rng.uniform(1, 6),
+        disease,
+        float(rng.uniform(-5, 8) - disease * rng.uniform(2, 10)),
+        float(np.degrees(tilt)),
+    )
+
+
+def _wander(rng: np.random.Generator, distance: Floats, length: float) -> Floats:
+    """Return a curve of unit spread that changes over ``length``."""
+    supports = np.arange(distance[0], distance[-1] + length, length)
+    wander: Floats = np.interp(distance, supports, rng.standard_normal(len(supports)))
+    return gaussian_filter1d(wander, 0.3 * length / (distance[1] - distance[0]))
+
+
+def _grain(rng: np.random.Generator, u: Floats, v: Floats, along: float, across: float) -> Floats:
+    """Return a smooth random texture of about unit spread, its grains of the given lengths."""
+    shape = (int(np.ptp(u) / along) + 6, int(np.ptp(v) / across) + 6)
+    knots = rng.standard_normal(shape)
+    where = np.stack([(u - u.min()) / along + 2, (v - v.min()) / across + 2])
+    texture: Floats = map_coordinates(knots, where, order=2, prefilter=False) * 1.8
+    return texture
+
+
+def tissue_db(rng: np.random.Generator, heel: Heel, points: Floats, under_skin: Floats) -> Floats:
+    """Return the echo level at points of shape (n, 2): gel, skin, fat, fascia, muscle, bone."""
+    x, z = points.T
+    top = np.interp(x, *heel.superficial.T)
+    bottom = np.interp(x, *heel.deep.T)
+    # Fat: lobules between wavy septa, finer under the skin than in depth.
+    layers = z - top
+    fat = rng.uniform(2, 4) * _grain(rng, x, layers, rng.uniform(0.8, 2.5), rng.uniform(0.3, 0.7))
+    for weight in (7.0, 5.0):
+        septa = _grain(rng, x, layers, rng.uniform(1.5, 4), rng.uniform(0.6, 1.6))
+        fat += rng.uniform(0.7, 2.0) * weight * (np.exp(-((septa / 0.3) ** 2)) - 0.3)
+    fat += rng.uniform(0, 2.5) * _grain(rng, x, layers, 8, 4)
+    thick = rng.uniform(1.0, 3.0)
+    skin = rng.uniform(-8, 3) + 10 * np.exp(-((under_skin / 0.25) ** 2))
+    level = np.where(under_skin < thick, skin + 0.3 * fat, fat)
+    # Fascia: fibrils along the band, weaker where the beam meets them aslant.
+    depth = (z - top) / (bottom - top) * np.interp(x, heel.midline[:, 0], heel.thickness)
+    fibril = _grain(rng, x, depth, rng.uniform(4, 14), rng.uniform(0.22, 0.5))
+    fibril += 0.7 * _grain(rng, x, depth, 1.2, 0.3)
+    slope = np.degrees(np.arctan(np.gradient(heel.midline[:, 1], heel.midline[:, 0])))
+    aslant = np.abs(np.interp(x, heel.midline[:, 0], slope))
+    band = heel.band_db + (1 - 0.7 * heel.disease) * rng.uniform(2.0, 5.0) * fibril
+    band += heel.disease * rng.uniform(0, 4) * _grain(rng, x, depth, 4, 1.5)
+    band -= rng.uniform(0, 0.3) * aslant
+    edge = rng.uniform(4, 12) * np.exp(-((z - top) ** 2) / 2 / rng.uniform(0.12, 0.3) ** 2)
+    lost = 1 - heel.disease * rng.uniform(0.5, 1)
+    under = (
+        rng.uniform(2, 9) * lost * np.exp(-((z - bottom) ** 2) / 2 / rng.uniform(0.12, 0.3) ** 2)
+    )
+    # Muscle: dark, its septa at a small angle to the band; beneath it a bright, slanting layer.
+    below = z - bottom - np.tan(np.radians(rng.uniform(-3, 15))) * (x - heel.bone[-1, 0])
+    striae = _grain(rng, x, below, rng.uniform(5, 14), rng.uniform(0.5, 1.4))
+    muscle = heel.band_db * 0.3 - rng.uniform(8, 19) + rng.uniform(1.5, 4) * _grain(
+        rng, x, below, 2.0, 0.4
+    )  # fmt: skip
+    muscle += rng.uniform(3, 11) * np.exp(-((striae / 0.25) ** 2))
+    sole = np.interp(x, *heel.deep.T) + rng.uniform(4, 9)
+    sole += (x - heel.bone[-1, 0]) * np.tan(np.radians(rng.uniform(0, 25)))
+    muscle += rng.uniform(4, 14) * np.exp(-(((z - sole) / rng.uniform(0.4, 1.2)) ** 2))
+    blur = 0.05 + heel.disease * rng.uniform(0, 0.5)
+    share = 1 / (1 + np.exp(-np.clip((z - bottom) / blur, -30, 30)))
+    level = np.where(z < top, level, band * (1 - share) + muscle * share) + edge + under
+    inside = z > _height(heel.bone, x) + 0.1
+    level = np.where(inside & (x < heel.bone[:, 0].max()), -40.0, level)
+    return np.where(under_skin < 0, -45.0, level)
+
+
+def _height(curve: Floats, x: Floats) -> Floats:
+    """Return z of a curve at x, nowhere deeper than the picture beyond its ends."""
+    order = np.argsort(curve[:, 0])
+    height: Floats = np.interp(x, curve[order, 0], curve[order, 1], right=np.inf)
+    return height
+
+
+def surface_echoes(
+    rng: np.random.Generator, probe: Probe, curve: Floats, amplitude: float, gloss: float
+) -> tuple[Floats, Floats]:
+    """Return points on a smooth surface and their echoes: bright where the beam meets it squarely.
+
+    The echoes of one line add up to ``amplitude``; those of a rough surface lie a little behind it.
+    """
+    fine = np.repeat(curve, 4, axis=0).astype(np.float64)
+    fine = np.stack([gaussian_filter1d(fine[:, k], 3) for k in (0, 1)], axis=1)
+    step = np.gradient(fine, axis=0)
+    length = np.hypot(*step.T) + 1e-9
+    beam = np.stack([fine[:, 0] / probe.radius_mm, 1 + fine[:, 1] / probe.radius_mm], axis=1)
+    beam /= np.linalg.norm(beam, axis=1, keepdims=True)
+    square = np.abs(step[:, 0] * beam[:, 1] - step[:, 1] * beam[:, 0]) / length
+    echo = amplitude * (square**gloss + 0.06) * length / probe.spacing(fine[:, 1])
+    later = fine + beam * rng.exponential(0.18, len(fine))[:, None]
+    patches = 1 + 0.3 * gaussian_filter1d(rng.standard_normal(len(fine)), 30) * 10
+    rough = amplitude * (square**5 + 0.01) * length / probe.spacing(fine[:, 1])
+    rough *= rng.choice([-1.5, 1.5], len(fine))
+    return np.concatenate([fine, later]), np.concatenate([echo * patches.clip(0.2), rough])
+
+
+def draw_probe(rng: np.random.Generator, kind: str, deep_mm: float) -> Probe:
+    """Draw a probe of a kind, set deep enough to see below ``deep_mm``."""
+    depth = float(np.clip(rng.uniform(deep_mm * 1.3 + 4, deep_mm * 1.6 + 16), 20, 60))
+    fast = 13.0 if depth < 35 else 10.0
+    if kind == "linear":
+        return Probe(kind, rng.uniform(18, 26), depth, rng.uniform(6.5, fast))
+    if kind == "trapezoid":
+        half = rng.uniform(16, 22)
+        return Probe(
+            kind, half, depth, rng.uniform(6.5, fast), half / np.tan(rng.uniform(0.12, 0.3))
+        )
+    return Probe(kind, rng.uniform(20, 27), depth, rng.uniform(4.5, 8), rng.uniform(40, 65))
+
+
+def draw_settings(rng: np.random.Generator, shadow: str, deep_mm: float) -> Settings:
+    """Draw the scanner's settings."""
+    lifted = rng.uniform(0.05, 0.18) * rng.choice([-1, 1]) if rng.random() < 0.25 else 0.0
+    dynamic_range = rng.uniform(45, 75)
+    return Settings(
+        f_number=rng.uniform(2.2, 4.2),
+        focus_mm=deep_mm * rng.uniform(0.6, 1.6),
+        bandwidth=rng.uniform(0.45, 0.8),
+        dynamic_range_db=dynamic_range,
+        white_db=dynamic_range * rng.uniform(0.32, 0.55),
+        noise_db=rng.uniform(-60, -38),
+        noise_per_cm_db=rng.uniform(1, 6),
+        gain_error_db=rng.normal(0, 1.8, 8),
+        lifted=float(lifted),
+        shadow=shadow,
+        shadow_db=rng.uniform(-28, -10),
+        shadow_per_cm_db=rng.uniform(1, 7),
+        mirror_db=rng.uniform(-34, -18),
+        median_px=int(rng.choice([0, 0, 3, 5])),
+        bilateral=bool(rng.random() < 0.35),
+        sharpen=rng.uniform(0.3, 1.2) if rng.random() < 0.4 else 0.0,
+        persistence=rng.uniform(0, 0.7),
+        gamma=rng.uniform(0.8, 1.35),
+        looks=int(rng.choice([1, 2, 3])),
+        width_px=int(rng.integers(300, 901)),
+        border_px=int(rng.choice([0, 8, 24])),
+        codec=str(rng.choice(["native", "jpeg", "h264"])),
+        quality=int(rng.integers(18, 29)),
+    )
+
+
+def render(seed: int) -> tuple[NDArray[np.uint8], dict[str, Any], Settings]:
+    """Return the frames of one heel, its truth, and what the scanner was set to."""
+    rng = np.random.default_rng([2, seed])
+    kind, shadow = PROBES[seed % 3], SHADOWS[seed // 3 % 3]
+    fat = rng.uniform(5, 20)
+    heel_rng, frame_rng = rng.spawn(2)
+    heel = draw_heel(heel_rng, 0.0, 0.0)
+    start = int(np.argmin(np.abs(heel.distance)))
+    insertion_mm = heel.skin_z + fat + float(np.ptp([heel.superficial[start, 1], 0.0]))
+    probe = draw_probe(rng, kind, insertion_mm)
+    settings = draw_settings(rng, shadow, insertion_mm)
+    if settings.codec == "jpeg":
+        settings = Settings(**{**_fields(settings), "quality": int(rng.integers(60, 96))})
+    across = 2 * probe.half_mm * (1 + insertion_mm / probe.radius_mm)
+    shift = np.array([across * (rng.uniform(0.27, 0.45) - 0.5), insertion_mm])
+    mirror = np.array([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
+    curves = ("midline", "superficial", "deep", "bone", "spur")
+    heel = Heel(**{**_fields(heel), **{name: getattr(heel, name) + shift for name in curves}})
+
+    wide = probe.width_mm() / 2 + 2
+    cell = probe.wave_mm / settings.bandwidth * 2 * probe.wave_mm * settings.f_number
+    count = int(PER_CELL / cell * 2 * wide * probe.depth_mm)
+    points = rng.uniform([-wide, -1], [wide, probe.depth_mm + 1], (count, 2))
+    power = count / (2 * wide * (probe.depth_mm + 2))
+    unit = 1 / np.sqrt(power * probe.spacing(np.array(0.0)) * probe.step_mm * (2 / 3) ** 2)
+    under = probe.beam(points)[1] - heel.skin_z
+    level = unit * 10 ** (tissue_db(rng, heel, points, under) / 20)
+    speckle = rng.standard_normal((2, count))
+    bone_at, bone_echo = surface_echoes(
+        rng, probe, heel.bone, rng.uniform(80, 260), rng.uniform(2, 12)
+    )
+    lines = [(bone_at, bone_echo)]
+    if len(heel.spur):
+        lines.append(surface_echoes(rng, probe, heel.spur, rng.uniform(30, 100), 4.0))
+    for border, share in ((heel.superficial, 1.0), (heel.deep[start:], 1 - heel.disease)):
+        lines.append(surface_echoes(rng, probe, border, share * rng.uniform(1, 8), 12.0))
+    at = np.concatenate([points, *(line[0] for line in lines)])
+    steady = np.concatenate([line[1] for line in lines])
+    opaque = np.concatenate([_dense(heel.bone), _dense(heel.spur)])
+
+    drift = np.cumsum(rng.normal(0, [0.15, 0.04], (FRAMES, 2)), axis=0)
+    drift -= drift[0]
+    change = rng.uniform(0, 0.35)
+    levels = []
+    for frame in range(FRAMES):
+        mixed = speckle[0] * np.cos(change * frame) + speckle[1] * np.sin(change * frame)
+        echo = np.concatenate([level * mixed, steady])
+        levels.append(
+            scan(
+                probe,
+                settings,
+                (at + drift[frame]) * mirror,
+                echo,
+                (opaque + drift[frame]) * mirror,
+                np.random.default_rng([3, seed]),
+                frame_rng,
+            )
+        )
+    truth = {"seed": seed, "probe": kind, "shadow": shadow, "codec": settings.codec}
+    truth |= _truth(heel, probe, settings, mirror, drift)
+    return pictures(probe, settings, levels), truth, settings
+
+
+def _fields(frozen: Any) -> dict[str, Any]:
+    return {name: getattr(frozen, name) for name in frozen.__dataclass_fields__}
+
+
+def _dense(curve: Floats) -> Floats:
+    """Return a curve with points no farther apart than a line."""
+    if len(curve) < 2:
+        return curve
+    number = np.arange(0, len(curve) - 1, 0.1)
+    return np.stack([np.interp(number, np.arange(len(curve)), curve[:, k]) for k in (0, 1)], axis=1)
+
+
+def _truth(
+    heel: Heel, probe: Probe, settings: Settings, mirror: Floats, drift: Floats
+) -> dict[str, Any]:
+    """Return the truth at rest, in the terms of ``docs/truth.md``."""
+    grid, size = pixels(probe, settings)
+
+    def to_px(curve: Floats) -> Floats:
+        return (curve * mirror - grid[0, 0]) / size
+
+    seen = np.ones(len(heel.distance), dtype=np.bool_)
+    for border in (heel.superficial, heel.deep):
+        line, depth = probe.beam(border * mirror)
+        contact = line if settings.lifted > 0 else LINES - 1 - line
+        seen &= (line > 3) & (line < LINES - 4) & (depth < probe.depth_mm - 0.5) & (depth > 0)
+        seen &= contact < (1 - abs(settings.lifted) - 0.03 * (settings.lifted != 0)) * LINES
+    start = int(np.argmin(np.abs(heel.distance)))
+    end = start + int(np.argmin(np.append(seen[start:], False)))
+    profile, along = heel.thickness[start:end], heel.distance[start:end]
+    stations = [
+        {"distance_mm": d, "value": float(np.interp(d, along, profile))}
+        for d in STATIONS_MM
+        if d <= along[-1]
+    ]
+    return {
+        "calibration": {"mm_per_px": [size, size]},
+        "frames": FRAMES,
+        "width": int(grid.shape[1]),
+        "height": int(grid.shape[0]),
+        "drift_mm": (drift * mirror).tolist(),
+        "fascia": {
+            "side": "left" if mirror[0] > 0 else "right",
+            "insertion_px": to_px(heel.deep[start]).tolist(),
+            "thickness_mm": {
+                "insertion": float(profile[0]),
+                "maximum": float(profile.max()),
+                "maximum_distance_mm": float(along[np.argmax(profile)]),
+                "stations": stations,
+            },
+            "superficial_px": to_px(heel.superficial[start:end]).tolist(),
+            "deep_px": to_px(heel.deep[start:end]).tolist(),
+            "bone_px": to_px(heel.bone).tolist(),
+            "spur_mm": len(heel.spur) / 10,
+            "discontinuity": [],
+            "disease": heel.disease,
+            "band_db": heel.band_db,
+            "tilt_deg": heel.tilt_deg,
+        },
+    }
+
+
+def clip_of(seed: int, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return a seed's recording and its truth from a folder, made there if they are missing."""
+    sidecar = folder / f"heel{seed:05d}.truth.json"
+    if sidecar.exists():
+        truth = json.loads(sidecar.read_text(encoding="utf-8"))
+        return folder / truth["file"], truth
+    folder.mkdir(parents=True, exist_ok=True)
+    frames, truth, settings = render(seed)
+    size = truth["calibration"]["mm_per_px"][0]
+    path = store(folder / f"heel{seed:05d}", frames, size, settings)
+    truth["file"] = path.name
+    sidecar.write_text(json.dumps(truth), encoding="utf-8")
+    return path, truth
+
+
+@dataclass
+class Score:
+    """What became of one heel."""
+
+    seed: int
+    probe: str
+    shadow: str
+    reason: str
+    """Why it was refused, empty where it was measured."""
+    stations: records.Columns
+    clip: records.Columns
+
+
+def score(seed: int, folder: Path) -> Score:
+    """Analyse one heel as a user would; a video's scale is given, as with ``--spacing``."""
+    path, truth = clip_of(seed, folder)
+    size = truth["calibration"]["mm_per_px"]
+    clip = open_clip(path, spacing_mm=tuple(size) if path.suffix == ".mp4" else None)
+    result = analyze(clip, Options(tasks=frozenset({Task.FASCIA}))).fascia
+    return Score(
+        seed,
+        truth["probe"],
+        truth["shadow"],
+        "" if result.status is Status.MEASURED else result.reason,
+        records.fascia_stations(result, truth),
+        records.fascia_clip(result, truth),
+    )
+
+
+def figures(scores: list[Score], station: float | None = None) -> list[str]:
+    """Return a row's cells, named in ``HEADS``: of one station, or of all but the maximum."""
+    rows = records.gather([score.stations for score in scores])
+    place = rows["station_mm"]
+    rows = {k: v[place >= 0 if station is None else place == station] for k, v in rows.items()}
+    got = rows["measured"]
+    if not got.any():
+        return [f"0 of {len(got)}", *["–"] * 5]
+    error, size = rows["error_mm"][got], np.abs(rows["error_mm"][got])
+    wrong, covered = int((size > WRONG_MM).sum()), int(rows["covered"][got].sum())
+    low, high = wilson(wrong, len(size))
+    return [
+        f"{len(size)} of {len(got)}",
+        f"{size.mean():.2f}",
+        f"{np.quantile(size, 0.95):.2f}",
+        f"{error.mean():+.2f}",
+        f"{100 * covered / len(size):.0f} %",
+        f"{wrong}: {100 * wrong / len(size):.0f} % ({100 * low:.0f} to {100 * high:.0f})",
+    ]
+
+
+HEADS = ("measured", "MAE", "P95", "bias", "interval holds it", f"over {WRONG_MM:g} mm wrong")
+
+
+def report(scores: list[Score]) -> str:
+    """Return what was measured, by station, shadow and probe, and the refusals' words."""
+    taken = [score for score in scores if not score.reason]
+    low, high = wilson(len(taken), len(scores))
+    side = sum(bool(score.clip["side_right"][0]) for score in taken)
+    away = [float(score.clip["insertion_error_mm"][0]) for score in taken]
+    lines = [
+        f"{len(taken)} of {len(scores)} heels measured ({100 * low:.0f} to {100 * high:.0f} %), "
+        f"the bone's side right in {side}; insertion off by "
+        f"{np.nanmedian(away or [np.nan]):.1f} mm (median). Errors in mm.\n",
+        page.table(
+            ("thickness", *HEADS),
+            [
+                (name, *figures(scores, station))
+                for name, station in (
+                    ("insertion", 0.0),
+                    *((f"{mm:g} mm", mm) for mm in STATIONS_MM),
+                    ("maximum", -1.0),
+                    ("insertion to 20 mm", None),
+                )
+            ],
+        ),
+    ]
+    parts = []
+    for name in (*SHADOWS, *PROBES):
+        some = [score for score in scores if name in (score.shadow, score.probe)]
+        if some:
+            measured = sum(not score.reason for score in some)
+            parts.append((name, f"{measured} of {len(some)}", *figures(some)))
+    lines.append(page.table(("shadow, probe", "heels", *HEADS), parts))
+    lines += [f"refused {s.seed} ({s.probe}, {s.shadow}): {s.reason}" for s in scores if s.reason]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=seed_range, default=range(30), metavar="FIRST:LAST")
+    parser.add_argument("--folder", type=Path, help="keep the clips here, and use those there")
+    parser.add_argument("--render", action="store_true", help="make the clips, measure nothing")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch)
+        scores = []
+        for seed in options.seeds:
+            if options.render:
+                clip_of(seed, folder)
+                continue
+            scores.append(score(seed, folder))
+            row = scores[-1]
+            errors = " ".join(f"{e:+.2f}" for e in row.stations["error_mm"])
+            print(f"{seed} {row.probe} {row.shadow}: {row.reason or errors}", file=sys.stderr)
+    if scores:
+        print(report(scores))
+
+
+if __name__ == "__main__":
+    main()
