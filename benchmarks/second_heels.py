@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,19 @@ class Heel:
     band_db: float
     tilt_deg: float
 
+    @property
+    def start(self) -> int:
+        """Where on the curves the insertion is."""
+        return int(np.argmin(np.abs(self.distance)))
 
-def draw_heel(rng: np.random.Generator, depth_at_insertion: float, left_mm: float) -> Heel:
-    """Draw a heel whose skin, fat and fascia end ``depth_at_insertion`` deep, at ``left_mm``."""
+    def moved(self, shift: Floats) -> Heel:
+        """Return the heel elsewhere."""
+        curves = ("midline", "superficial", "deep", "bone", "spur")
+        return replace(self, **{name: getattr(self, name) + shift for name in curves})
+
+
+def draw_heel(rng: np.random.Generator) -> Heel:
+    """Draw a heel whose insertion is at (0, 0)."""
     disease = float(rng.uniform(0, 1) if rng.random() < 0.5 else 0.0)
     at_bone = rng.uniform(1.5, 4.5) + disease * rng.uniform(0, 3.5)
     distance = np.arange(-25.0, 75.0, 0.1)
@@ -81,7 +91,7 @@ def draw_heel(rng: np.random.Generator, depth_at_insertion: float, left_mm: floa
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
     start = int(np.argmin(np.abs(distance)))
     midline = np.cumsum(tangent, axis=0) * 0.1
-    midline += np.array([left_mm, depth_at_insertion]) - midline[start]
+    midline -= midline[start]
     midline -= normal[start] * thickness[start] / 2
     half_way = normal * thickness[:, None] / 2
 
@@ -229,7 +239,7 @@ def draw_settings(rng: np.random.Generator, shadow: str, deep_mm: float) -> Sett
     """Draw the scanner's settings."""
     lifted = rng.uniform(0.05, 0.18) * rng.choice([-1, 1]) if rng.random() < 0.25 else 0.0
     dynamic_range = rng.uniform(45, 75)
-    return Settings(
+    settings = Settings(
         f_number=rng.uniform(2.2, 4.2),
         focus_mm=deep_mm * rng.uniform(0.6, 1.6),
         bandwidth=rng.uniform(0.45, 0.8),
@@ -254,64 +264,52 @@ def draw_settings(rng: np.random.Generator, shadow: str, deep_mm: float) -> Sett
         codec=str(rng.choice(["native", "jpeg", "h264"])),
         quality=int(rng.integers(18, 29)),
     )
+    if settings.codec == "jpeg":
+        settings = replace(settings, quality=int(rng.integers(60, 96)))
+    return settings
 
 
 def render(seed: int) -> tuple[NDArray[np.uint8], dict[str, Any], Settings]:
-    """Return the frames of one heel, its truth, and what the scanner was set to."""
+    """Return the frames of one heel, its truth, and what the scanner was set to.
+
+    From frame to frame the probe drifts, and some of the speckle is exchanged for that of a
+    neighbouring plane.
+    """
     rng = np.random.default_rng([2, seed])
     kind, shadow = PROBES[seed % 3], SHADOWS[seed // 3 % 3]
-    fat = rng.uniform(5, 20)
-    heel_rng, frame_rng = rng.spawn(2)
-    heel = draw_heel(heel_rng, 0.0, 0.0)
-    start = int(np.argmin(np.abs(heel.distance)))
-    insertion_mm = heel.skin_z + fat + float(np.ptp([heel.superficial[start, 1], 0.0]))
+    fat_mm = rng.uniform(5, 20)
+    heel_rng, noise_rng = rng.spawn(2)
+    heel = draw_heel(heel_rng)
+    insertion_mm = heel.skin_z + fat_mm - heel.superficial[heel.start, 1]
     probe = draw_probe(rng, kind, insertion_mm)
     settings = draw_settings(rng, shadow, insertion_mm)
-    if settings.codec == "jpeg":
-        settings = Settings(**{**_fields(settings), "quality": int(rng.integers(60, 96))})
     across = 2 * probe.half_mm * (1 + insertion_mm / probe.radius_mm)
-    shift = np.array([across * (rng.uniform(0.27, 0.45) - 0.5), insertion_mm])
+    heel = heel.moved(np.array([across * (rng.uniform(0.27, 0.45) - 0.5), insertion_mm]))
     mirror = np.array([-1.0 if rng.random() < 0.5 else 1.0, 1.0])
-    curves = ("midline", "superficial", "deep", "bone", "spur")
-    heel = Heel(**{**_fields(heel), **{name: getattr(heel, name) + shift for name in curves}})
 
-    wide = probe.width_mm() / 2 + 2
-    cell = probe.wave_mm / settings.bandwidth * 2 * probe.wave_mm * settings.f_number
-    count = int(PER_CELL / cell * 2 * wide * probe.depth_mm)
-    points = rng.uniform([-wide, -1], [wide, probe.depth_mm + 1], (count, 2))
-    power = count / (2 * wide * (probe.depth_mm + 2))
-    unit = 1 / np.sqrt(power * probe.spacing(np.array(0.0)) * probe.step_mm * (2 / 3) ** 2)
-    under = probe.beam(points)[1] - heel.skin_z
-    level = unit * 10 ** (tissue_db(rng, heel, points, under) / 20)
-    speckle = rng.standard_normal((2, count))
-    bone_at, bone_echo = surface_echoes(
-        rng, probe, heel.bone, rng.uniform(80, 260), rng.uniform(2, 12)
-    )
-    lines = [(bone_at, bone_echo)]
-    if len(heel.spur):
-        lines.append(surface_echoes(rng, probe, heel.spur, rng.uniform(30, 100), 4.0))
-    for border, share in ((heel.superficial, 1.0), (heel.deep[start:], 1 - heel.disease)):
-        lines.append(surface_echoes(rng, probe, border, share * rng.uniform(1, 8), 12.0))
-    at = np.concatenate([points, *(line[0] for line in lines)])
-    steady = np.concatenate([line[1] for line in lines])
+    points, strength = tissue(rng, heel, probe, settings)
+    speckle = rng.standard_normal((2, len(points)))
+    surfaces = reflectors(rng, heel, probe)
+    at = np.concatenate([points, *(place for place, _ in surfaces)])
+    steady = np.concatenate([echo for _, echo in surfaces])
     opaque = np.concatenate([_dense(heel.bone), _dense(heel.spur)])
-
     drift = np.cumsum(rng.normal(0, [0.15, 0.04], (FRAMES, 2)), axis=0)
     drift -= drift[0]
     change = rng.uniform(0, 0.35)
     levels = []
-    for frame in range(FRAMES):
+    for frame, shift in enumerate(drift):
         mixed = speckle[0] * np.cos(change * frame) + speckle[1] * np.sin(change * frame)
-        echo = np.concatenate([level * mixed, steady])
+        echo = np.concatenate([strength * mixed, steady])
+        clutter_rng = np.random.default_rng([3, seed])
         levels.append(
             scan(
                 probe,
                 settings,
-                (at + drift[frame]) * mirror,
+                (at + shift) * mirror,
                 echo,
-                (opaque + drift[frame]) * mirror,
-                np.random.default_rng([3, seed]),
-                frame_rng,
+                (opaque + shift) * mirror,
+                clutter_rng,
+                noise_rng,
             )
         )
     truth = {"seed": seed, "probe": kind, "shadow": shadow, "codec": settings.codec}
@@ -319,8 +317,29 @@ def render(seed: int) -> tuple[NDArray[np.uint8], dict[str, Any], Settings]:
     return pictures(probe, settings, levels), truth, settings
 
 
-def _fields(frozen: Any) -> dict[str, Any]:
-    return {name: getattr(frozen, name) for name in frozen.__dataclass_fields__}
+def tissue(
+    rng: np.random.Generator, heel: Heel, probe: Probe, settings: Settings
+) -> tuple[Floats, Floats]:
+    """Return scatterers all over the picture, shape (n, 2), and the spread of their echoes."""
+    wide = probe.width_mm() / 2 + 2
+    cell = probe.wave_mm / settings.bandwidth * 2 * probe.wave_mm * settings.f_number
+    count = int(PER_CELL / cell * 2 * wide * probe.depth_mm)
+    points = rng.uniform([-wide, -1], [wide, probe.depth_mm + 1], (count, 2))
+    density = count / (2 * wide * (probe.depth_mm + 2))
+    # Shared out to four samples, an echo keeps two thirds of its spread along each axis.
+    unit = 1 / np.sqrt(density * probe.spacing(np.array(0.0)) * probe.step_mm * (2 / 3) ** 2)
+    under_skin = probe.beam(points)[1] - heel.skin_z
+    return points, unit * 10 ** (tissue_db(rng, heel, points, under_skin) / 20)
+
+
+def reflectors(rng: np.random.Generator, heel: Heel, probe: Probe) -> list[tuple[Floats, Floats]]:
+    """Return the points and echoes of bone, spur and both borders."""
+    found = [surface_echoes(rng, probe, heel.bone, rng.uniform(80, 260), rng.uniform(2, 12))]
+    if len(heel.spur):
+        found.append(surface_echoes(rng, probe, heel.spur, rng.uniform(30, 100), 4.0))
+    for border, share in ((heel.superficial, 1.0), (heel.deep[heel.start :], 1 - heel.disease)):
+        found.append(surface_echoes(rng, probe, border, share * rng.uniform(1, 8), 12.0))
+    return found
 
 
 def _dense(curve: Floats) -> Floats:
@@ -346,9 +365,9 @@ def _truth(
         contact = line if settings.lifted > 0 else LINES - 1 - line
         seen &= (line > 3) & (line < LINES - 4) & (depth < probe.depth_mm - 0.5) & (depth > 0)
         seen &= contact < (1 - abs(settings.lifted) - 0.03 * (settings.lifted != 0)) * LINES
-    start = int(np.argmin(np.abs(heel.distance)))
-    end = start + int(np.argmin(np.append(seen[start:], False)))
-    profile, along = heel.thickness[start:end], heel.distance[start:end]
+    end = heel.start + int(np.argmin(np.append(seen[heel.start :], False)))
+    band = slice(heel.start, end)
+    profile, along = heel.thickness[band], heel.distance[band]
     stations = [
         {"distance_mm": d, "value": float(np.interp(d, along, profile))}
         for d in STATIONS_MM
@@ -362,15 +381,15 @@ def _truth(
         "drift_mm": (drift * mirror).tolist(),
         "fascia": {
             "side": "left" if mirror[0] > 0 else "right",
-            "insertion_px": to_px(heel.deep[start]).tolist(),
+            "insertion_px": to_px(heel.deep[heel.start]).tolist(),
             "thickness_mm": {
                 "insertion": float(profile[0]),
                 "maximum": float(profile.max()),
                 "maximum_distance_mm": float(along[np.argmax(profile)]),
                 "stations": stations,
             },
-            "superficial_px": to_px(heel.superficial[start:end]).tolist(),
-            "deep_px": to_px(heel.deep[start:end]).tolist(),
+            "superficial_px": to_px(heel.superficial[band]).tolist(),
+            "deep_px": to_px(heel.deep[band]).tolist(),
             "bone_px": to_px(heel.bone).tolist(),
             "spur_mm": len(heel.spur) / 10,
             "discontinuity": [],
