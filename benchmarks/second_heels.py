@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter1d, map_coordinates
 
 from benchmarks import page, records
 from benchmarks.accuracy import seed_range
-from benchmarks.estimates import wilson
+from benchmarks.estimates import estimate, wilson
 from benchmarks.second_scanner import LINES, Floats, Probe, Settings, pictures, pixels, scan, store
 from usguide import Options, analyze, open_clip
 from usguide.model import Status, Task
@@ -453,15 +453,15 @@ def figures(scores: list[Score], station: float | None = None) -> list[str]:
     if not got.any():
         return [f"0 of {len(got)}", *["–"] * 5]
     error, size = rows["error_mm"][got], np.abs(rows["error_mm"][got])
-    wrong, covered = int((size > WRONG_MM).sum()), int(rows["covered"][got].sum())
-    low, high = wilson(wrong, len(size))
+    wrong = size > WRONG_MM
+    share = estimate(wrong, rows["clip"][got])
     return [
         f"{len(size)} of {len(got)}",
         f"{size.mean():.2f}",
         f"{np.quantile(size, 0.95):.2f}",
         f"{error.mean():+.2f}",
-        f"{100 * covered / len(size):.0f} %",
-        f"{wrong}: {100 * wrong / len(size):.0f} % ({100 * low:.0f} to {100 * high:.0f})",
+        f"{100 * rows['covered'][got].mean():.0f} %",
+        f"{wrong.sum()}: {share.text(percent=True)}",
     ]
 
 
