@@ -54,7 +54,7 @@ def test_no_bone_in_view():
     frames, spacing_mm, truth = scene(frames=3)
     past_the_bone = round(truth["fascia"]["insertion_px"][0] + 2.0 / spacing_mm[0])
     result = fascia(frames[:, :, past_the_bone:], spacing_mm)
-    assert_nothing(result, "no bright line with an empty shadow beneath it")
+    assert_nothing(result, "no bright line with a shadow beneath it")
 
 
 def test_bone_only():

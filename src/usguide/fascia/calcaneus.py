@@ -1,19 +1,24 @@
-"""The heel bone: a bright line with nothing but shadow beneath it, that ends in a front edge.
+"""The heel bone: a bright line over a shadow, that ends in a front edge.
 
 Brightness alone does not tell bone from fascia, fat septa, aponeuroses or a needle. Bone stops the
-beam: below it the picture is not only dark but empty, down to its bottom. So every pixel is scored
-by its own level minus the level *and the variation* of what lies beneath, and the bone is the
-connected run of columns that gathers the greatest sum (:mod:`usguide.kernels.open_path`).
+beam: below it the picture is empty, but for a haze of clutter and copies of the bone's own echo. So
+every pixel is scored by its own level minus the level *and the variation* of what lies beneath, as
+far as no haze explains them, and a bone is the connected run of columns that gathers the greatest
+sum (:mod:`usguide.kernels.open_path`). How hazy the shadow is nobody knows beforehand, so several
+are tried, and the lines found are judged by all that tells a bone from other lines
+(:mod:`usguide.fascia.bone_odds`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
+from usguide.fascia.bone_odds import BENEATH_MM, LEVEL_MAX, bone_odds
 from usguide.fascia.front_edge import front_edge
 from usguide.fascia.workspace import Image
 from usguide.kernels.open_path import open_path
@@ -22,28 +27,31 @@ from usguide.model import Bools, Floats
 # Lengths in nominal mm. The heel's fat pad is 14-26 mm thick unloaded and compresses to 0.62 of
 # that under the probe (PMID 16513397); a probe pressed hard leaves a third.
 DEPTH_MIN_MM = 3.0
-SHADOW_NEAR_MM, SHADOW_FAR_MM = 1.0, 7.0
-"""Where beneath the line the shadow is judged: past the line's own thickness, above the usual
-first reverberation (which lies as deep again as the bone)."""
 SHADOW_SEEN_MM = 2.5
 """Least shadow in view; a line nearer to the bottom cannot be told from any bright line."""
 ROOM_MIN_MM = 8.0
 """Least picture in front of the edge: the fascia must be followed somewhere."""
 LENGTH_MIN_MM = 5.0
+SAME_MM = 1.0
+"""Two lines this near to each other, on average, are one bone: it glows a millimetre thick."""
 
 # Levels are normalised (0 the floor, 1 the 99th percentile of the picture). Tuned on
 # fascia_normal, fascia_fasciopathy_photo, muscle_*, needle_convex_12 and needle_steep.
 SHADOW_WEIGHT = 2.0
 LEVEL_MIN = 0.45
-LEVEL_MAX = 1.2
+ECHO_MAX = 0.4
+"""Above which what lies beneath a line is no less empty: a copy of the bone's echo counts no more
+than a grey patch."""
+HAZES = (0.0, 0.1, 0.2, 0.3)
+"""Level and variation that clutter may leave in a shadow."""
+HAZE_WEIGHT = 0.5
+"""The hazier the shadow, the brighter the line must be: it is told from tissue by little else."""
 OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
-MEAN_SCORE_MIN = 0.17
-"""Synthetic bones beneath a shaded fat pad have 0.19 to 0.22; muscle that has as much is declined
-for its lack of a shadow, or of a band that leaves it."""
-DEEP_SHADOW_MAX = 0.3
-REVERBERATION_SHARE = 0.15
-ECHO_SHARE = 0.7
+MEAN_SCORE_MIN = 0.12
+ODDS_MIN, ODDS_SURE = 1.0, 3.0
+"""Logarithm of the odds below which a line is no bone, for a false heel is worse than a missed one;
+and above which no hazier shadow is tried."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""
@@ -60,15 +68,15 @@ class Bone:
     ----------
     x, y : ndarray of float64, shape (n,)
         The under side from back to front; the last point is the front lower edge.
-    score : float
-        Mean score per column, about 0 (doubtful) to 0.7 (beyond doubt).
+    odds : float
+        Logarithm of the odds that it is the heel bone.
     mirrored : bool
         Whether the picture was mirrored, i.e. the bone lies on the right as displayed.
     """
 
     x: Floats
     y: Floats
-    score: float
+    odds: float
     mirrored: bool
 
     @property
@@ -101,51 +109,71 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
     pixel_mm : float
         Nominal size of a work pixel.
     """
-    score = bone_score(levels, tissue, pixel_mm)
+    level = np.minimum(levels, LEVEL_MAX)
+    beneath = _beneath(np.minimum(levels, ECHO_MAX), *(mm / pixel_mm for mm in BENEATH_MM))
+    hidden = _hidden(tissue, pixel_mm)
+    crossing = False
+    bones: list[Bone] = []
+    for haze in HAZES:
+        score = bone_score(level, beneath, haze)
+        score[hidden] = OFF_TISSUE_SCORE
+        for columns, rows in _lines(score, pixel_mm):
+            read = _orientations(levels, columns, rows, pixel_mm)
+            crossing |= not read
+            bones += read
+        if any(bone.odds > ODDS_SURE for bone in bones):
+            break
+    chosen: list[Bone] = []
+    for bone in sorted(bones, key=lambda one: -one.odds):
+        if bone.odds < ODDS_MIN or len(chosen) == CANDIDATES:
+            break
+        if not any(bone.lies_on(other, SAME_MM / pixel_mm) for other in chosen):
+            chosen.append(bone)
+    if chosen:
+        return chosen
+    if bones:
+        return "no bright line over a shadow has the shape of a heel bone and ends like one"
+    if crossing:
+        return "the bone-like line crosses the whole picture: it has no front edge"
+    return "no bright line with a shadow beneath it"
+
+
+def _lines(score: Image, pixel_mm: float) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the columns and rows of the best lines in a score, on the search grid."""
     height, width = (side // STRIDE for side in score.shape)
     whole = score[: height * STRIDE, : width * STRIDE]
     coarse = np.asarray(
         cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32
     )
-    reasons: list[str] = []
-    bones: list[Bone] = []
+    reach = max(int(SAME_MM / pixel_mm / STRIDE), 1)
     for _ in range(CANDIDATES):
         total, first, path = open_path(coarse, 2, STEP_COST)
-        length_mm = len(path) * STRIDE * pixel_mm
-        if length_mm < LENGTH_MIN_MM:
-            break
+        if len(path) * STRIDE * pixel_mm < LENGTH_MIN_MM:
+            return
         columns = first + np.arange(len(path))
-        fine = columns.astype(np.float64) * STRIDE + (STRIDE - 1) / 2
-        rows = path.astype(np.float64) * STRIDE + (STRIDE - 1) / 2
-        reason = _objection(levels, fine, rows, pixel_mm)
-        if total / len(path) < MEAN_SCORE_MIN:
-            reason = "no bright line with an empty shadow beneath it"
-        if reason is None:
-            bones.extend(_orientations(levels, fine, rows, pixel_mm, total))
-        else:
-            reasons.append(reason)
+        if total / len(path) >= MEAN_SCORE_MIN:
+            at = np.stack([columns, path]).astype(np.float64) * STRIDE + (STRIDE - 1) / 2
+            yield at[0], at[1]
         for column, row in zip(columns, path, strict=True):
-            reach = max(int(1.0 / pixel_mm / STRIDE), 1)
             coarse[max(row - reach, 0) : row + reach + 1, column] = OFF_TISSUE_SCORE
-    if bones:
-        return bones
-    return reasons[0] if reasons else "no bright line with an empty shadow beneath it"
 
 
-def bone_score(levels: Image, tissue: Bools, pixel_mm: float) -> Image:
+def _hidden(tissue: Bools, pixel_mm: float) -> Bools:
+    """Where no bone is looked for: off the tissue, in the skin, and with no shadow in view."""
+    hidden = ~tissue
+    hidden[: round(DEPTH_MIN_MM / pixel_mm)] = True
+    hidden[max(len(hidden) - round((BENEATH_MM[0] + SHADOW_SEEN_MM) / pixel_mm), 0) :] = True
+    return hidden
+
+
+def bone_score(level: Image, beneath: Image, haze: float) -> Image:
     """Score every pixel as bone surface: its level, against level and variation beneath it.
 
-    ``s = min(I, 1.2) - 2 (mean + SD of I over the 1-7 mm beneath) - 0.45``, the mean and SD
-    averaged over 1 mm across.
+    ``s = I - 2 max(B - h, 0) - h / 2 - 0.45`` with B the mean + SD of the 1-7 mm beneath, averaged
+    over 1 mm across, and h the haze of the shadow.
     """
-    level = np.minimum(levels, LEVEL_MAX)
-    beneath = _beneath(level, SHADOW_NEAR_MM / pixel_mm, SHADOW_FAR_MM / pixel_mm)
-    score = level - SHADOW_WEIGHT * beneath - LEVEL_MIN
-    rows = levels.shape[0]
-    score[: round(DEPTH_MIN_MM / pixel_mm)] = OFF_TISSUE_SCORE
-    score[max(rows - round((SHADOW_NEAR_MM + SHADOW_SEEN_MM) / pixel_mm), 0) :] = OFF_TISSUE_SCORE
-    score[~tissue] = OFF_TISSUE_SCORE
-    return np.asarray(score, dtype=np.float32)
+    emptiness = SHADOW_WEIGHT * np.maximum(beneath - np.float32(haze), 0.0)
+    return np.asarray(level - emptiness - (HAZE_WEIGHT * haze + LEVEL_MIN), dtype=np.float32)
 
 
 def _beneath(level: Image, near: float, far: float) -> Image:
@@ -165,30 +193,11 @@ def _beneath(level: Image, near: float, far: float) -> Image:
     return np.asarray(cv2.blur(mean + spread, (2 * round(near / 2) + 1, 1)), dtype=np.float32)
 
 
-def _objection(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> str | None:
-    """Why a bright line over darkness is not the heel bone, or None."""
-    height, width = levels.shape
-    if max(x[0], width - 1 - x[-1]) * pixel_mm < ROOM_MIN_MM:
-        return "the bone-like line crosses the whole picture: it has no front edge"
-    columns, rows = x.astype(np.int64), y.astype(np.int64)
-    row = np.arange(height)[:, None]
-    beneath = np.where(row > rows + SHADOW_NEAR_MM / pixel_mm, levels[:, columns], np.nan)
-    if np.nanmean(beneath) > DEEP_SHADOW_MAX:
-        return "echoes return below the bone-like line: it casts no shadow"
-    # The first reverberation lies as deep again as the bone, and is no tissue.
-    beneath[np.abs(row / (2.0 * rows) - 1.0) < REVERBERATION_SHARE] = np.nan
-    strongest = np.nanmax(np.nan_to_num(beneath, nan=-1.0), axis=0)
-    if np.mean(strongest > ECHO_SHARE * levels[rows, columns]) > 0.5:
-        return "another bright line lies below the bone-like line: it casts no shadow"
-    return None
-
-
 def _orientations(
     levels: Image,
     columns: Floats,
     path: Floats,
     pixel_mm: float,
-    total: float,
 ) -> list[Bone]:
     """Read a line as a calcaneus with its front to the right, to the left, or either.
 
@@ -196,7 +205,6 @@ def _orientations(
     caller decides by which side holds one.
     """
     width = levels.shape[1]
-    score = float(total) / len(path)
     room_mm = {False: (width - 1 - columns[-1]) * pixel_mm, True: columns[0] * pixel_mm}
     bones = []
     for mirrored in sorted(room_mm, key=lambda m: -room_mm[m]):
@@ -206,8 +214,9 @@ def _orientations(
         x = width - 1 - columns[::-1] if mirrored else columns
         y = path[::-1] if mirrored else path
         fine_x, fine_y = _surface(picture, x, y, pixel_mm)
-        end = front_edge(fine_x, fine_y, pixel_mm)
-        bones.append(Bone(fine_x[: end + 1], fine_y[: end + 1], score, mirrored))
+        under = slice(front_edge(fine_x, fine_y, pixel_mm) + 1)
+        x, y = fine_x[under], fine_y[under]
+        bones.append(Bone(x, y, bone_odds(picture, x, y, pixel_mm), mirrored))
     return bones
 
 

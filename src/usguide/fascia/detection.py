@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from usguide.fascia.borders import LINE_MM, find_borders
-from usguide.fascia.calcaneus import Bone, find_calcaneus
+from usguide.fascia.calcaneus import SAME_MM, Bone, find_calcaneus
 from usguide.fascia.course import BorderPair
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM
@@ -21,11 +21,6 @@ EVIDENCE_MIN = 0.12
 CONTRAST_MIN = 0.05
 """Least drop of level from the band to what lies beneath it, of the picture's range."""
 BAND_LEVEL_MIN = 0.05
-TEXTURE_RATIO_MIN = 1.2
-"""Muscle lies beneath a fascia and nothing beneath bone. Ratio 1.6 in fascia_normal, 3.5 and more
-in synthetic heels, 0.3 on the wrong side of fascia_fasciopathy_photo."""
-SAME_BONE_MM = 1.0
-"""Two lines this near to each other, on average, are one bone: it glows a millimetre thick."""
 FOLLOWED_MM, FOLLOWED_EVIDENCE_MIN = 4.0, 0.05
 """A band is seen where the weaker of its borders has, on average over so long a part of it, half
 the evidence of a good line."""
@@ -63,10 +58,6 @@ class Heel:
     pair: BorderPair
     recognised: Recognised
     scale: Scale
-    evidence: float
-    """Mean border score over the first centimetre, -1 to 1."""
-    contrast: float
-    """Drop of level from the band to what lies beneath it."""
 
 
 def turned(picture: Image, mirrored: bool) -> Image:
@@ -84,17 +75,13 @@ def detect(picture: Image, workspace: Workspace) -> Heel | str:
     bones = find_calcaneus(levels, tissue, pixel_mm)
     if isinstance(bones, str):
         return bones
-    heels: list[Heel] = []
-    reason = "no fascia leaves the bone-like line"
+    reason = ""
     for bone in bones:
         heel = _heel(turned(levels, bone.mirrored), bone, scale, pixel_mm)
-        if isinstance(heel, str):
-            reason = heel
-        else:
-            heels.append(heel)
-    if not heels:
-        return reason
-    return max(heels, key=lambda heel: heel.bone.score + heel.evidence)
+        if not isinstance(heel, str):
+            return heel
+        reason = reason or heel
+    return reason
 
 
 def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | str:
@@ -109,10 +96,8 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
         x=np.append(bone.x[under_side], found.insertion[0]),
         y=np.append(bone.y[under_side], found.insertion[1]),
     )
-    looks = _looks(levels, bone, found.pair, pixel_mm)
-    if isinstance(looks, str):
-        return looks
-    return Heel(bone, found.pair, found.recognised, scale, *looks)
+    objection = _objection(levels, found.pair, pixel_mm)
+    return objection or Heel(bone, found.pair, found.recognised, scale)
 
 
 def seen_again(
@@ -144,16 +129,13 @@ def seen_again(
     if isinstance(bones, str):
         return bones
     bone = heel.bone.moved(shift_px)
-    if not any(bone.lies_on(other, SAME_BONE_MM / pixel_mm) for other in bones):
+    if not any(bone.lies_on(other, SAME_MM / pixel_mm) for other in bones):
         return "the bone-like line is not seen again where the heel was followed to"
-    looks = _looks(turned(levels, bone.mirrored), bone, pair, pixel_mm)
-    return looks if isinstance(looks, str) else None
+    return _objection(turned(levels, bone.mirrored), pair, pixel_mm)
 
 
-def _looks(
-    levels: Image, bone: Bone, pair: BorderPair, pixel_mm: float
-) -> tuple[float, float] | str:
-    """Evidence and contrast of a band that looks like a fascia, or why it is none."""
+def _objection(levels: Image, pair: BorderPair, pixel_mm: float) -> str | None:
+    """Why a band does not look like a fascia, or None."""
     judged = (pair.band.distance_mm >= 0.5) & (pair.band.distance_mm <= JUDGED_MM)
     if np.count_nonzero(judged) * COLUMN_MM < JUDGED_MM / 2:
         return "no room for a fascia beside the bone-like line"
@@ -168,13 +150,7 @@ def _looks(
         return "no continuous band leaves the bone-like line"
     if contrast < CONTRAST_MIN or float(np.median(band_level[judged])) < BAND_LEVEL_MIN:
         return "what leaves the bone-like line is no brighter than what lies beneath it"
-    beneath = pair.band.points(pair.lower_px)[judged]
-    shadow = np.stack([bone.x, bone.y], axis=1)
-    if texture_below(levels, beneath, pixel_mm) < TEXTURE_RATIO_MIN * texture_below(
-        levels, shadow, pixel_mm
-    ):
-        return "beneath what leaves the bone-like line it is as empty as beneath that line"
-    return evidence, contrast
+    return None
 
 
 def band_levels(levels: Image, pair: BorderPair, pixel_mm: float) -> tuple[Floats, Floats]:
@@ -192,14 +168,6 @@ def band_levels(levels: Image, pair: BorderPair, pixel_mm: float) -> tuple[Float
         ]
     ).mean(axis=0)
     return inside, beneath
-
-
-def texture_below(levels: Image, curve: Floats, pixel_mm: float) -> float:
-    """Mean gradient over depth in the 1-6 mm beneath a curve, shape (n, 2): tissue, or shadow."""
-    near, far = round(1.0 / pixel_mm), round(6.0 / pixel_mm)
-    columns, rows = np.clip(curve.astype(np.int64), 0, np.array(levels.shape)[::-1] - 1).T
-    beneath = np.clip(rows + np.arange(near, far + 1)[:, None], 0, len(levels) - 1)
-    return float(np.abs(np.diff(levels[beneath, columns], axis=0)).mean())
 
 
 def _along(levels: Image, pair: BorderPair, offset_px: Floats) -> Floats:

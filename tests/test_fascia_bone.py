@@ -1,0 +1,161 @@
+"""The heel bone over a shadow that is not black, and bright lines that are none."""
+
+import cv2
+import numpy as np
+import pytest
+
+from usguide.fascia import FasciaStage
+from usguide.fascia.bone_odds import WEIGHTS, bone_odds, evidence
+from usguide.ingest.clip import Clip
+from usguide.model import Status
+from usguide.synth import make_scene
+
+PIXEL_MM = 0.1
+X = np.arange(20.0, 150.0)
+FRAME_DB = 60.0
+"""Dynamic range taken for the pictures' grey levels."""
+SEEDS = (60001, 60006, 60012, 60016)
+
+
+def measure(frames, spacing_mm):
+    clip = Clip.from_array(frames, spacing_mm=spacing_mm)
+    stage = FasciaStage(clip.header)
+    for index, frame in clip.frames():
+        stage.observe(index, frame)
+    return stage.conclude()
+
+
+def bone_row(truth, spacing_mm, width):
+    """Row of the bone in every column, and which columns it shades."""
+    line = np.array(truth["bone_px"])
+    line = line[np.argsort(line[:, 0])]
+    columns = np.arange(width)
+    past = columns - truth["insertion_px"][0]
+    past = (-past if truth["side"] == "right" else past) * spacing_mm[0]
+    row = np.interp(columns, *line.T) + np.maximum(past, 0.0) * 0.9 / spacing_mm[1]
+    return row, past < 2.5
+
+
+def added(frame, echo):
+    """Add an echo, an amplitude, to a frame."""
+    own = 10.0 ** (frame * FRAME_DB / 255 / 20)
+    level_db = 20 * np.log10(np.hypot(own, echo))
+    return np.clip(np.rint(level_db * 255 / FRAME_DB), 0, 255).astype(np.uint8)
+
+
+def with_haze(frame, truth, spacing_mm, below_fat_db):
+    """Fill the shadow with speckle, so many dB below the fat over the bone."""
+    row, shaded = bone_row(truth, spacing_mm, frame.shape[1])
+    down_mm = (np.arange(len(frame))[:, None] - row) * spacing_mm[1]
+    fat = np.median(frame[(down_mm > -4) & (down_mm < -1) & shaded])
+    rng = np.random.default_rng(1)
+    grain = np.array([0.2, 0.6]) / spacing_mm[::-1]
+    parts = [
+        cv2.GaussianBlur(rng.standard_normal(frame.shape), (0, 0), grain[1], sigmaY=grain[0])
+        for _ in range(2)
+    ]
+    speckle = np.hypot(*parts)
+    speckle *= 10 ** ((fat * FRAME_DB / 255 - below_fat_db) / 20) / np.sqrt((speckle**2).mean())
+    return added(frame, speckle * shaded * np.clip((down_mm - 0.7) / 0.6, 0, 1))
+
+
+def with_copies(frame, truth, spacing_mm, weaker_db, apart_mm):
+    """Repeat the bone's echo beneath it, each copy so many dB weaker than the last."""
+    row, shaded = bone_row(truth, spacing_mm, frame.shape[1])
+    columns = np.flatnonzero(shaded)
+    echo = np.zeros(frame.shape)
+    around = np.arange(-round(0.6 / spacing_mm[1]), round(0.6 / spacing_mm[1]) + 1)[:, None]
+    own = np.rint(row[columns]).astype(int) + around
+    amplitude = 10.0 ** (frame[np.clip(own, 0, len(frame) - 1), columns] * FRAME_DB / 255 / 20)
+    for order in (1, 2, 3):
+        at = own + round(order * apart_mm / spacing_mm[1])
+        inside = (at >= 0) & (at < len(frame))
+        copied = amplitude * 10 ** (-weaker_db * order / 20)
+        echo[at[inside], np.broadcast_to(columns, at.shape)[inside]] += copied[inside]
+    return added(frame, echo)
+
+
+SHADOWS = {
+    "faint haze": lambda *heel: with_haze(*heel, 14.0),
+    "grey haze": lambda *heel: with_haze(*heel, 8.0),
+    "copies": lambda *heel: with_copies(*heel, 8.0, 4.0),
+}
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def heel(request):
+    scene = make_scene("heel", seed=request.param, frames=1)
+    frame = scene.array()[0]
+    return scene, frame, measure(frame[None], scene.spacing_mm)
+
+
+@pytest.mark.parametrize("shadow", SHADOWS)
+def test_a_heel_over_a_grey_shadow_is_measured_as_over_a_black_one(heel, shadow):
+    scene, frame, black = heel
+    truth = scene.truth["fascia"]
+    result = measure(SHADOWS[shadow](frame, truth, scene.spacing_mm)[None], scene.spacing_mm)
+    assert result.status is Status.MEASURED
+    assert result.side is black.side
+    away = np.subtract(result.insertion_px, truth["insertion_px"]) * scene.spacing_mm
+    assert np.hypot(*away) < 2.0
+    true = {one["distance_mm"]: one["value"] for one in truth["thickness_mm"]["stations"]}
+    for one in result.thickness_mm.stations:
+        assert one.thickness.low <= true[one.distance_mm] <= one.thickness.high
+
+
+@pytest.mark.parametrize("seed", [7300, 7318, 61017, 61024, 61043, 61056])
+def test_a_bright_aponeurosis_over_a_dark_muscle_is_no_bone(seed):
+    """Each of these was taken for a heel while only the darkness beneath the line was asked for."""
+    scene = make_scene("muscle", seed=seed, frames=1)
+    result = measure(scene.array(), scene.spacing_mm)
+    assert result.status is Status.NONE_FOUND
+    assert result.thickness_mm is None
+
+
+def picture(row, beneath=0.0, drawn_on=False, ahead=0.3):
+    """A bright line along rows at ``X``, tissue over it and before it, and what lies beneath."""
+    rows = np.arange(300)[:, None]
+    columns = np.arange(300)
+    fall = (row[-1] - row[-20]) / 19
+    line = np.interp(columns, X, row) + fall * np.maximum(columns - X[-1], 0)
+    shown = (columns <= X[-1]) | drawn_on
+    under = (rows > line) & (columns <= X[-1])
+    ground = np.where(rows > line, np.where(under, beneath, ahead), 0.4)
+    bright = np.exp(-0.5 * ((rows - line) / 2.0) ** 2) * shown
+    return np.maximum(ground, bright).astype(np.float32)
+
+
+CONVEX = 100.0 + 20.0 * np.clip((X - 80.0) / 70.0, 0.0, None) ** 2
+STRAIGHT = 100.0 + 0.1 * (X - X[0])
+
+
+def test_a_convex_line_over_a_shadow_is_likelier_bone_than_a_straight_one():
+    convex, straight = (bone_odds(picture(row), X, row, PIXEL_MM) for row in (CONVEX, STRAIGHT))
+    assert convex > 3.0
+    assert convex > straight + 2.0
+
+
+@pytest.mark.parametrize("shadow", [0.0, 0.15])
+def test_a_straight_line_that_runs_on_is_no_bone_even_over_a_dark_muscle(shadow):
+    levels = picture(STRAIGHT, beneath=shadow, drawn_on=True, ahead=shadow)
+    assert bone_odds(levels, X, STRAIGHT, PIXEL_MM) < 0.0
+
+
+def test_the_greyer_the_shadow_the_less_likely_is_a_bone():
+    odds = [
+        bone_odds(picture(CONVEX, beneath=level), X, CONVEX, PIXEL_MM)
+        for level in (0.0, 0.1, 0.2, 0.4)
+    ]
+    assert (np.diff(odds) < 0).all()
+    assert odds[1] > 0.0
+
+
+@pytest.mark.parametrize("first", [0, 100, 290])
+def test_what_lies_outside_the_picture_is_no_evidence(first):
+    """The line may end at any of the picture's margins."""
+    levels = picture(CONVEX)
+    x = np.arange(first, first + 10.0)
+    for row in (np.full(10, 3.0), np.full(10, 296.0)):
+        measured = evidence(levels, x, row, PIXEL_MM)
+        assert measured.shape == (len(WEIGHTS),)
+        assert np.isfinite(measured).all()
