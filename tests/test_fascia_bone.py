@@ -85,17 +85,16 @@ SHADOWS = {
 @pytest.fixture(scope="module", params=SEEDS)
 def heel(request):
     scene = make_scene("heel", seed=request.param, frames=1)
-    frame = scene.array()[0]
-    return scene, frame, measure(frame[None], scene.spacing_mm)
+    return scene, scene.array()[0]
 
 
 @pytest.mark.parametrize("shadow", SHADOWS)
-def test_a_heel_over_a_grey_shadow_is_measured_as_over_a_black_one(heel, shadow):
-    scene, frame, black = heel
+def test_a_heel_over_a_grey_shadow_is_measured(heel, shadow):
+    scene, frame = heel
     truth = scene.truth["fascia"]
     result = measure(SHADOWS[shadow](frame, truth, scene.spacing_mm)[None], scene.spacing_mm)
     assert result.status is Status.MEASURED
-    assert result.side is black.side
+    assert result.side.value == truth["side"]
     away = np.subtract(result.insertion_px, truth["insertion_px"]) * scene.spacing_mm
     assert np.hypot(*away) < 2.0
     true = {one["distance_mm"]: one["value"] for one in truth["thickness_mm"]["stations"]}

@@ -49,7 +49,7 @@ def taken(name):
     return np.stack(list(scene.frames())), scene.spacing_mm
 
 
-@pytest.fixture(params=[8811, 8812, 8813, "real heel"], scope="module")
+@pytest.fixture(params=[8812, 8813, 8814, "real heel"], scope="module")
 def heel(request):
     return taken(request.param)
 
