@@ -12,8 +12,10 @@ from usguide import open_clip
 from usguide.ingest.clip import Clip
 from usguide.model import Region, Status
 from usguide.muscle import MuscleStage
+from usguide.muscle.bands import BandFinder
 from usguide.muscle.bellies import Belly
 from usguide.muscle.history import NEVER_CHOSEN, follow
+from usguide.muscle.picture import COLUMNS, ROWS
 
 CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 SPACING = (0.08, 0.08)
@@ -168,6 +170,58 @@ def test_an_aponeurosis_under_bright_fat_is_the_edge_of_the_fat():
     assert result.superficial_left_y_px[0] == pytest.approx(70, abs=1.5)
 
 
+def draw_sheet(seed=0, deep=250.0, deep_band=False, part=None):
+    """Draw a muscle under a white sheet that widens to the left, over a brighter muscle.
+
+    Its inner edges at x = 0 are at 140 and ``deep``; a brighter part of it begins at ``part``.
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:400, :480].astype(float)
+    top, bottom = 140 - 0.1 * x, deep - 0.1 * x
+    fibre = 0.5 + 0.5 * np.sin((y + 0.45 * x) / 3.5)
+    echo = np.where(y > bottom, 80.0, 40.0 * (0.7 + 0.6 * fibre))
+    if part is not None:
+        echo = np.where((y > part - 0.1 * x) & (y < bottom), 70.0 * (0.7 + 0.6 * fibre), echo)
+    echo[(y > 70) & (y < top)] = 240.0
+    echo[y < 70] = 55.0
+    if deep_band:
+        echo[(y > bottom) & (y < bottom + 9)] = 210.0
+    speckle = rng.rayleigh(1.0, (400, 480)) ** 0.5
+    return np.clip(cv2.GaussianBlur(echo * speckle, (0, 0), 2.0, sigmaY=1.0), 0, 255).astype(
+        np.uint8
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_muscle_between_a_white_sheet_and_a_brighter_muscle_has_edges_for_borders(seed):
+    result = measure([draw_sheet(seed)])
+    assert result.status is Status.MEASURED
+    assert result.thickness_px.value == pytest.approx(110 / np.hypot(1, 0.1), abs=2.5)
+    assert result.superficial_left_y_px[0] == pytest.approx(140, abs=2.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_brighter_part_of_a_muscle_does_not_bound_it(seed):
+    result = measure([draw_sheet(seed, deep=280.0, deep_band=True, part=220.0)])
+    assert result.deep_left_y_px[0] == pytest.approx(280, abs=2.5)
+
+
+def test_the_skins_edge_is_no_border():
+    finder = BandFinder(np.ones((400, 480), dtype=np.bool_))
+
+    def strongest(rows):
+        grid = np.random.default_rng(rows).normal(60, 10, (ROWS, COLUMNS)).astype(np.float32)
+        grid[:rows] += 90
+        under, over = finder.steps(grid)
+        assert over.max() < 1.5
+        return np.median(under.max(axis=0)), np.median(under.argmax(axis=0))
+
+    assert strongest(10)[0] < 1
+    response, row = strongest(30)
+    assert response > 3
+    assert row == pytest.approx(30 - 3.5, abs=2)
+
+
 def test_poor_contact_does_not_hide_a_muscle():
     picture = draw_muscle().astype(np.float64)
     picture[:, 180:270] *= 0.3
@@ -319,6 +373,18 @@ def test_thickness_agrees_with_three_observers():
     assert np.isfinite(error_mm).mean() >= 0.95
     # The observers differ from one another by 0.23 mm.
     assert np.nanmean(np.abs(error_mm)) <= 0.2
+
+
+@pytest.mark.clips
+def test_a_calf_under_a_white_sheet_is_measured():
+    folder, case = real_case("muscle_calf_ge_0")
+    clip = open_clip(folder / "clip.m4v")
+    distinct = np.nonzero(clip.header.timing.duplicate_of < 0)[0]
+    frames = {index: frame for index, frame in clip.frames() if index in distinct}
+    result = measure(list(frames.values()), spacing=tuple(case["mm_per_px"]))
+    assert np.isfinite(result.frame_thickness_mm).mean() >= 0.9
+    # The sheet's edge to where the fascicles end, as read off the first picture.
+    assert result.thickness_mm.value == pytest.approx(12.0, abs=0.7)
 
 
 @pytest.mark.clips

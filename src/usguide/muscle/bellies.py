@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
-from usguide.muscle.bands import CUBIC, Band, BandFinder
+from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, BandFinder
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.streaks import streakiness
@@ -30,6 +30,10 @@ about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no 
 _CROSSED = 0.7
 """How much a certain aponeurosis between two bands speaks against them bounding one muscle: less
 than all, for a row of fascicles looks a little like one, and there are many rows."""
+
+_SETTLED = 0.5
+"""Score of two lines from which on the edges of bright layers are not looked for: they are a muscle
+likelier than not."""
 
 _SAME = 0.03
 """Mean distance, as a part of the height, under which two bands are one aponeurosis."""
@@ -143,7 +147,7 @@ class BellyFinder:
         """
         picture = self._narrower(frame)
         grid = to_grid(picture)
-        above, beneath = self._bands.find(grid)
+        above, beneath = self._borders(grid)
 
         @cache
         def upper(band: int, side: int, level: float) -> Edge:
@@ -165,9 +169,29 @@ class BellyFinder:
                 bellies.append(self._measure(score, streaks, grid, *borders))
         return bellies
 
+    def _borders(self, grid: Grid) -> tuple[list[Band], list[Band]]:
+        """Find the bands that may bound a muscle above, and those that may bound it beneath."""
+        responses = self._bands.responses(grid)
+        above, beneath = (self._bands.lines(response) for response in responses)
+        pairs = self._ranked(above, beneath)
+        if not pairs or pairs[0][0] < _SETTLED:
+            above, beneath = (
+                self._bands.edges(*side)
+                for side in zip(
+                    (above, beneath), responses, self._bands.steps(grid), STEP_SHARES, strict=True
+                )
+            )
+        return above, beneath
+
     def _ranked(self, above: list[Band], beneath: list[Band]) -> list[tuple[float, int, int]]:
         """Score every pair of bands as the borders of the superficial-most muscle, best first."""
         pairs: list[tuple[float, int, int]] = []
+        rows, under = (
+            np.array([band.rows for band in bands]).reshape(-1, COLUMNS)
+            for bands in (above, beneath)
+        )
+        gaps = (under - rows[:, None]) / ROWS
+        narrowest, means = gaps.min(axis=2).tolist(), gaps.mean(axis=2).tolist()
         for i, upper in enumerate(above):
             # A muscle that ends where this one begins is the one nearer to the skin.
             first = 1.0
@@ -176,14 +200,13 @@ class BellyFinder:
                     first *= 1 - likely
             between = first * float(np.exp(-upper.height / _DEPTH))
             for j, lower in enumerate(beneath):
-                gap = (lower.rows - upper.rows) / ROWS
-                mean = float(gap.mean())
-                if gap.min() > self._gap[0] / 2 and self._gap[0] < mean < self._gap[1]:
+                mean = means[i][j]
+                if narrowest[i][j] > self._gap[0] / 2 and self._gap[0] < mean < self._gap[1]:
                     usual = np.exp(-0.5 * (np.log(mean / self._usual) / self._spread) ** 2)
                     score = upper.probability * lower.probability * between * usual
                     pairs.append((float(score), i, j))
                 if mean > _SAME:
-                    between *= 1 - _CROSSED * lower.probability
+                    between *= 1 - _CROSSED * lower.line
         return sorted(pairs, reverse=True)
 
     def _measure(
@@ -249,12 +272,10 @@ class BellyFinder:
         """
         row = (np.arange(ROWS)[:, None] + 0.5) * self._height / ROWS - 0.5
         inside = (row > top_px) & (row < bottom_px) & self._bands.has_tissue
-        levels = []
-        for block in range(_BLOCKS):
-            columns = slice(block * COLUMNS // _BLOCKS, (block + 1) * COLUMNS // _BLOCKS)
-            if inside[:, columns].any():
-                levels.append(float(grid[:, columns][inside[:, columns]].mean()))
-        if not levels:
+        count = np.count_nonzero(inside, axis=0).reshape(_BLOCKS, -1).sum(axis=1)
+        total = (grid * inside).sum(axis=0, dtype=np.float64).reshape(_BLOCKS, -1).sum(axis=1)
+        levels = total[count > 0] / count[count > 0]
+        if len(levels) == 0:
             return float("nan"), float("nan")
         spread = np.std(levels, ddof=1) / np.sqrt(len(levels)) if len(levels) > 1 else 0.0
         return float(np.mean(levels)), float(_T_BLOCKS * spread)
