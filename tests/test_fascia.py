@@ -177,6 +177,12 @@ def test_intervals_cover_the_truth_over_the_clinical_range():
     assert np.mean(covered) > 0.85
 
 
+def test_a_bone_that_no_band_can_leave_has_no_fascia(as_is, frames, heel, monkeypatch):
+    assert as_is.status is Status.MEASURED
+    monkeypatch.setattr("usguide.fascia.borders.score_of", lambda *_: -np.inf)
+    assert measure(clip_of(frames, heel)).status is Status.NONE_FOUND
+
+
 def test_nothing_is_stated_where_the_interval_reaches_zero():
     thickness = np.full(len(PROFILE_MM), 3.0)
     sd = np.full((2, len(PROFILE_MM)), 0.5)

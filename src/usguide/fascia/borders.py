@@ -240,6 +240,8 @@ def _fitted(
     )
     start_mm = (edge[0] - bone_end[0]) * pixel_mm
     again = score_of(fields, surface, lower_mm, upper_mm, start_mm, pixel_mm)
+    if not np.isfinite(again):
+        return None
     tissue = fit.worth(thickness_mm)
     ahead_mm = upright.distance_mm - start_mm
     judged = (ahead_mm >= RECOGNISED_MM[0]) & (ahead_mm <= RECOGNISED_MM[1]) & ~outline.gap
