@@ -36,6 +36,7 @@ suite: $(STAMP)
 SHARE ?= 1
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.accuracy --share $(SHARE)
+	$(BIN)/python -m benchmarks.second_heels
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.ingest
 

@@ -213,7 +213,7 @@ def test_the_table_counts_what_was_measured_and_what_was_wrong():
     assert second_heels.figures(scores[2:], 0.0)[0] == "0 of 1"
     text = second_heels.report(scores)
     assert "2 of 3 heels measured" in text
-    assert "refused 4 (linear, grey): there is no bone" in text
+    assert "| there is no bone | 1 |" in text
 
 
 def test_it_takes_nothing_from_the_first_simulator_or_the_detectors():
