@@ -77,7 +77,7 @@ def with_copies(frame, truth, spacing_mm, weaker_db, apart_mm):
 
 SHADOWS = {
     "faint haze": lambda *heel: with_haze(*heel, 14.0),
-    "grey haze": lambda *heel: with_haze(*heel, 8.0),
+    "grey haze": lambda *heel: with_haze(*heel, 10.0),
     "copies": lambda *heel: with_copies(*heel, 8.0, 4.0),
 }
 
@@ -109,6 +109,12 @@ def test_a_bright_aponeurosis_over_a_dark_muscle_is_no_bone(seed):
     result = measure(scene.array(), scene.spacing_mm)
     assert result.status is Status.NONE_FOUND
     assert result.thickness_mm is None
+
+
+def test_the_bright_wall_of_a_phantom_is_no_bone():
+    """It lies along the lower edge of a fan, with black beneath it."""
+    scene = make_scene("phantom", seed=66009, frames=6, geometry="convex")
+    assert measure(scene.array(), scene.spacing_mm).status is Status.NONE_FOUND
 
 
 def picture(row, beneath=0.0, drawn_on=False, ahead=0.3):

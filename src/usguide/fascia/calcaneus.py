@@ -49,9 +49,9 @@ HAZE_WEIGHT = 0.5
 OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
 MEAN_SCORE_MIN = 0.12
-ODDS_MIN, ODDS_SURE = 1.0, 3.0
-"""Logarithm of the odds below which a line is no bone, for a false heel is worse than a missed one;
-and above which no hazier shadow is tried."""
+ODDS_MIN, ODDS_SURE = 1.5, 3.0
+"""Logarithm of the odds below which a line is no bone, for a false heel is worse than a missed one
+(a phantom's wall has 1.1); and above which no hazier shadow is tried."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""
