@@ -57,7 +57,7 @@ def run_clip(clip: Clip, fascia: FasciaResult = NO_FASCIA) -> NeedleTrack:
     stage = NeedleStage(clip.header)
     for index, frame in clip.frames():
         stage.observe(index, frame)
-    return stage.conclude(fascia)
+    return stage.conclude(clip, fascia)
 
 
 def pistoning(count: int = 60, cycles: int = 2, low: float = 90.0, high: float = 170.0):
@@ -191,8 +191,8 @@ class TestSilence:
         assert track.reason
 
     def test_no_frame_at_all(self) -> None:
-        header = Clip.from_array(np.zeros((1, 100, 100), np.uint8)).header
-        assert NeedleStage(header).conclude(NO_FASCIA).status is Status.NONE_FOUND
+        clip = Clip.from_array(np.zeros((1, 100, 100), np.uint8))
+        assert NeedleStage(clip.header).conclude(clip, NO_FASCIA).status is Status.NONE_FOUND
 
     def test_no_tissue_at_all(self) -> None:
         clip = Clip.from_array(clip_of([100.0, 120.0]))

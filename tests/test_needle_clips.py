@@ -27,7 +27,7 @@ def follow(case: str) -> tuple[NeedleTrack, np.ndarray, np.ndarray]:
             marked = truth.get(name)
             if marked and marked.get("tip_px"):
                 ends[0, k], ends[1, k] = marked["tip_px"], marked["tail_px"]
-    return stage.conclude(FasciaResult(Status.NONE_FOUND, "")), ends[0], ends[1]
+    return stage.conclude(clip, FasciaResult(Status.NONE_FOUND, "")), ends[0], ends[1]
 
 
 def test_block_line_and_tip() -> None:

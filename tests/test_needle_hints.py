@@ -19,7 +19,7 @@ def run_with(frames: np.ndarray, *hints: Hint):
     stage = NeedleStage(clip.header, hints)
     for index, frame in clip.frames():
         stage.observe(index, frame)
-    return stage.conclude(NO_FASCIA)
+    return stage.conclude(clip, NO_FASCIA)
 
 
 @pytest.fixture(scope="module")

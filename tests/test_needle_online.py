@@ -19,7 +19,7 @@ def online(frames: np.ndarray):
     stage = NeedleStage(clip.header, online=True)
     for index, frame in clip.frames():
         stage.observe(index, frame)
-    return stage.conclude(NO_FASCIA)
+    return stage.conclude(clip, NO_FASCIA)
 
 
 @pytest.fixture(scope="module")

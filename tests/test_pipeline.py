@@ -31,6 +31,7 @@ class Journal:
     concluded: list[str] = field(default_factory=list)
     needle_got: Status | None = None
     motion_got: tuple[Status, Status] | None = None
+    needle_read: int = 0
     motion_read: int = 0
 
 
@@ -71,9 +72,10 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> Journal:
             super().__init__(header)
             assert (hints, online) == ((), False)
 
-        def conclude(self, fascia: FasciaResult) -> NeedleTrack:
+        def conclude(self, clip: Clip, fascia: FasciaResult) -> NeedleTrack:
             log.concluded.append(self.name)
             log.needle_got = fascia.status
+            log.needle_read = sum(1 for _ in clip.frames())
             return NeedleTrack(Status.MEASURED, "")
 
     class Motion(Stage):
@@ -122,7 +124,7 @@ def test_every_stage_sees_every_frame_from_one_decode(journal: Journal) -> None:
     assert journal.seen == {
         name: [0, 1, 2, 3, 4] for name in ("fascia", "muscle", "needle", "motion")
     }
-    assert clip.decodes == 2  # the shared one, and motion's second look
+    assert clip.decodes == 3  # the shared one, the needle's second look, and motion's
     assert journal.concluded == ["fascia", "muscle", "needle", "motion"]
     assert journal.needle_got is Status.MEASURED
     assert journal.motion_got == (Status.MEASURED, Status.MEASURED)
@@ -159,11 +161,12 @@ def test_progress_counts_the_frames_of_each_pass(journal: Journal) -> None:
     assert [step for step in told if step[0] == "reading"] == [
         ("reading", done, 3) for done in range(4)
     ]
-    assert [step for step in told if step[0] == "motion"] == [
-        ("motion", 0, 0),
-        *(("motion", done, 3) for done in range(4)),
-    ]
-    assert journal.motion_read == 3
+    for stage in ("needle", "motion"):
+        assert [step for step in told if step[0] == stage] == [
+            (stage, 0, 0),
+            *((stage, done, 3) for done in range(4)),
+        ]
+    assert (journal.needle_read, journal.motion_read) == (3, 3)
 
 
 def test_no_task_is_wrong_usage(journal: Journal) -> None:

@@ -80,7 +80,8 @@ def analyze(
     Parameters
     ----------
     clip : Frames
-        The recording; decoded once for all stages, and once more if contraction is asked for.
+        The recording; decoded once for all stages, once more for a needle that is found, and once
+        more if contraction is asked for.
     options : Options, optional
         What to measure; everything by default. Spacing, region and timing are already in the
         clip's header: here they are only recorded.
@@ -134,7 +135,7 @@ def analyze(
             muscle_result = muscle.conclude()
     if needle is not None:
         with clock.concluding("needle"):
-            track = needle.conclude(fascia_result)
+            track = needle.conclude(_Reported(clip, "needle", clock), fascia_result)
     if motion is not None:
         with clock.concluding("motion"):
             motion_result = motion.conclude(_Reported(clip, "motion", clock), muscle_result, track)

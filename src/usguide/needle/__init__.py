@@ -9,18 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
-from usguide.model import FasciaResult, Floats, Frame, Header, Hint, NeedleTrack
+from usguide.model import (
+    Bools,
+    FasciaResult,
+    Floats,
+    Frame,
+    Frames,
+    Header,
+    Hint,
+    NeedleTrack,
+)
 from usguide.needle.candidates import Candidates, Workspace, search
 from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
+from usguide.needle.mmode import followed_along
 from usguide.needle.pool import Pool
+from usguide.needle.resemblance import resembling_odds
 from usguide.needle.ridges import Float32
 from usguide.needle.shaft import Glance, examine
 from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
 from usguide.needle.spots import SPOT, find_new_spots, find_spots
-from usguide.needle.track import CONVINCING, SURE_ALONE, Path, likeliest
+from usguide.needle.track import CONVINCING, SURE_ALONE, VISIBLE, Path, likeliest
 
 SMALLEST_SIDE_PX = 24
 """A region with a shorter side has no room for a shaft and its flanks."""
@@ -167,8 +178,8 @@ class NeedleStage:
             return none_found(
                 "online: in no frame had a line or spot looked and moved as a needle does by then"
             )
-        path = Path(np.where(place >= 0, offsets + place, -1), sure, moved=True)
-        return self._observed().in_plane(pool, path, fascia)
+        shafts = pool.records[np.where(place >= 0, offsets + place, 0)]
+        return self._observed().in_plane(shafts, sure, fascia)
 
     def _at_rest(self, small: Float32, slide: Floats) -> Float32:
         """Take the picture's slide out of a reduced frame."""
@@ -199,11 +210,14 @@ class NeedleStage:
         cv2.accumulateSquare(still, self._squares)
         cv2.accumulateWeighted(still, self._past, 1.0 / min(len(self._frames) + 1, MEMORY_FRAMES))
 
-    def conclude(self, fascia: FasciaResult) -> NeedleTrack:
+    def conclude(self, clip: Frames, fascia: FasciaResult) -> NeedleTrack:
         """Decide where the needle was in every frame, and what it did.
 
         Parameters
         ----------
+        clip : Frames
+            The clip that was observed. Its frames are read once more where there is a needle and
+            the clip is not followed online.
         fascia : FasciaResult
             What the fascia stage found, for distances to its borders.
         """
@@ -248,12 +262,34 @@ class NeedleStage:
             least = CONVINCING if spot is None else CONVINCING_BESIDE_SPOT
             path = likeliest(pool, odds, self._numbers(), shown, least)
             if path is not None:
-                return self._observed().in_plane(pool, path, fascia)
+                hidden = np.array([tips.get(k, ()) is None for k in range(count)])
+                return self._followed(clip, pool, odds, path, hidden, fascia)
         if spot is not None:
             return self._observed().out_of_plane(spot, fascia)
         if odds is None:
             return none_found("no frame shows a straight bright line that ends inside the picture")
         return none_found(why_not(odds, count))
+
+    def _followed(
+        self,
+        clip: Frames,
+        pool: Pool,
+        odds: Odds,
+        path: Path,
+        hidden: Bools,
+        fascia: FasciaResult,
+    ) -> NeedleTrack:
+        """Describe the needle of a path; of one that moved, every tip is looked for on its line."""
+        shafts, sure = pool.records[path.chosen], path.confidence
+        numbers = self._numbers()
+        if path.moved and np.any(sure >= VISIBLE):
+            claims = np.where(sure >= VISIBLE, path.chosen, -1)
+            likely = resembling_odds(pool, odds, claims, numbers)
+            slides = np.array(self._slides)
+            shafts, sure = followed_along(
+                pool, path, likely, numbers, slides, clip, self._workspace, hidden
+            )
+        return self._observed().in_plane(shafts, sure, fascia, moved=path.moved)
 
     def _evidence(
         self, candidates: list[Candidates], slides: list[Floats], mean: Float32

@@ -16,13 +16,12 @@ from usguide.model import (
     NeedleTrack,
     Status,
 )
-from usguide.needle.candidates import Workspace
+from usguide.needle.candidates import Candidates, Workspace
 from usguide.needle.passes import find_passes
-from usguide.needle.pool import Pool
 from usguide.needle.proximity import distance_to_fascia, repeated, time_inside
 from usguide.needle.smoothing import half_axes, smooth_path, smoothed
 from usguide.needle.spot_path import SpotPath
-from usguide.needle.track import VISIBLE, Path
+from usguide.needle.track import VISIBLE
 
 SPOT_NOISE_PX = 1.0
 """Standard deviation of a spot's measured place, working px: where an echo begins is told by a few
@@ -66,19 +65,33 @@ class Observed:
             return ""
         return "; online: each tip from its frame and those before it, 0 frames late"
 
-    def in_plane(self, pool: Pool, path: Path, fascia: FasciaResult) -> NeedleTrack:
-        """Describe a shaft that was followed."""
+    def in_plane(
+        self, shafts: Candidates, sure: Floats, fascia: FasciaResult, *, moved: bool = True
+    ) -> NeedleTrack:
+        """Describe a shaft that was followed.
+
+        Parameters
+        ----------
+        shafts : structured array of ``CANDIDATE``, shape (n,)
+            In every observed frame; where it is not claimed it means nothing.
+        sure : ndarray, shape (n,)
+            Confidence.
+        fascia : FasciaResult
+            For distances to its borders.
+        moved : bool
+            Whether the tip slid along the shaft, against the tissue.
+        """
         header = self.header
         origin = header.region.origin_px
         calibration = header.calibration
-        claimed = np.flatnonzero(path.confidence >= VISIBLE)
+        claimed = np.flatnonzero(sure >= VISIBLE)
         frames = self.frames
         confidence = np.zeros(header.frames)
-        confidence[frames] = path.confidence
+        confidence[frames] = sure
         if not len(claimed):
             return none_found("a needle may be in view, but nowhere surely enough to point to it")
         shaft = smooth_path(
-            pool.records[path.chosen[claimed]],
+            shafts[claimed],
             claimed,
             self.numbers[claimed],
             self.workspace.scale,
@@ -120,7 +133,7 @@ class Observed:
         return NeedleTrack(
             Status.MEASURED,
             f"an in-plane needle, {share}"
-            if path.moved
+            if moved
             else f"an in-plane needle by its looks alone, in too few frames to move, {share}",
             NeedlePlane.IN,
             tip_px=tip,
