@@ -26,6 +26,9 @@ _SEEN = 1 / 3
 _TEXTURE_EVERY = 16
 """One frame in so many is asked for fibres: they do not come and go."""
 
+_LAYERS_EVERY = 4
+"""One frame in so many is searched for the edges of bright layers while none bounds a muscle."""
+
 _LEAST_STREAKS = 0.28
 """Share of streaks in the contrast below which there are no fibres. Muscles have 0.32 or more (19
 images of leg muscles, 33 frames of a calf, four clips of contractions, 60 synthetic muscles and ten
@@ -52,9 +55,11 @@ class MuscleStage:
     def observe(self, index: int, frame: Frame) -> None:
         """Look at one distinct frame of the clip, uint8 of shape (region.height, region.width)."""
         if self._large_enough:
-            texture = len(self._seen) % _TEXTURE_EVERY == 0
+            looked = len(self._seen)
+            layers = looked % _LAYERS_EVERY == 0 or bool(self._seen[-1])
+            texture = looked % _TEXTURE_EVERY == 0
             self._indices.append(index)
-            self._seen.append(self._finder.find(frame, NEVER_CHOSEN, texture))
+            self._seen.append(self._finder.find(frame, NEVER_CHOSEN, layers, texture))
 
     def conclude(self) -> MuscleResult:
         """Choose one muscle for the whole clip and measure it."""

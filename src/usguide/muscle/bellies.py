@@ -140,14 +140,21 @@ class BellyFinder:
             )
             self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
 
-    def find(self, frame: Frame, least_score: float = 0.0, texture: bool = False) -> list[Belly]:
+    def find(
+        self,
+        frame: Frame,
+        least_score: float = 0.0,
+        layers: bool = True,
+        texture: bool = False,
+    ) -> list[Belly]:
         """Find the likeliest bellies of a frame, best first; their scores are probabilities.
 
-        The streaks between their borders are looked at where ``texture`` is wanted.
+        Borders that are the edges of ``layers``, and the streaks between borders (``texture``), are
+        looked for where they are wanted.
         """
         picture = self._narrower(frame)
         grid = to_grid(picture)
-        above, beneath = self._borders(grid)
+        above, beneath = self._borders(grid, layers)
 
         @cache
         def upper(band: int, side: int, level: float) -> Edge:
@@ -169,12 +176,12 @@ class BellyFinder:
                 bellies.append(self._measure(score, streaks, grid, *borders))
         return bellies
 
-    def _borders(self, grid: Grid) -> tuple[list[Band], list[Band]]:
+    def _borders(self, grid: Grid, layers: bool) -> tuple[list[Band], list[Band]]:
         """Find the bands that may bound a muscle above, and those that may bound it beneath."""
         responses = self._bands.responses(grid)
         above, beneath = (self._bands.lines(response) for response in responses)
         pairs = self._ranked(above, beneath)
-        if not pairs or pairs[0][0] < _SETTLED:
+        if layers and (not pairs or pairs[0][0] < _SETTLED):
             above, beneath = (
                 self._bands.edges(*side)
                 for side in zip(
