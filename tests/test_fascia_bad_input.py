@@ -64,6 +64,14 @@ def test_bone_only():
     assert_nothing(result, "the bone-like line crosses the whole picture")
 
 
+def test_a_front_edge_at_the_bottom_of_the_picture():
+    frames, spacing_mm, truth = scene(frames=3)
+    edge = truth["fascia"]["insertion_px"][1]
+    just_beneath, further = (round(edge + mm / spacing_mm[1]) for mm in (3.0, 7.0))
+    assert_nothing(fascia(frames[:, :just_beneath], spacing_mm), "so near the bottom")
+    assert_right(fascia(frames[:, :further], spacing_mm), truth)
+
+
 @pytest.mark.parametrize("level", [0, 90])
 def test_an_empty_picture(level):
     frames, spacing_mm, _ = scene(frames=3)
