@@ -6,8 +6,9 @@ import numpy as np
 
 from test_needle import NO_FASCIA, clip_of, errors, pistoning
 from usguide.ingest.clip import Clip
-from usguide.needle import NeedleStage, mmode
-from usguide.needle.mmode import FEW, STRETCH, about, stretches, tip_probability, tips_along
+from usguide.needle import NeedleStage, shaft_end
+from usguide.needle.mmode import FEW, STRETCH, stretches
+from usguide.needle.shaft_end import about, tip_probability, tips_along
 
 FRAMES, PLACES = 60, 120
 DEPTHS = 60 + 25 * np.sin(np.linspace(0, 6 * np.pi, FRAMES))
@@ -79,14 +80,16 @@ def test_probabilities_are_those_of_the_enumerated_chain() -> None:
     rng = np.random.default_rng(2)
     odds = rng.normal(0, 3, (3, 2))
     numbers = np.array([0.0, 1.0, 3.0])
-    change = 1 / (1 + np.exp(mmode.LOSE))
+    change = 1 / (1 + np.exp(shaft_end.LOSE))
     want, total = np.zeros((3, 2)), 0.0
     for states in np.ndindex(*(4,) * 3):
         seen, place = np.array(states) // 2 == 0, np.array(states) % 2
-        weight = np.prod([np.exp(odds[k, place[k]] if seen[k] else mmode.HIDDEN) for k in range(3)])
+        weight = np.prod(
+            [np.exp(odds[k, place[k]] if seen[k] else shaft_end.HIDDEN) for k in range(3)]
+        )
         for k in (1, 2):
             weight *= change if seen[k] != seen[k - 1] else 1 - change
-            weight *= mmode.tip_moves(numbers[k] - numbers[k - 1], 2)[place[k - 1], place[k]]
+            weight *= shaft_end.tip_moves(numbers[k] - numbers[k - 1], 2)[place[k - 1], place[k]]
         total += weight
         for k in range(3):
             want[k, place[k]] += weight * seen[k]

@@ -30,6 +30,9 @@ BEYOND_MM, BEYOND_REACH_MM = (1.5, 7.0), 0.5
 END_MM = 6.0
 """How much of either end of the line gives its slope there."""
 LEVEL_MAX = 1.2
+"""A glare counts no more; levels are normalised, 1 the 99th percentile of the picture."""
+LINE_PX = 2
+"""How far above and below it the brightest work pixel of the line is looked for."""
 
 # The weight of each evidence, and the least and the greatest it counts.
 WEIGHTS = {
@@ -75,7 +78,7 @@ def evidence(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> Floats:
         values = levels[np.clip(down, 0, height - 1), np.clip(at, 0, width - 1)]
         return np.where(down < height, np.minimum(values, LEVEL_MAX), np.nan)
 
-    line = shown(rows + np.arange(-2, 3)[:, None], columns).max(axis=0)
+    line = shown(rows + np.arange(-LINE_PX, LINE_PX + 1)[:, None], columns).max(axis=0)
     down = np.arange(near, height)[:, None]
     whole = shown(rows + down, columns)
     beneath = whole[: far - near + 1]

@@ -53,6 +53,7 @@ HAZE_WEIGHT = 0.5
 OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
 MEAN_SCORE_MIN = 0.12
+"""Mean score of a line that is worth judging by its odds."""
 ODDS_MIN, ODDS_SURE = 1.5, 3.0
 """Logarithm of the odds below which a line is no bone, for a false heel is worse than a missed one
 (a phantom's wall has 1.1); and above which no hazier shadow is tried."""
