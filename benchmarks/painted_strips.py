@@ -24,6 +24,8 @@ FINE_MM = COLUMN_MM / 2
 X_MM = np.arange(-BEHIND_MM, AHEAD_MM, FINE_MM)
 Y_MM = np.arange(ROWS_MM[0], ROWS_MM[1], ROW_MM)[:, None]
 SHAPE = len(Y_MM), len(X_MM)
+GREY, REVERBERATING, CURVED = 0.4, 0.25, 0.2
+"""How often a shadow is filled with clutter, or with copies of the bone, and a probe curved."""
 
 
 def painted(seed: int) -> Example:
@@ -53,6 +55,11 @@ def painted(seed: int) -> Example:
     above = rng.choice(3)
     if above < 2:
         levels[:top] = above * levels[top]
+    if rng.random() < CURVED:
+        # The face of a convex probe.
+        across_mm, radius_mm = X_MM - rng.normal(8.0, 10.0), rng.uniform(20.0, 80.0)
+        face_mm = ROWS_MM[0] + top * ROW_MM + across_mm**2 / (2.0 * radius_mm)
+        levels[np.minimum(face_mm, upper - 0.5) > Y_MM] = 0.0
     low, high = np.percentile(levels, [5.0, 99.0])
     levels = ((levels - low) / max(high - low, 1e-3))[:, ::2].astype(np.float32)
     x_mm = X_MM[::2]
@@ -145,12 +152,22 @@ def _bone(rng: np.random.Generator, level_db: Floats, lower: Floats, bone: Float
         bright = bright - 15.0 * _step(_noise(rng, 1.5, 20.0)[0] * 4.0 - rng.uniform(2.0, 8.0))
     front = rng.uniform(0.0, 1.0) * np.maximum(Y_MM, 0.0)
     shadow = ((X_MM < 0.0) & (bone < Y_MM)) | ((Y_MM > 0.0) & (X_MM >= 0.0) & (front > X_MM))
-    empty = -rng.uniform(25.0, 80.0)
+    empty: Any = -rng.uniform(25.0, 80.0)
+    if rng.random() < GREY:
+        # Clutter of its own grain, that falls with depth or does not.
+        empty = -rng.uniform(2.0, 25.0) - rng.uniform(0.0, 2.0) * np.maximum(Y_MM - bone, 0.0)
+        empty = empty + rng.uniform(0.0, 3.0) * _noise(rng, rng.uniform(0.5, 8.0), 1.0)
     level_db = np.where(shadow, empty, level_db)
     wide = rng.uniform(0.1, 0.25)
     echo = np.where((X_MM < 0.0) & (np.abs(Y_MM - bone) < wide), bright, -100.0)
     wall = (Y_MM > 0.0) & (rng.uniform(0.0, 5.0) > Y_MM) & (np.abs(X_MM - front) < 0.3)
     echo = np.where(wall, bright - rng.uniform(3.0, 20.0), echo)
+    if rng.random() < REVERBERATING:
+        # Copies of the bone beneath it, each fainter.
+        apart_mm, loss = rng.uniform(1.0, 12.0), rng.uniform(4.0, 15.0)
+        copy, down_mm = np.divmod(Y_MM - bone, apart_mm)
+        there = (X_MM < 0.0) & (copy > 0) & (down_mm < 2.0 * wide)
+        echo = np.where(there, np.maximum(echo, bright - loss * copy), echo)
     if rng.random() < 0.2:
         length = rng.uniform(1.0, 5.0)
         spur = (X_MM >= 0.0) & (length > X_MM)

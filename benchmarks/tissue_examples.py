@@ -3,8 +3,8 @@
 One frame of each heel. Every second heel is drawn beyond the clinical ranges (``WIDE``): tissues of
 other brightness, more septa or none, other shapes, other scanners; the others within them. Every
 time one is seen it is stretched, tilted, shaded, blurred, made noisy, crossed by lines that are no
-borders, measured with calipers, smoothed or sharpened, and its contrast and gain are changed: what
-is left to learn is what tissue looks like on any scanner.
+borders, measured with calipers, smoothed or sharpened, compressed, and its contrast and gain are
+changed: what is left to learn is what tissue looks like on any scanner.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ MEASURED, MARKED = 0.25, 0.6
 """How often somebody measured before, and how often it was the fascia."""
 DOTS_MM, ARM_MM, STROKE_MM = (0.5, 1.5), (0.4, 1.0), (0.08, 0.2)
 """Between a caliper's dots; half the length of its crosses, and of their strokes' width."""
+RECORDINGS = 2
+"""How many of each are shown at a time: what is seen must not depend on how it was recorded."""
+COMPRESSED, PIXEL_MM, QUALITY = 0.7, (0.05, 0.15), (8.0, 90.0)
+"""How often it was compressed, and the size of the pixels and JPEG's quality then."""
 FAR_MM, FAR_WEIGHT = 6.0, 0.3
 """Pixels this far from both borders are easy, and count less."""
 
@@ -156,7 +160,7 @@ def example(seed: int, folder: Path) -> Example | None:
 
 
 def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any, Any, Any]:
-    """Cut what is trained on: the picture, its tissues and their weight, its borders.
+    """Cut what is trained on: the pictures, their tissues and their weight, its borders.
 
     Parameters
     ----------
@@ -167,8 +171,9 @@ def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any, A
 
     Returns
     -------
-    picture : ndarray of float32, shape (ROWS, COLUMNS, 4)
-        As :func:`usguide.fascia.tissues.seen`.
+    pictures : ndarray of float32, shape (RECORDINGS, ROWS, COLUMNS, 4)
+        As :func:`usguide.fascia.tissues.seen`, each recorded in its own way; a single one where
+        nothing is distorted.
     tissue : ndarray of int32, shape (ROWS, COLUMNS)
         0 for fat, 1 for fascia, 2 for muscle.
     weight : ndarray of float32, shape (ROWS, COLUMNS)
@@ -211,8 +216,9 @@ def cut(one: Example, rng: np.random.Generator | None) -> tuple[Any, Any, Any, A
             picture = picture + line(rng)
         if rng.random() < MEASURED:
             picture = np.maximum(picture, calipers(borders, rng))
+    shown = [picture] if rng is None else [recorded(picture, rng) for _ in range(RECORDINGS)]
     return (
-        seen(picture.astype(np.float32)),
+        np.stack([seen(one.astype(np.float32)) for one in shown]),
         tissue,
         weight.astype(np.float32),
         borders.astype(np.float32),
@@ -277,3 +283,20 @@ def distorted(picture: Any, rng: np.random.Generator) -> Any:
     if rng.random() < 0.5:
         picture = picture + rng.normal(0.0, rng.uniform(0.0, 0.06), picture.shape)
     return picture
+
+
+def recorded(picture: Any, rng: np.random.Generator) -> Any:
+    """Change brightness and gain a little, and compress with pixels of the recorder's own size."""
+    picture = picture * np.exp(rng.normal(0.0, 0.05)) + rng.normal(0.0, 0.01)
+    if rng.random() > COMPRESSED:
+        return picture + rng.normal(0.0, 0.01, picture.shape)
+    pixel_mm = np.exp(rng.uniform(*np.log(PIXEL_MM)))
+    size = round(COLUMNS * COLUMN_MM / pixel_mm), round(ROWS * ROW_MM / pixel_mm)
+    grey = np.clip(255.0 * picture, 0.0, 255.0).astype(np.uint8)
+    # Blocks of eight pixels may begin anywhere in the strip.
+    top, left = rng.integers(0, 8, 2)
+    grey = np.pad(cv2.resize(grey, size), ((top, 0), (left, 0)), mode="edge")
+    quality = round(rng.uniform(*QUALITY))
+    _, stored = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    grey = cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)[top:, left:]
+    return cv2.resize(grey, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA) / 255.0

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from usguide.fascia import FasciaStage
-from usguide.fascia.bone_odds import WEIGHTS, bone_odds, evidence
+from usguide.fascia.bone_odds import WEIGHTS, Profile, bone_odds, evidence
+from usguide.fascia.front_edge import front_edges
 from usguide.ingest.clip import Clip
 from usguide.model import Status
 from usguide.synth import make_scene
@@ -134,8 +135,12 @@ CONVEX = 100.0 + 20.0 * np.clip((X - 80.0) / 70.0, 0.0, None) ** 2
 STRAIGHT = 100.0 + 0.1 * (X - X[0])
 
 
+def odds_of(levels, row):
+    return bone_odds(levels, Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
+
+
 def test_a_convex_line_over_a_shadow_is_likelier_bone_than_a_straight_one():
-    convex, straight = (bone_odds(picture(row), X, row, PIXEL_MM) for row in (CONVEX, STRAIGHT))
+    convex, straight = (odds_of(picture(row), row) for row in (CONVEX, STRAIGHT))
     assert convex > 3.0
     assert convex > straight + 2.0
 
@@ -143,14 +148,11 @@ def test_a_convex_line_over_a_shadow_is_likelier_bone_than_a_straight_one():
 @pytest.mark.parametrize("shadow", [0.0, 0.15])
 def test_a_straight_line_that_runs_on_is_no_bone_even_over_a_dark_muscle(shadow):
     levels = picture(STRAIGHT, beneath=shadow, drawn_on=True, ahead=shadow)
-    assert bone_odds(levels, X, STRAIGHT, PIXEL_MM) < 0.0
+    assert odds_of(levels, STRAIGHT) < 0.0
 
 
 def test_the_greyer_the_shadow_the_less_likely_is_a_bone():
-    odds = [
-        bone_odds(picture(CONVEX, beneath=level), X, CONVEX, PIXEL_MM)
-        for level in (0.0, 0.1, 0.2, 0.4)
-    ]
+    odds = [odds_of(picture(CONVEX, beneath=level), CONVEX) for level in (0.0, 0.1, 0.2, 0.4)]
     assert (np.diff(odds) < 0).all()
     assert odds[1] > 0.0
 
@@ -161,6 +163,41 @@ def test_what_lies_outside_the_picture_is_no_evidence(first):
     levels = picture(CONVEX)
     x = np.arange(first, first + 10.0)
     for row in (np.full(10, 3.0), np.full(10, 296.0)):
-        measured = evidence(levels, x, row, PIXEL_MM)
+        measured = evidence(levels, Profile.of(levels, x, row, PIXEL_MM), PIXEL_MM)
         assert measured.shape == (len(WEIGHTS),)
         assert np.isfinite(measured).all()
+
+
+@pytest.mark.parametrize("end", [0, 40, 129])
+def test_a_line_that_ends_sooner_is_what_would_be_measured_of_it_alone(end):
+    levels = picture(CONVEX, beneath=0.2)
+    profile = Profile.of(levels, X, CONVEX, PIXEL_MM).until(end)
+    alone = Profile.of(levels, X[: end + 1], CONVEX[: end + 1], PIXEL_MM)
+    for name in ("x", "y", "line", "beneath", "far", "strongest"):
+        np.testing.assert_allclose(getattr(profile, name), getattr(alone, name), rtol=1e-5)
+
+
+def drawn_on(slope, beneath_on):
+    """A level bone of 80 columns; its line is drawn on at a slope, over a level of its own."""
+    row = 100.0 + slope * np.maximum(X - 99.0, 0.0)
+    rows, columns = np.arange(300)[:, None], np.arange(300)
+    line = np.interp(columns, X, row)
+    ground = np.where(columns <= 99, 0.05, beneath_on)
+    levels = np.where(rows > line, ground, 0.4)
+    return np.maximum(levels, np.exp(-0.5 * ((rows - line) / 2.0) ** 2)).astype(np.float32), row
+
+
+@pytest.mark.parametrize(("slope", "beneath_on"), [(0.5, 0.05), (0.0, 0.35)])
+def test_a_line_drawn_on_beyond_the_bone_may_end_where_it_turns_or_its_shadow_ends(
+    slope, beneath_on
+):
+    """Down the front wall the shadow goes on; along the fascia the course does."""
+    levels, row = drawn_on(slope, beneath_on)
+    ends = front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
+    assert ends[0] == len(X) - 1
+    assert np.abs(X[ends[1:]] - 99.0).min() <= 5.0
+
+
+def test_a_line_without_a_turn_over_an_even_shadow_ends_where_it_ends():
+    levels, row = drawn_on(0.0, 0.05)
+    assert front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM) == [len(X) - 1]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.painted_strips import painted
-from benchmarks.tissue_examples import Example, cut, example
+from benchmarks.tissue_examples import RECORDINGS, Example, cut, example
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,8 +175,9 @@ def test_a_distorted_example_keeps_its_tissues(seed: int) -> None:
     one = Example(
         levels.astype(np.float32), upper, lower, np.ones(columns, bool), round(12 / COLUMN_MM), 0.0
     )
-    picture, tissue, weight, borders, known = cut(one, np.random.default_rng(seed))
-    assert picture.shape == (ROWS, COLUMNS, 4)
+    pictures, tissue, weight, borders, known = cut(one, np.random.default_rng(seed))
+    assert pictures.shape == (RECORDINGS, ROWS, COLUMNS, 4)
+    assert cut(one, None)[0].shape == (1, ROWS, COLUMNS, 4)
     at = np.flatnonzero(known)
     first = np.argmax(tissue[:, at] == 1, axis=0), np.argmax(tissue[:, at] == 2, axis=0)
     assert np.all((first[0] - borders[0, at] >= 0) & (first[0] - borders[0, at] < 1.01))
@@ -186,6 +187,7 @@ def test_a_distorted_example_keeps_its_tissues(seed: int) -> None:
     middle = np.array([np.flatnonzero(tissue[:, at] == 1).mean() for at in column])
     # The band is brighter than its surroundings: 1 mm inside either border against 1 mm outside.
     half = (tissue[:, column] == 1).sum(axis=0) / 2
-    inside = picture[np.rint(middle).astype(int), column, 1]
-    outside = picture[np.rint(middle - half - 8).astype(int), column, 1]
-    assert np.median(inside - outside) > 0
+    for picture in pictures:
+        inside = picture[np.rint(middle).astype(int), column, 1]
+        outside = picture[np.rint(middle - half - 8).astype(int), column, 1]
+        assert np.median(inside - outside) > 0

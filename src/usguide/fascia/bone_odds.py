@@ -11,6 +11,8 @@ of the odds that the line is one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,15 +56,67 @@ needles."""
 OFFSET = -7.55
 
 
-def evidence(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> Floats:
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """A line from back to front, work px, a column apart, and what is on and beneath it.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (n,)
+        The line, in a picture turned so that the bone's front is on the right.
+    line : ndarray of float64, shape (n,)
+        Its level in each column, levels normalised as everywhere here.
+    beneath, far : ndarray of float64, shape (2, n)
+        Sum of the levels in ``BENEATH_MM`` and deeper in each column, and how many there are.
+    strongest : ndarray of float64, shape (n,)
+        The strongest echo beneath it, reverberations left out; NaN where nothing is shown.
+    """
+
+    x: Floats
+    y: Floats
+    line: Floats
+    beneath: Floats
+    far: Floats
+    strongest: Floats
+
+    @classmethod
+    def of(cls, levels: Image, x: Floats, y: Floats, pixel_mm: float) -> Profile:
+        """Measure a line in a normalised work picture, float32 of shape (rows, columns)."""
+        columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+        line = _shown(levels, rows + np.arange(-LINE_PX, LINE_PX + 1)[:, None], columns)
+        near, far = (round(mm / pixel_mm) for mm in BENEATH_MM)
+        down = np.arange(near, len(levels))[:, None]
+        whole = _shown(levels, rows + down, columns)
+        # Twice as deep as the line lies the reverberation between it and the probe.
+        twice = np.abs((rows + down) / (2.0 * rows) - 1.0) < REVERBERATION_SHARE
+        parts = whole[: far - near + 1], whole[far - near + 1 :]
+        beneath, deeper = (
+            np.stack([np.nansum(part, axis=0), np.isfinite(part).sum(axis=0)]) for part in parts
+        )
+        strongest = np.fmax.reduce(np.where(twice, np.nan, whole), axis=0)
+        return cls(x, y, line.max(axis=0), beneath, deeper, strongest)
+
+    def until(self, end: int) -> Profile:
+        """Return the same line, ending at this index."""
+        part = np.s_[..., : end + 1]
+        fields = (self.x, self.y, self.line, self.beneath, self.far, self.strongest)
+        return Profile(*(field[part] for field in fields))
+
+    @property
+    def level_beneath(self) -> Floats:
+        """Mean level beneath each column; 0 where nothing is shown."""
+        return np.asarray(self.beneath[0] / np.maximum(self.beneath[1], 1.0))
+
+
+def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
     """Measure what speaks for a line being the heel bone, in the order of ``WEIGHTS``.
 
     Parameters
     ----------
     levels : ndarray of float32, shape (rows, columns)
         Normalised work picture, the bone's front towards the right.
-    x, y : ndarray of float64, shape (n,)
-        The line from back to front, work px, a column apart; the last point is the front edge.
+    profile : Profile
+        The line; its last point is the front edge.
     pixel_mm : float
         Nominal size of a work pixel.
 
@@ -70,40 +124,28 @@ def evidence(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> Floats:
     -------
     ndarray of float64, shape (9,)
     """
-    height, width = levels.shape
-    columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+    x, y, line = profile.x, profile.y, profile.line
+    width = levels.shape[1]
+    edge_x, edge_y = round(x[-1]), round(y[-1])
     near, far = (round(mm / pixel_mm) for mm in BENEATH_MM)
-
-    def shown(down: NDArray[np.int64], at: NDArray[np.int64]) -> Floats:
-        values = levels[np.clip(down, 0, height - 1), np.clip(at, 0, width - 1)]
-        return np.where(down < height, np.minimum(values, LEVEL_MAX), np.nan)
-
-    line = shown(rows + np.arange(-LINE_PX, LINE_PX + 1)[:, None], columns).max(axis=0)
-    down = np.arange(near, height)[:, None]
-    whole = shown(rows + down, columns)
-    beneath = whole[: far - near + 1]
-    strongest = np.where(
-        np.abs((rows + down) / (2.0 * rows) - 1.0) < REVERBERATION_SHARE, np.nan, whole
-    )
-    edge_x, edge_y = columns[-1], rows[-1]
     first, last = (round(mm / pixel_mm) for mm in AHEAD_MM)
-    ahead = shown(edge_y + np.arange(near, far + 1)[:, None], edge_x + np.arange(first, last))
-    ahead = ahead[:, : max(width - edge_x - first, 0)]
+    depths = edge_y + np.arange(near, far + 1)[:, None]
+    ahead = _shown(levels, depths, np.arange(edge_x + first, min(edge_x + last, width)))
     end = round(END_MM / pixel_mm)
     back, front = (_slope(x[part], y[part]) for part in (slice(end), slice(-end, None)))
     beyond = np.arange(*(round(mm / pixel_mm) for mm in BEYOND_MM))
+    beyond = beyond[edge_x + beyond < width]
     reach = round(BEYOND_REACH_MM / pixel_mm)
     straight = np.rint(edge_y + front * beyond).astype(np.int64)
-    drawn_on = shown(straight + np.arange(-reach, reach + 1)[:, None], edge_x + beyond)
-    drawn_on = drawn_on[:, : max(width - edge_x - beyond[0], 0)]
-    level, level_beneath = float(line.mean()), _mean(beneath, 0.0)
+    drawn_on = _shown(levels, straight + np.arange(-reach, reach + 1)[:, None], edge_x + beyond)
+    level, beneath = float(line.mean()), _ratio(profile.beneath, 0.0)
     measured = np.array(
         [
             level,
-            level_beneath,
-            _mean(whole[far - near + 1 :], level_beneath),
-            _mean(np.fmax.reduce(strongest, axis=0) / np.maximum(line, 0.1), 0.0),
-            _mean(ahead, level_beneath) - level_beneath,
+            beneath,
+            _ratio(profile.far, beneath),
+            _mean(profile.strongest / np.maximum(line, 0.1), 0.0),
+            _mean(ahead, beneath) - beneath,
             _mean(np.fmax.reduce(drawn_on, axis=0), 0.0) / max(level, 0.1),
             front - back,
             _roughness(x, y) * pixel_mm,
@@ -114,10 +156,23 @@ def evidence(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> Floats:
     return np.asarray(np.clip(measured, bounds[:, 1], bounds[:, 2]))
 
 
-def bone_odds(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
+def bone_odds(levels: Image, profile: Profile, pixel_mm: float) -> float:
     """Return the logarithm of the odds that a line is the heel bone; as :func:`evidence`."""
     weights = np.array(list(WEIGHTS.values()))[:, 0]
-    return float(evidence(levels, x, y, pixel_mm) @ weights + OFFSET)
+    return float(evidence(levels, profile, pixel_mm) @ weights + OFFSET)
+
+
+def _shown(levels: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+    """Levels at rows, shape (k, n), of columns, shape (n,); NaN below the picture."""
+    height, width = levels.shape
+    values = levels[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    return np.where(rows < height, np.minimum(values, LEVEL_MAX), np.nan)
+
+
+def _ratio(sums: Floats, unseen: float) -> float:
+    """Mean of what was summed and counted, or another value where nothing was."""
+    total, count = sums.sum(axis=1)
+    return float(total / count) if count else unseen
 
 
 def _mean(values: Floats, unseen: float) -> float:

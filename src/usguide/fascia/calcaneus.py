@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from usguide.fascia.bone_odds import BENEATH_MM, LEVEL_MAX, bone_odds
-from usguide.fascia.front_edge import front_edge
+from usguide.fascia.bone_odds import BENEATH_MM, LEVEL_MAX, Profile, bone_odds
+from usguide.fascia.front_edge import front_edges
 from usguide.fascia.workspace import Image
 from usguide.kernels.open_path import open_path
 from usguide.model import Bools, Floats
@@ -219,22 +219,23 @@ def _orientations(
 ) -> list[Bone]:
     """Read a line as a calcaneus with its front to the right, to the left, or either.
 
-    The front is the end with picture left beyond it; where both ends have room for a fascia, the
-    caller decides by which side holds one.
+    The front has picture left beyond it; where both ends have room for a fascia, and where the line
+    may end at several places, the caller decides.
     """
     width = levels.shape[1]
-    room_mm = {False: (width - 1 - columns[-1]) * pixel_mm, True: columns[0] * pixel_mm}
     bones = []
-    for mirrored in sorted(room_mm, key=lambda m: -room_mm[m]):
-        if room_mm[mirrored] < ROOM_MIN_MM:
-            continue
+    for mirrored in (False, True):
         picture = levels[:, ::-1] if mirrored else levels
         x = width - 1 - columns[::-1] if mirrored else columns
         y = path[::-1] if mirrored else path
-        fine_x, fine_y = _surface(picture, x, y, pixel_mm)
-        under = slice(front_edge(fine_x, fine_y, pixel_mm) + 1)
-        x, y = fine_x[under], fine_y[under]
-        bones.append(Bone(x, y, bone_odds(picture, x, y, pixel_mm), mirrored))
+        profile = Profile.of(picture, *_surface(picture, x, y, pixel_mm), pixel_mm)
+        for end in front_edges(profile, pixel_mm):
+            under = profile.until(end)
+            if (width - 1 - under.x[-1]) * pixel_mm >= ROOM_MIN_MM:
+                odds = bone_odds(picture, under, pixel_mm)
+                bones.append(Bone(under.x, under.y, odds, mirrored))
+                if odds > ODDS_SURE:
+                    break
     return bones
 
 

@@ -20,9 +20,9 @@ CLEAR_OF_EDGE_MM, JUDGED_MM = 0.5, 12.0
 EVIDENCE_MIN, EVIDENCE_WEIGHT = 0.12, 5.0
 """Mean border score, -1 to 1, of no band, and what it counts against the odds of the bone: 0.44 to
 0.66 on the right side of five heels of another simulator, 0.0 to 0.36 on the wrong one."""
-CONTRAST_MIN = 0.05
-"""Least drop of level from the band to what lies beneath it, of the picture's range."""
 BAND_LEVEL_MIN = 0.05
+"""Least level inside the band, of the picture's range. It need not be brighter than what lies
+beneath it: a diseased fascia is not."""
 FOLLOWED_MM, FOLLOWED_EVIDENCE_MIN = 4.0, 0.05
 """A band is seen where the weaker of its borders has, on average over so long a part of it, half
 the evidence of a good line."""
@@ -145,14 +145,12 @@ def _objection(levels: Image, pair: BorderPair, pixel_mm: float) -> str | None:
     if pair.band.distance_mm[-1] < CLEAR_OF_EDGE_MM + JUDGED_MM / 2:
         return "no room for a fascia beside the bone-like line"
     judged = _judged(pair)
-    band_level, below_level = band_levels(levels, pair, pixel_mm)
-    contrast = float(np.percentile((band_level - below_level)[judged], 65.0))
     if float(np.median(pair.thickness_px[judged])) * pixel_mm < LINE_MM:
         return "what leaves the bone-like line is a single line, not a band"
     if _evidence(pair) < EVIDENCE_MIN:
         return "no continuous band leaves the bone-like line"
-    if contrast < CONTRAST_MIN or float(np.median(band_level[judged])) < BAND_LEVEL_MIN:
-        return "what leaves the bone-like line is no brighter than what lies beneath it"
+    if float(np.median(_level_inside(levels, pair)[judged])) < BAND_LEVEL_MIN:
+        return "what leaves the bone-like line gives no echoes"
     return None
 
 
@@ -168,33 +166,14 @@ def _evidence(pair: BorderPair) -> float:
     return float((pair.upper_evidence + pair.lower_evidence)[_judged(pair)].mean() / 2)
 
 
-def band_levels(levels: Image, pair: BorderPair, pixel_mm: float) -> tuple[Floats, Floats]:
-    """Mean level inside the band and in the 2 mm beneath it, per column."""
-    inside = np.stack(
-        [
-            _along(levels, pair, pair.upper_px + share * pair.thickness_px)
-            for share in np.linspace(0.2, 0.8, 7)
-        ]
-    ).mean(axis=0)
-    beneath = np.stack(
-        [
-            _along(levels, pair, pair.lower_px + deeper / pixel_mm)
-            for deeper in np.linspace(0.5, 2.0, 7)
-        ]
-    ).mean(axis=0)
-    return inside, beneath
-
-
-def _along(levels: Image, pair: BorderPair, offset_px: Floats) -> Floats:
-    points = pair.band.points(offset_px).astype(np.float32)
-    values = cv2.remap(
-        levels,
-        points[:, :1],
-        points[:, 1:],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(values[:, 0], dtype=np.float64)
+def _level_inside(levels: Image, pair: BorderPair) -> Floats:
+    """Mean level inside the band, per column."""
+    rows = []
+    for share in np.linspace(0.2, 0.8, 7):
+        points = pair.band.points(pair.upper_px + share * pair.thickness_px).astype(np.float32)
+        x, y = points[:, :1], points[:, 1:]
+        rows.append(cv2.remap(levels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(np.mean(rows, axis=0)[:, 0], dtype=np.float64)
 
 
 def followed_mm(pair: BorderPair) -> float:

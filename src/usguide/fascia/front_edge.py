@@ -2,14 +2,17 @@
 
 The line may run on, down the front wall of the bone or along a spur. The under side is convex: it
 only steepens towards its edge. So it ends where it turns down steeply; and where a line that was
-falling levels out or rises, a spur grows from it.
+falling levels out or rises, a spur grows from it. Or the line was drawn on along what leaves the
+bone, a fascia as bright: then the shadow beneath it ends at the bone's edge.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from usguide.fascia.bone_odds import Profile
 from usguide.model import Floats
 
 # Lengths in nominal mm.
@@ -30,6 +33,45 @@ FRONT_MM = 6.0
 FRONT_SLOPE_DEG = 38.0
 """The under side ends where the surface turns down more steeply than this: what follows is the
 front wall of the bone, seen edge-on and faint."""
+APART_MM, LEFT_MM = 4.0, 2.0
+"""How much of the line before and behind a place is compared to find others where it may end, and
+the least that lies beyond such a place."""
+TURN_MIN, BRIGHTER_MIN = 0.2, 0.05
+"""Least increase there of the line's slope, or of the normalised level beneath it."""
+OTHERS = 2
+"""Such places of either kind that are tried."""
+
+
+def front_edges(profile: Profile, pixel_mm: float) -> list[int]:
+    """Find where the under side may end on a line: by its course, or where it turns or glows.
+
+    Parameters
+    ----------
+    profile : Profile
+        The line and what lies beneath it.
+    pixel_mm : float
+        Nominal size of a work pixel.
+
+    Returns
+    -------
+    list of int
+        Indices, that of :func:`front_edge` first.
+    """
+    y = profile.y
+    edges = [front_edge(profile.x, y, pixel_mm)]
+    apart, bone, left = (round(mm / pixel_mm) for mm in (APART_MM, BONE_MIN_MM, LEFT_MM))
+    at = np.arange(bone, len(y) - left)
+    if not at.size:
+        return edges
+    behind, before = at - apart, np.minimum(at + apart, len(y) - 1)
+    turn = (y[before] - y[at]) / (before - at) - (y[at] - y[behind]) / apart
+    total = np.append(0.0, np.cumsum(profile.level_beneath))
+    brighter = (total[before] - total[at]) / (before - at) - (total[at] - total[behind]) / apart
+    for change, least in ((turn, TURN_MIN), (brighter, BRIGHTER_MIN)):
+        highest = change == ndimage.maximum_filter1d(change, 2 * apart + 1)
+        peaks = np.flatnonzero(highest & (change > least))
+        edges += at[peaks[np.argsort(-change[peaks])][:OTHERS]].tolist()
+    return edges
 
 
 def front_edge(x: Floats, y: Floats, pixel_mm: float) -> int:

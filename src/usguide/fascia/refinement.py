@@ -1,4 +1,8 @@
-"""Both borders moved together, column by column, to the best evidence near their course."""
+"""Both borders moved together, column by column, by the evidence near their course.
+
+Where the picture does not decide between two places, the likelier of them changes with its grain;
+their mean over all courses, weighed by likelihood, does not.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from usguide.fascia.fitting import FINE_STEP_MM, drop_score, line_score
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
 from usguide.fascia.workspace import Image
-from usguide.kernels.surfaces import joint_step_prices, refine_rows, two_surfaces
+from usguide.kernels.expected_surfaces import expected_surfaces
 from usguide.model import Floats
 
 # Lengths in nominal mm.
@@ -34,10 +38,11 @@ def refine(
     pixel_mm: float,
     within_mm: float = REACH_MM,
 ) -> BorderPair | None:
-    """Move both borders, together and column by column, to the best evidence near a course.
+    """Move both borders, together and column by column, to where they are likeliest on average.
 
-    Two-surface dynamic programming over :func:`usguide.fascia.border_odds.border_odds`. What it
-    adds is averaged along the band, because the picture's grain is coarser than its columns.
+    That is the mean (:func:`usguide.kernels.expected_surfaces.expected_surfaces`) over all courses
+    nearby, each as likely as :func:`usguide.fascia.border_odds.border_odds` has it. What it adds is
+    averaged along the band, because the picture's grain is coarser than its columns.
 
     Parameters
     ----------
@@ -61,30 +66,15 @@ def refine(
             strip, offset * pixel_mm, thickness_mm, course.gap, recognised, pixel_mm, deep=deep
         )
         beyond = (len(score) - 1) // 2 - round(within_mm / ROW_MM)
-        windows.append(score[beyond : len(score) - beyond])
-    reach, height, columns = len(windows[0]) // 2, 2 * len(windows[0]), len(thickness_mm)
-    # Each border is searched on its own few rows about the course, stacked to one image.
-    cost = np.full((2, height, columns), np.inf, dtype=np.float32)
-    cost[0, : height // 2] = -windows[0]
-    cost[1, height // 2 :] = -windows[1]
-    # A gap of n rows here is a thickness of (course + (n - stacked) rows).
-    least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px) + height // 2
-    found = two_surfaces(
-        cost[0],
-        cost[1],
-        None,
-        np.clip(least, 1, height - 1).astype(np.int64),
-        height - 1,
-        joint_step_prices(1, SLOPE_PRICE, 0.0),
-    )
-    if not np.isfinite(found.cost):
+        windows.append(np.ascontiguousarray(score[beyond : len(score) - beyond], np.float32))
+    # Rows of both are counted from their own courses, which lie apart.
+    least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px).astype(np.int64)
+    rows = expected_surfaces(windows[0], windows[1], least, SLOPE_PRICE)
+    if not np.isfinite(rows).all():
         return None
-    moved: list[Floats] = []
-    spread: list[Floats] = []
-    for at, (rows, window) in enumerate(zip((found.upper, found.lower), windows, strict=True)):
-        shift = refine_rows(-window, rows - at * (height // 2)) - reach
-        moved.append(offsets[at] + row_px * ndimage.gaussian_filter1d(shift, ALONG_MM / COLUMN_MM))
-        spread.append(row_px * sharpness(window))
+    shift = row_px * (rows - len(windows[0]) // 2)
+    moved = np.stack(offsets) + ndimage.gaussian_filter1d(shift, ALONG_MM / COLUMN_MM, axis=1)
+    spread = [row_px * sharpness(window) for window in windows]
     levels = smoothed_along(strip.levels, ALONG_MM)
     evidence = [
         _evidence(score, strip, offset)

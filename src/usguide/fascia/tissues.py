@@ -4,9 +4,9 @@ Texture that the eye reads at once, fibrils that run on beside septa that end, t
 features to say, and they say it one row at a time. A network of fifteen layers and 102,000 weights
 reads it from the pixels around each pixel, at three scales, and from where they lie about the
 bone's edge. It was trained on nothing real (``python -m benchmarks.train_tissues``): on synthetic
-heels, half of them drawn beyond the clinical ranges, and in the last run as much on strips painted
+heels, half of them drawn beyond the clinical ranges, and in the last runs as much on strips painted
 without any scanner's model, so that it learns borders rather than one simulator's speckle; all of
-them distorted in scale, contrast, gain and sharpness.
+them distorted in scale, contrast, gain and sharpness, and compressed.
 """
 
 from __future__ import annotations
