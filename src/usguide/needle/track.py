@@ -35,12 +35,14 @@ CONVINCING = 2.6
 """Least sum of the mean log odds of the claims before and after the moves are paid, times the share
 of the slide that is beyond chance, and of what its longest stroke is worth. Needles of the tuning
 clips had 2.6 and more, steady paths in clips without one at most 2.3."""
-STROKE_WORTH = 0.33
+STROKE_WORTH = 0.24
 STROKE_PX = (4.0, 12.0)
 """Worth of the longest stroke per working px (log odds) from the length that tissue reaches to one
 beyond which it is worth no more. In clips without a needle it was at most 8 px, but for fibres that
-veer, and mostly 5 and less, of needles in a cine 8 px and more. Without one, as in sparse frames, a
-path has to convince by itself."""
+veer, and mostly 5 and less, of needles in a cine 8 px and more; but tissue that slides to and fro
+may make a long one, so that it must not be all that convinces: without it such lines had at most
+0.6, needles 0.8 and more in 117 synthetic clips, and in one of 117 kept apart 0.1. Without one, as
+in sparse frames, a path has to convince by itself."""
 HOP_COST = 0.7
 """Cost, without a stroke, of each working px that the tip hops from a claim to the next (log odds).
 An end of a septum that was found at several places of its line hopped by 2.4; a needle without
@@ -55,10 +57,10 @@ STEADY = 0.2
 ENOUGH = 12
 """... and fewer than these, 0.4 s of a cine, is of few: some scattered frames may happen to hold
 lines that agree."""
-CONVINCING_FEW = 6.0
+CONVINCING_FEW = 5.4
 """What such a path must convince by: of a needle that rests out of sight, a few strokes are seen.
-In 142 synthetic needlings such needles had 6.7 and more, cross-sections at most 5.6; lines of
-tissue, of those and of 72 muscles and heels, 3."""
+In 142 synthetic needlings such needles had 5.9 and more, cross-sections at most 4.9; lines of
+tissue, of those and of 72 muscles and heels, 2.7."""
 LEAST_CUT = 0.65
 """Least median drop of the profile at the tip, as a share of the shaft's contrast there. Needles
 had 0.8 and more; ends put on a bone, or on an aponeurosis that goes on, 0.36 to 0.55."""
