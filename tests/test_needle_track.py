@@ -65,3 +65,9 @@ def test_a_needle_that_rests_but_for_one_stroke_has_slid() -> None:
     path = likeliest(pool_of(stab), odds(2.0, 2.0), FRAMES)
     assert path is not None
     assert path.moved
+
+
+@pytest.mark.parametrize(("looks", "claimed"), [(-0.45, False), (0.3, True)])
+def test_strokes_alone_make_no_needle(looks: float, claimed: bool) -> None:
+    path = likeliest(pool_of(PISTONING), odds(looks, looks), FRAMES)
+    assert (path is not None) == claimed
