@@ -39,6 +39,13 @@ def test_a_pistoning_needle_goes_all_the_way_in_one_stroke() -> None:
     assert slide_range(pool, np.arange(60)) == pytest.approx(40, abs=1)
 
 
+def test_brisk_pistoning_makes_strokes_and_no_hops() -> None:
+    brisk = 28 * (1 - np.cos(0.2 * np.pi * FRAMES))  # 10 mm of a 35 mm picture at 3 Hz
+    longest, hopping = strokes(pool_of(brisk), np.arange(60), FRAMES)
+    assert longest == pytest.approx(56, abs=1)
+    assert hopping < 0.5
+
+
 def test_an_end_found_here_and_there_makes_no_stroke() -> None:
     assert stroke(pool_of(np.repeat([0.0, 30.0, 0.0, 30.0], 15))) == 0.0
 

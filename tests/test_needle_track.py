@@ -50,3 +50,24 @@ def test_the_more_an_end_hops_without_a_stroke_the_better_it_must_look(
     hops = np.where(np.arange(60) % (2 * every) < every, 0.0, 9.0)
     path = likeliest(pool_of(hops), odds(2.2, 2.2), FRAMES)
     assert (path is not None) == claimed
+
+
+@pytest.mark.parametrize(("looks", "claimed"), [(4.0, True), (0.3, False)])
+def test_a_few_frames_with_a_stroke_must_look_the_better(looks: float, claimed: bool) -> None:
+    stab = np.interp(FRAMES, [20.0, 24.0, 28.0], [0.0, 20.0, 0.0])
+    shown = np.where((FRAMES > 20) & (FRAMES < 28), looks, -9.0)
+    path = likeliest(pool_of(stab), Odds(shown, shown, np.full(60, 0.5)), FRAMES)
+    assert (path is not None) == claimed
+
+
+def test_a_needle_that_rests_but_for_one_stroke_has_slid() -> None:
+    stab = np.interp(FRAMES, [40.0, 42.0, 44.0], [0.0, 18.0, 0.0])
+    path = likeliest(pool_of(stab), odds(2.0, 2.0), FRAMES)
+    assert path is not None
+    assert path.moved
+
+
+@pytest.mark.parametrize(("looks", "claimed"), [(-0.45, False), (0.3, True)])
+def test_strokes_alone_make_no_needle(looks: float, claimed: bool) -> None:
+    path = likeliest(pool_of(PISTONING), odds(looks, looks), FRAMES)
+    assert (path is not None) == claimed

@@ -35,12 +35,14 @@ CONVINCING = 2.6
 """Least sum of the mean log odds of the claims before and after the moves are paid, times the share
 of the slide that is beyond chance, and of what its longest stroke is worth. Needles of the tuning
 clips had 2.6 and more, steady paths in clips without one at most 2.3."""
-STROKE_WORTH = 0.33
+STROKE_WORTH = 0.24
 STROKE_PX = (4.0, 12.0)
 """Worth of the longest stroke per working px (log odds) from the length that tissue reaches to one
 beyond which it is worth no more. In clips without a needle it was at most 8 px, but for fibres that
-veer, and mostly 5 and less, of needles in a cine 8 px and more. Without one, as in sparse frames, a
-path has to convince by itself."""
+veer, and mostly 5 and less, of needles in a cine 8 px and more; but tissue that slides to and fro
+may make a long one, so that it must not be all that convinces: without it such lines had at most
+0.6, needles 0.8 and more in 117 synthetic clips, and in one of 117 kept apart 0.1. Without one, as
+in sparse frames, a path has to convince by itself."""
 HOP_COST = 0.7
 """Cost, without a stroke, of each working px that the tip hops from a claim to the next (log odds).
 An end of a septum that was found at several places of its line hopped by 2.4; a needle without
@@ -48,11 +50,17 @@ strokes in view by 0.6, and a quick one by 4.4, which looked like one in every f
 VEER_DEG = 7.5
 """Largest angle between where the tips travel and where the shafts point: needles had at most 5,
 fibres at the ends of torn and contracting muscles 9 to 17."""
+FEWEST = 3
+"""Least frames that a path must claim."""
 STEADY = 0.2
-"""Least share of the frames that a path must claim..."""
+"""A path that claims a smaller share of the frames..."""
 ENOUGH = 12
-"""... or as many as these: 0.4 s of a cine, a quick stab. A few scattered frames may happen to hold
+"""... and fewer than these, 0.4 s of a cine, is of few: some scattered frames may happen to hold
 lines that agree."""
+CONVINCING_FEW = 5.4
+"""What such a path must convince by: of a needle that rests out of sight, a few strokes are seen.
+In 142 synthetic needlings such needles had 5.9 and more, cross-sections at most 4.9; lines of
+tissue, of those and of 72 muscles and heels, 2.7."""
 LEAST_CUT = 0.65
 """Least median drop of the profile at the tip, as a share of the shaft's contrast there. Needles
 had 0.8 and more; ends put on a bone, or on an aponeurosis that goes on, 0.36 to 0.55."""
@@ -139,13 +147,14 @@ def likeliest(
         seen = chosen[chosen >= 0]
         if not len(seen):
             break
-        slid = slide_range(pool, seen)
+        slid = max(slide_range(pool, seen), strokes(pool, chosen, numbers)[0])
         mean = total / len(seen) + float(odds.full[seen].mean())
-        steady = len(seen) >= max(3.0, min(STEADY * len(chosen), ENOUGH))
-        needed = convincing - mean * slid / (slid + CHANCE_PX)
+        steady = len(seen) >= min(STEADY * len(chosen), ENOUGH)
+        least = convincing if steady else max(convincing, CONVINCING_FEW)
+        needed = least - mean * slid / (slid + CHANCE_PX)
         moved = (
             slid > SLID_PX
-            and steady
+            and len(seen) >= FEWEST
             and float(np.median(looks["cut"][seen])) > LEAST_CUT
             and needed < STROKE_WORTH * (STROKE_PX[1] - STROKE_PX[0])
             and slides_as_needle(pool, odds, chosen, numbers, needed)
