@@ -260,6 +260,8 @@ def _beneath_fat(levels: Image, pair: BorderPair, pixel_mm: float) -> bool:
     """Say whether there is tissue over a band: the skin's surface has none."""
     band, thickness = pair.band, pair.thickness_px
     judged = (band.distance_mm >= RECOGNISED_MM[0]) & (band.distance_mm <= RECOGNISED_MM[1])
+    if not judged.any():
+        return False
     inside = np.linspace(0.1, 0.9, len(FAT_MM))[:, None] * thickness
     shown = []
     for down in (-FAT_MM[:, None] / pixel_mm, inside):

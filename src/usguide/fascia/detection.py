@@ -27,8 +27,9 @@ FOLLOWED_MM, FOLLOWED_EVIDENCE_MIN = 4.0, 0.05
 """A band is seen where the weaker of its borders has, on average over so long a part of it, half
 the evidence of a good line."""
 FOLLOWED_MIN_MM = 12.0
-"""How far a band must be seen, for shorter ones are often no fascia: 13.5 mm and more on 122 heels
-of two simulators, single frames; 6.5 to 12.0 mm in five of the eight lines taken for a heel there."""
+"""How far a band must be seen, for shorter ones are often no fascia: 13.5 mm and more on single
+frames of 122 heels of two simulators; 6.5 to 12.0 mm at five of eight lines that were no heel's.
+"""
 FOLLOWED_SHARE_MIN = 0.5
 """Least share of the way to a place beyond faint stretches in which the band is seen. It is 0.57
 and more on 265 synthetic heels, and 0.18 on another simulator's, its stations up to 2 mm off."""
@@ -107,7 +108,9 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
     )
     objection = _objection(levels, found.pair, pixel_mm)
     if objection is None and followed_mm(found.pair) < FOLLOWED_MIN_MM:
-        objection = "the band that leaves the bone-like line is seen too short to be told from others"
+        objection = (
+            "the band that leaves the bone-like line is seen too short to be told from others"
+        )
     return objection or Heel(bone, found.pair, found.recognised, scale)
 
 
