@@ -66,6 +66,8 @@ PER_CELL = 5
 LAST_MM = 2.5
 SPOT_MM = 0.75
 STEP_MM = 0.05
+MEDIAN_MM = 0.45
+"""A wider median filter takes a shaft out of the picture, as no scanner's does."""
 GAUGES_MM = {18: 1.27, 20: 0.91, 22: 0.72, 25: 0.51, 28: 0.36, 30: 0.31, 32: 0.235}
 
 
@@ -607,6 +609,8 @@ def render(seed: int) -> tuple[NDArray[np.uint8], dict[str, Any], Settings]:
     settings = replace(
         settings, codec=codec, quality=quality, persistence=settings.persistence * 0.7
     )
+    if settings.median_px * pixels(probe, settings)[1] > MEDIAN_MM:
+        settings = replace(settings, median_px=0)
     tissue_rng, needle_rng, noise_rng = rng.spawn(3)
     bone = np.zeros((0, 2))
     if rng.random() < 0.3:
