@@ -27,12 +27,28 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, map_coordinates
+from scipy.ndimage import gaussian_filter1d
 
 from benchmarks import page, records
 from benchmarks.accuracy import seed_range
 from benchmarks.estimates import estimate, wilson
-from benchmarks.second_scanner import LINES, Floats, Probe, Settings, pictures, pixels, scan, store
+from benchmarks.second_scanner import (
+    LINES,
+    Floats,
+    Probe,
+    Settings,
+    dense,
+    draw_probe,
+    draw_settings,
+    grain,
+    pictures,
+    pixels,
+    scan,
+    scatterers,
+    store,
+    surface_echoes,
+    wander,
+)
 from usguide import Options, analyze, open_clip
 from usguide.model import Status, Task
 
@@ -42,8 +58,6 @@ was seen on 82, 118 and 187."""
 FRAMES = 5
 STATIONS_MM = (5.0, 10.0, 15.0, 20.0)
 WRONG_MM = 1.0
-PER_CELL = 10
-"""Scatterers of Gaussian strength in a resolution cell: speckle all but fully developed."""
 SHADOWS = ("black", "grey", "mirror")
 PROBES = ("linear", "trapezoid", "convex")
 
@@ -89,12 +103,12 @@ def draw_heel(rng: np.random.Generator) -> Heel:
     bulge = rng.uniform(0.4, 2.5) * (rng.random() < 0.4)
     middle, half = rng.uniform(3, 16), rng.uniform(2, 5)
     thickness += bulge * np.exp(-(((along - middle) / half) ** 2))
-    thickness = gaussian_filter1d(thickness + 0.15 * _wander(rng, distance, 8.0), 10)
+    thickness = gaussian_filter1d(thickness + 0.15 * wander(rng, distance, 8.0), 10)
     thickness = thickness.clip(1.5, 8.0)
 
     tilt = np.radians(rng.uniform(-15, 15))
     angle = tilt + np.radians(rng.uniform(-0.35, 0.35)) * distance.clip(-12, 40)
-    angle = angle + np.radians(1.5) * _wander(rng, distance, 10.0)
+    angle = angle + np.radians(1.5) * wander(rng, distance, 10.0)
     tangent = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
     start = int(np.argmin(np.abs(distance)))
@@ -118,7 +132,7 @@ def draw_heel(rng: np.random.Generator) -> Heel:
     fall = np.radians(np.maximum(steep - easing * np.arange(0, 45, 0.05), 40)) + tilt
     front = insertion + np.cumsum(np.stack([np.cos(fall), np.sin(fall)], axis=1), axis=0) * 0.05
     bone = gaussian_filter1d(np.concatenate([surface[::-1], front]), 3, axis=0)
-    bone[:, 1] += rng.uniform(0, 0.1) * _wander(rng, np.arange(len(bone)) * 0.05, 2.0)
+    bone[:, 1] += rng.uniform(0, 0.1) * wander(rng, np.arange(len(bone)) * 0.05, 2.0)
 
     reach = int(10 * rng.uniform(1.5, 6)) * int(rng.random() < 1 / 3)
     spur = (midline + half_way - normal * 0.15)[start : start + reach]
@@ -137,22 +151,6 @@ def draw_heel(rng: np.random.Generator) -> Heel:
     )
 
 
-def _wander(rng: np.random.Generator, distance: Floats, length: float) -> Floats:
-    """Return a curve of unit spread that changes over ``length``."""
-    supports = np.arange(distance[0], distance[-1] + length, length)
-    wander: Floats = np.interp(distance, supports, rng.standard_normal(len(supports)))
-    return gaussian_filter1d(wander, 0.3 * length / (distance[1] - distance[0]))
-
-
-def _grain(rng: np.random.Generator, u: Floats, v: Floats, along: float, across: float) -> Floats:
-    """Return a smooth random texture of about unit spread, its grains of the given lengths."""
-    shape = (int(np.ptp(u) / along) + 6, int(np.ptp(v) / across) + 6)
-    knots = rng.standard_normal(shape)
-    where = np.stack([(u - u.min()) / along + 2, (v - v.min()) / across + 2])
-    texture: Floats = map_coordinates(knots, where, order=2, prefilter=False) * 1.8
-    return texture
-
-
 def tissue_db(rng: np.random.Generator, heel: Heel, points: Floats, under_skin: Floats) -> Floats:
     """Return the echo level at points of shape (n, 2): gel, skin, fat, fascia, muscle, bone."""
     x, z = points.T
@@ -160,22 +158,22 @@ def tissue_db(rng: np.random.Generator, heel: Heel, points: Floats, under_skin: 
     bottom = np.interp(x, *heel.deep.T)
     # Fat: lobules between wavy septa, finer under the skin than in depth.
     layers = z - top
-    fat = rng.uniform(2, 4) * _grain(rng, x, layers, rng.uniform(0.8, 2.5), rng.uniform(0.3, 0.7))
+    fat = rng.uniform(2, 4) * grain(rng, x, layers, rng.uniform(0.8, 2.5), rng.uniform(0.3, 0.7))
     for weight in (7.0, 5.0):
-        septa = _grain(rng, x, layers, rng.uniform(1.5, 4), rng.uniform(0.6, 1.6))
+        septa = grain(rng, x, layers, rng.uniform(1.5, 4), rng.uniform(0.6, 1.6))
         fat += rng.uniform(0.7, 2.0) * weight * (np.exp(-((septa / 0.3) ** 2)) - 0.3)
-    fat += rng.uniform(0, 2.5) * _grain(rng, x, layers, 8, 4)
+    fat += rng.uniform(0, 2.5) * grain(rng, x, layers, 8, 4)
     thick = rng.uniform(1.0, 3.0)
     skin = rng.uniform(-8, 3) + 10 * np.exp(-((under_skin / 0.25) ** 2))
     level = np.where(under_skin < thick, skin + 0.3 * fat, fat)
     # Fascia: fibrils along the band, weaker where the beam meets them aslant.
     depth = (z - top) / (bottom - top) * np.interp(x, heel.midline[:, 0], heel.thickness)
-    fibril = _grain(rng, x, depth, rng.uniform(4, 14), rng.uniform(0.22, 0.5))
-    fibril += 0.7 * _grain(rng, x, depth, 1.2, 0.3)
+    fibril = grain(rng, x, depth, rng.uniform(4, 14), rng.uniform(0.22, 0.5))
+    fibril += 0.7 * grain(rng, x, depth, 1.2, 0.3)
     slope = np.degrees(np.arctan(np.gradient(heel.midline[:, 1], heel.midline[:, 0])))
     aslant = np.abs(np.interp(x, heel.midline[:, 0], slope))
     band = heel.band_db + (1 - 0.7 * heel.disease) * rng.uniform(2.0, 5.0) * fibril
-    band += heel.disease * rng.uniform(0, 4) * _grain(rng, x, depth, 4, 1.5)
+    band += heel.disease * rng.uniform(0, 4) * grain(rng, x, depth, 4, 1.5)
     band -= rng.uniform(0, 0.3) * aslant
     edge = rng.uniform(4, 12) * np.exp(-((z - top) ** 2) / 2 / rng.uniform(0.12, 0.3) ** 2)
     lost = 1 - heel.disease * rng.uniform(0.5, 1)
@@ -184,8 +182,8 @@ def tissue_db(rng: np.random.Generator, heel: Heel, points: Floats, under_skin: 
     )
     # Muscle: dark, its septa at a small angle to the band; beneath it a bright, slanting layer.
     below = z - bottom - np.tan(np.radians(rng.uniform(-3, 15))) * (x - heel.bone[-1, 0])
-    striae = _grain(rng, x, below, rng.uniform(5, 14), rng.uniform(0.5, 1.4))
-    muscle = heel.band_db * 0.3 - rng.uniform(8, 19) + rng.uniform(1.5, 4) * _grain(
+    striae = grain(rng, x, below, rng.uniform(5, 14), rng.uniform(0.5, 1.4))
+    muscle = heel.band_db * 0.3 - rng.uniform(8, 19) + rng.uniform(1.5, 4) * grain(
         rng, x, below, 2.0, 0.4
     )  # fmt: skip
     muscle += rng.uniform(3, 11) * np.exp(-((striae / 0.25) ** 2))
@@ -205,76 +203,6 @@ def _height(curve: Floats, x: Floats) -> Floats:
     order = np.argsort(curve[:, 0])
     height: Floats = np.interp(x, curve[order, 0], curve[order, 1], right=np.inf)
     return height
-
-
-def surface_echoes(
-    rng: np.random.Generator, probe: Probe, curve: Floats, amplitude: float, gloss: float
-) -> tuple[Floats, Floats]:
-    """Return points on a smooth surface and their echoes: bright where the beam meets it squarely.
-
-    The echoes of one line add up to ``amplitude``; those of a rough surface lie a little behind it.
-    """
-    fine = np.repeat(curve, 4, axis=0).astype(np.float64)
-    fine = np.stack([gaussian_filter1d(fine[:, k], 3) for k in (0, 1)], axis=1)
-    step = np.gradient(fine, axis=0)
-    length = np.hypot(*step.T) + 1e-9
-    beam = np.stack([fine[:, 0] / probe.radius_mm, 1 + fine[:, 1] / probe.radius_mm], axis=1)
-    beam /= np.linalg.norm(beam, axis=1, keepdims=True)
-    square = np.abs(step[:, 0] * beam[:, 1] - step[:, 1] * beam[:, 0]) / length
-    echo = amplitude * (square**gloss + 0.06) * length / probe.spacing(fine[:, 1])
-    later = fine + beam * rng.exponential(0.18, len(fine))[:, None]
-    patches = 1 + 0.3 * gaussian_filter1d(rng.standard_normal(len(fine)), 30) * 10
-    rough = amplitude * (square**5 + 0.01) * length / probe.spacing(fine[:, 1])
-    rough *= rng.choice([-1.5, 1.5], len(fine))
-    return np.concatenate([fine, later]), np.concatenate([echo * patches.clip(0.2), rough])
-
-
-def draw_probe(rng: np.random.Generator, kind: str, deep_mm: float) -> Probe:
-    """Draw a probe of a kind, set deep enough to see below ``deep_mm``."""
-    depth = float(np.clip(rng.uniform(deep_mm * 1.3 + 4, deep_mm * 1.6 + 16), 20, 60))
-    fast = 13.0 if depth < 35 else 10.0
-    if kind == "linear":
-        return Probe(kind, rng.uniform(18, 26), depth, rng.uniform(6.5, fast))
-    if kind == "trapezoid":
-        half = rng.uniform(16, 22)
-        return Probe(
-            kind, half, depth, rng.uniform(6.5, fast), half / np.tan(rng.uniform(0.12, 0.3))
-        )
-    return Probe(kind, rng.uniform(20, 27), depth, rng.uniform(4.5, 8), rng.uniform(40, 65))
-
-
-def draw_settings(rng: np.random.Generator, shadow: str, deep_mm: float) -> Settings:
-    """Draw the scanner's settings."""
-    lifted = rng.uniform(0.05, 0.18) * rng.choice([-1, 1]) if rng.random() < 0.25 else 0.0
-    dynamic_range = rng.uniform(45, 75)
-    settings = Settings(
-        f_number=rng.uniform(2.2, 4.2),
-        focus_mm=deep_mm * rng.uniform(0.6, 1.6),
-        bandwidth=rng.uniform(0.45, 0.8),
-        dynamic_range_db=dynamic_range,
-        white_db=dynamic_range * rng.uniform(0.32, 0.55),
-        noise_db=rng.uniform(-60, -38),
-        noise_per_cm_db=rng.uniform(1, 6),
-        gain_error_db=rng.normal(0, 1.8, 8),
-        lifted=float(lifted),
-        shadow=shadow,
-        shadow_db=rng.uniform(-28, -10),
-        shadow_per_cm_db=rng.uniform(1, 7),
-        mirror_db=rng.uniform(-34, -18),
-        median_px=int(rng.choice([0, 0, 3, 5])),
-        bilateral=bool(rng.random() < 0.35),
-        sharpen=rng.uniform(0.3, 1.2) if rng.random() < 0.4 else 0.0,
-        persistence=rng.uniform(0, 0.7),
-        gamma=rng.uniform(0.8, 1.35),
-        looks=int(rng.choice([1, 2, 3])),
-        width_px=int(rng.integers(300, 901)),
-        border_px=int(rng.choice([0, 8, 24])),
-        codec=str(rng.choice(["native", "jpeg", "h264"])),
-        quality=int(rng.integers(18, 29)),
-    )
-    if settings.codec == "jpeg":
-        settings = replace(settings, quality=int(rng.integers(60, 96)))
-    return settings
 
 
 def render(seed: int) -> tuple[NDArray[np.uint8], dict[str, Any], Settings]:
@@ -300,7 +228,7 @@ def render(seed: int) -> tuple[NDArray[np.uint8], dict[str, Any], Settings]:
     surfaces = reflectors(rng, heel, probe)
     at = np.concatenate([points, *(place for place, _ in surfaces)])
     steady = np.concatenate([echo for _, echo in surfaces])
-    opaque = np.concatenate([_dense(heel.bone), _dense(heel.spur)])
+    opaque = np.concatenate([dense(heel.bone), dense(heel.spur)])
     drift = np.cumsum(rng.normal(0, [0.15, 0.04], (FRAMES, 2)), axis=0)
     drift -= drift[0]
     change = rng.uniform(0, 0.35)
@@ -329,13 +257,7 @@ def tissue(
     rng: np.random.Generator, heel: Heel, probe: Probe, settings: Settings
 ) -> tuple[Floats, Floats]:
     """Return scatterers all over the picture, shape (n, 2), and the spread of their echoes."""
-    wide = probe.width_mm() / 2 + 2
-    cell = probe.wave_mm / settings.bandwidth * 2 * probe.wave_mm * settings.f_number
-    count = int(PER_CELL / cell * 2 * wide * probe.depth_mm)
-    points = rng.uniform([-wide, -1], [wide, probe.depth_mm + 1], (count, 2))
-    density = count / (2 * wide * (probe.depth_mm + 2))
-    # Shared out to four samples, an echo keeps two thirds of its spread along each axis.
-    unit = 1 / np.sqrt(density * probe.spacing(np.array(0.0)) * probe.step_mm * (2 / 3) ** 2)
+    points, unit = scatterers(rng, probe, settings)
     under_skin = probe.beam(points)[1] - heel.skin_z
     return points, unit * 10 ** (tissue_db(rng, heel, points, under_skin) / 20)
 
@@ -348,14 +270,6 @@ def reflectors(rng: np.random.Generator, heel: Heel, probe: Probe) -> list[tuple
     for border, share in ((heel.superficial, 1.0), (heel.deep[heel.start :], 1 - heel.disease)):
         found.append(surface_echoes(rng, probe, border, share * rng.uniform(1, 8), 12.0))
     return found
-
-
-def _dense(curve: Floats) -> Floats:
-    """Return a curve with points no farther apart than a line."""
-    if len(curve) < 2:
-        return curve
-    number = np.arange(0, len(curve) - 1, 0.1)
-    return np.stack([np.interp(number, np.arange(len(curve)), curve[:, k]) for k in (0, 1)], axis=1)
 
 
 def _truth(

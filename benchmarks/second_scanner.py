@@ -8,7 +8,7 @@ Lengths are in mm, positions (x, z) from the middle of the probe's face, z away 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from scipy import fft
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, map_coordinates
 from tests.ingest_files import region_item, write_dicom
 
 Floats = NDArray[np.float64]
@@ -30,6 +30,8 @@ SAMPLES_PER_WAVE = 6
 KEPT = 4
 """Every so many samples of the analytic line are kept: it is demodulated, so nothing is lost."""
 FPS = 15
+PER_CELL = 10
+"""Scatterers of Gaussian strength in a resolution cell: speckle all but fully developed."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,19 @@ class Probe:
             place = np.arctan2(x, z + self.radius_mm) / half
             depth = np.hypot(x, z + self.radius_mm) - self.radius_mm
         return (place + 1) / 2 * (LINES - 1), depth
+
+    @property
+    def sag_mm(self) -> float:
+        """How far the ends of a convex face lie above its middle."""
+        if self.kind != "convex":
+            return 0.0
+        return self.radius_mm - float(np.sqrt(self.radius_mm**2 - self.half_mm**2))
+
+    def direction(self, points: Floats) -> Floats:
+        """Return the unit vectors along the lines at (x, z), both of shape (n, 2)."""
+        along = np.stack([points[:, 0] / self.radius_mm, 1 + points[:, 1] / self.radius_mm], axis=1)
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        return along
 
     def spacing(self, depth: Floats) -> Floats:
         """Distance in mm of neighbouring lines at each depth."""
@@ -112,6 +127,54 @@ class Settings:
     quality: int
 
 
+def draw_probe(rng: np.random.Generator, kind: str, deep_mm: float) -> Probe:
+    """Draw a probe of a kind, set deep enough to see below ``deep_mm``."""
+    depth = float(np.clip(rng.uniform(deep_mm * 1.3 + 4, deep_mm * 1.6 + 16), 20, 60))
+    fast = 13.0 if depth < 35 else 10.0
+    if kind == "linear":
+        return Probe(kind, rng.uniform(18, 26), depth, rng.uniform(6.5, fast))
+    if kind == "trapezoid":
+        half = rng.uniform(16, 22)
+        return Probe(
+            kind, half, depth, rng.uniform(6.5, fast), half / np.tan(rng.uniform(0.12, 0.3))
+        )
+    return Probe(kind, rng.uniform(20, 27), depth, rng.uniform(4.5, 8), rng.uniform(40, 65))
+
+
+def draw_settings(rng: np.random.Generator, shadow: str, deep_mm: float) -> Settings:
+    """Draw the scanner's settings."""
+    lifted = rng.uniform(0.05, 0.18) * rng.choice([-1, 1]) if rng.random() < 0.25 else 0.0
+    dynamic_range = rng.uniform(45, 75)
+    settings = Settings(
+        f_number=rng.uniform(2.2, 4.2),
+        focus_mm=deep_mm * rng.uniform(0.6, 1.6),
+        bandwidth=rng.uniform(0.45, 0.8),
+        dynamic_range_db=dynamic_range,
+        white_db=dynamic_range * rng.uniform(0.32, 0.55),
+        noise_db=rng.uniform(-60, -38),
+        noise_per_cm_db=rng.uniform(1, 6),
+        gain_error_db=rng.normal(0, 1.8, 8),
+        lifted=float(lifted),
+        shadow=shadow,
+        shadow_db=rng.uniform(-28, -10),
+        shadow_per_cm_db=rng.uniform(1, 7),
+        mirror_db=rng.uniform(-34, -18),
+        median_px=int(rng.choice([0, 0, 3, 5])),
+        bilateral=bool(rng.random() < 0.35),
+        sharpen=rng.uniform(0.3, 1.2) if rng.random() < 0.4 else 0.0,
+        persistence=rng.uniform(0, 0.7),
+        gamma=rng.uniform(0.8, 1.35),
+        looks=int(rng.choice([1, 2, 3])),
+        width_px=int(rng.integers(300, 901)),
+        border_px=int(rng.choice([0, 8, 24])),
+        codec=str(rng.choice(["native", "jpeg", "h264"])),
+        quality=int(rng.integers(18, 29)),
+    )
+    if settings.codec == "jpeg":
+        settings = replace(settings, quality=int(rng.integers(60, 96)))
+    return settings
+
+
 def pulse(probe: Probe, settings: Settings, length: int, shift: float) -> NDArray[np.complex64]:
     """Return the one-sided spectrum of a fourth-order gammatone, its peak at its echo's depth.
 
@@ -133,6 +196,72 @@ def optics(probe: Probe, settings: Settings, depth: Floats) -> NDArray[np.comple
     blur = np.clip(blur, -6 * wave * settings.f_number**2, 6 * wave * settings.f_number**2)
     transfer = pupil * np.exp(0.5j * np.pi * blur * cycles**2)
     return (transfer / np.sqrt(np.mean(np.abs(transfer) ** 2, axis=0))).astype(np.complex64)
+
+
+def wander(rng: np.random.Generator, distance: Floats, length: float) -> Floats:
+    """Return a curve of unit spread that changes over ``length``."""
+    supports = np.arange(distance[0], distance[-1] + length, length)
+    wander: Floats = np.interp(distance, supports, rng.standard_normal(len(supports)))
+    return gaussian_filter1d(wander, 0.3 * length / (distance[1] - distance[0]))
+
+
+def grain(rng: np.random.Generator, u: Floats, v: Floats, along: float, across: float) -> Floats:
+    """Return a smooth random texture of about unit spread, its grains of the given lengths."""
+    shape = (int(np.ptp(u) / along) + 6, int(np.ptp(v) / across) + 6)
+    knots = rng.standard_normal(shape)
+    where = np.stack([(u - u.min()) / along + 2, (v - v.min()) / across + 2])
+    texture: Floats = map_coordinates(knots, where, order=2, prefilter=False) * 1.8
+    return texture
+
+
+def scatterers(
+    rng: np.random.Generator,
+    probe: Probe,
+    settings: Settings,
+    per_cell: float = PER_CELL,
+    above_mm: float = 1.0,
+) -> tuple[Floats, float]:
+    """Return points all over the picture, shape (n, 2), and the spread of echo of unit power.
+
+    They begin ``above_mm`` over the middle of the face.
+    """
+    wide = probe.width_mm() / 2 + 2
+    cell = probe.wave_mm / settings.bandwidth * 2 * probe.wave_mm * settings.f_number
+    count = int(per_cell / cell * 2 * wide * probe.depth_mm)
+    points = rng.uniform([-wide, -above_mm], [wide, probe.depth_mm + 1], (count, 2))
+    density = count / (2 * wide * (probe.depth_mm + 1 + above_mm))
+    # Shared out to four samples, an echo keeps two thirds of its spread along each axis.
+    unit = 1 / np.sqrt(density * probe.spacing(np.array(0.0)) * probe.step_mm * (2 / 3) ** 2)
+    return points, float(unit)
+
+
+def surface_echoes(
+    rng: np.random.Generator, probe: Probe, curve: Floats, amplitude: float, gloss: float
+) -> tuple[Floats, Floats]:
+    """Return points on a smooth surface and their echoes: bright where the beam meets it squarely.
+
+    The echoes of one line add up to ``amplitude``; those of a rough surface lie a little behind it.
+    """
+    fine = np.repeat(curve, 4, axis=0).astype(np.float64)
+    fine = np.stack([gaussian_filter1d(fine[:, k], 3) for k in (0, 1)], axis=1)
+    step = np.gradient(fine, axis=0)
+    length = np.hypot(*step.T) + 1e-9
+    beam = probe.direction(fine)
+    square = np.abs(step[:, 0] * beam[:, 1] - step[:, 1] * beam[:, 0]) / length
+    echo = amplitude * (square**gloss + 0.06) * length / probe.spacing(fine[:, 1])
+    later = fine + beam * rng.exponential(0.18, len(fine))[:, None]
+    patches = 1 + 0.3 * gaussian_filter1d(rng.standard_normal(len(fine)), 30) * 10
+    rough = amplitude * (square**5 + 0.01) * length / probe.spacing(fine[:, 1])
+    rough *= rng.choice([-1.5, 1.5], len(fine))
+    return np.concatenate([fine, later]), np.concatenate([echo * patches.clip(0.2), rough])
+
+
+def dense(curve: Floats) -> Floats:
+    """Return a curve with points no farther apart than a line."""
+    if len(curve) < 2:
+        return curve
+    number = np.arange(0, len(curve) - 1, 0.1)
+    return np.stack([np.interp(number, np.arange(len(curve)), curve[:, k]) for k in (0, 1)], axis=1)
 
 
 def deposit(probe: Probe, points: Floats, echo: Floats, length: int) -> NDArray[np.float32]:
@@ -216,17 +345,52 @@ def scan(
 
     ``static`` draws what stays from frame to frame, ``rng`` the thermal noise.
     """
-    length = fft.next_fast_len(int(probe.depth_mm / probe.step_mm) + 40)
-    field = shade(deposit(probe, points, echo, length), probe, settings, bone, static)
-    depth = np.arange(0, length, KEPT) * probe.step_mm
+    field = shade(deposit(probe, points, echo, samples(probe)), probe, settings, bone, static)
+    return detect(probe, settings, field, optics(probe, settings, kept_depths(probe)), rng)
+
+
+def samples(probe: Probe) -> int:
+    """Return how many samples a radio-frequency line has."""
+    return int(fft.next_fast_len(int(probe.depth_mm / probe.step_mm) + 40))
+
+
+def kept_depths(probe: Probe) -> Floats:
+    """Return the depths in mm of the kept samples."""
+    return np.arange(0, samples(probe), KEPT) * probe.step_mm
+
+
+def echoes(
+    probe: Probe,
+    settings: Settings,
+    lines: NDArray[np.complex64],
+    transfer: NDArray[np.complex64],
+    shift: float = 1.0,
+) -> NDArray[np.complex64]:
+    """Return what is received, shape (lines, depths), of the spectra of radio-frequency lines."""
+    length = lines.shape[1]
+    analytic = fft.ifft(lines * pulse(probe, settings, length, shift), axis=1)[:, ::KEPT]
+    seen: NDArray[np.complex64] = fft.ifft(fft.fft(analytic, axis=0) * transfer, axis=0)
+    return seen
+
+
+def detect(
+    probe: Probe,
+    settings: Settings,
+    field: NDArray[np.float32],
+    transfer: NDArray[np.complex64],
+    rng: np.random.Generator,
+) -> Floats:
+    """Return the envelope in dB of radio-frequency lines, with noise, shape (lines, depths).
+
+    ``transfer`` is that of the :func:`optics` at the kept depths.
+    """
+    depth = kept_depths(probe)
     noise_db = settings.noise_db + settings.noise_per_cm_db * depth / 10
     lines = fft.fft(field, axis=1)
-    transfer = optics(probe, settings, depth)
     total: Floats = np.zeros((LINES, len(depth)))
     for look in range(settings.looks):
         shift = 1 + 0.22 * (look - (settings.looks - 1) / 2)
-        analytic = fft.ifft(lines * pulse(probe, settings, length, shift), axis=1)[:, ::KEPT]
-        seen = fft.ifft(fft.fft(analytic, axis=0) * transfer, axis=0)
+        seen = echoes(probe, settings, lines, transfer, shift)
         noise = rng.standard_normal((2, *seen.shape), np.float32)
         noise = gaussian_filter1d(noise, 0.6, axis=2) * np.float32(1.4)
         total += np.abs(seen + (noise[0] + 1j * noise[1]) * 10 ** (noise_db / 20))
@@ -234,10 +398,10 @@ def scan(
     gain = np.interp(
         depth, np.linspace(0, probe.depth_mm, len(settings.gain_error_db)), settings.gain_error_db
     )
-    return level + gaussian_filter1d(gain, len(depth) / 16) + _contact(settings, depth)
+    return level + gaussian_filter1d(gain, len(depth) / 16) + contact(settings, depth)
 
 
-def _contact(settings: Settings, depth: Floats) -> Floats:
+def contact(settings: Settings, depth: Floats) -> Floats:
     """Return what lines without contact lose, and what rings on under their face, in dB."""
     place = np.linspace(0, 1, LINES) if settings.lifted > 0 else np.linspace(1, 0, LINES)
     off = 1 / (1 + np.exp((1 - abs(settings.lifted) - place) * 25))
@@ -251,9 +415,7 @@ def pixels(probe: Probe, settings: Settings) -> tuple[Floats, float]:
     A picture has black margins of ``border_px`` on all sides.
     """
     size = probe.width_mm() / settings.width_px
-    sag = 0.0
-    if probe.kind == "convex":
-        sag = probe.radius_mm - float(np.sqrt(probe.radius_mm**2 - probe.half_mm**2))
+    sag = probe.sag_mm
     rows = int((probe.depth_mm + sag) / size)
     margin = settings.border_px
     z = (np.arange(-margin, rows + margin) + 0.5) * size - sag
@@ -290,13 +452,13 @@ def pictures(probe: Probe, settings: Settings, levels: Sequence[Floats]) -> Fram
     return np.stack(frames)
 
 
-def store(path: Path, frames: Frames, size_mm: float, settings: Settings) -> Path:
+def store(path: Path, frames: Frames, size_mm: float, settings: Settings, fps: int = FPS) -> Path:
     """Write a calibrated DICOM, native or JPEG, or an H.264 video, which states no scale."""
     if settings.codec == "h264":
-        return _video(path.with_suffix(".mp4"), frames, settings.quality)
+        return _video(path.with_suffix(".mp4"), frames, settings.quality, fps)
     height, width = frames.shape[1:]
     regions = [region_item((0, 0, width - 1, height - 1), (size_mm / 10, size_mm / 10))]
-    more: dict[str, object] = {"SequenceOfUltrasoundRegions": regions, "FrameTime": 1000 / FPS}
+    more: dict[str, object] = {"SequenceOfUltrasoundRegions": regions, "FrameTime": 1000 / fps}
     if settings.codec == "jpeg":
         options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality]
         coded = [bytes(cv2.imencode(".jpg", frame, options)[1]) for frame in frames]
@@ -305,9 +467,9 @@ def store(path: Path, frames: Frames, size_mm: float, settings: Settings) -> Pat
     return write_dicom(path.with_suffix(".dcm"), frames, **more)
 
 
-def _video(path: Path, frames: Frames, crf: int) -> Path:
+def _video(path: Path, frames: Frames, crf: int, fps: int) -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
+        stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames.shape[1:]
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(crf), "preset": "veryfast"}

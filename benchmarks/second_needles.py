@@ -1,0 +1,222 @@
+"""Needle tips on recordings from a second simulator, to which the tracker was never fitted.
+
+    python -m benchmarks.second_needles [--seeds 0:39] [--folder DIR] [--render]
+
+Drawn (:mod:`benchmarks.second_needling`) and scanned (:mod:`benchmarks.second_scanner`) without
+anything of ``usguide.synth`` or of the needle stage; every constant was set by looking at pictures
+beside recordings (``docs/synthetic.md`` says when). With ``--folder`` the clips and their truth are
+kept there and used again; with ``--render`` they are only made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import page, records
+from benchmarks.accuracy import seed_range
+from benchmarks.estimates import estimate, median, p95, wilson
+from benchmarks.second_needling import OUTSIDE_DB, PROBES, VISIBLE_DB, render
+from benchmarks.second_scanner import store
+from benchmarks.tables import BRACKETS, SIZE, breakdown, rate, where
+from usguide import Options, analyze, open_clip
+from usguide.model import NeedleTrack, Task
+
+PUBLISHED = range(40)
+PLANE = {"in": "in the plane", "out": "across the plane"}
+WHEN = {
+    "dropout": "of a dropout",
+    "outside": "with the tip not in the picture",
+    "faint": "with the tip too faint or at the edge",
+}
+
+
+def clip_of(seed: int, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return a seed's recording and its truth from a folder, made there if they are missing."""
+    sidecar = folder / f"needle{seed:05d}.truth.json"
+    if sidecar.exists():
+        truth = json.loads(sidecar.read_text(encoding="utf-8"))
+        return folder / truth["file"], truth
+    folder.mkdir(parents=True, exist_ok=True)
+    frames, truth, settings = render(seed)
+    size, fps = truth["calibration"]["mm_per_px"][0], truth["timing"]["fps"]
+    path = store(folder / f"needle{seed:05d}", frames, size, settings, fps)
+    truth["file"] = path.name
+    sidecar.write_text(json.dumps(truth), encoding="utf-8")
+    return path, truth
+
+
+@dataclass
+class Score:
+    """What became of one clip; ``frames`` has a row per frame, ``clip`` one."""
+
+    seed: int
+    probe: str
+    plane: str | None
+    frames: records.Columns
+    clip: records.Columns
+    passes: tuple[int, int]
+    """Found, and true ones."""
+
+    def wrong(self) -> str:
+        """Say what is wrong with it, nothing where all is well."""
+        at = self.frames
+        seen, claimed, off = at["visible"], at["claimed"], at["claimed"] & ~at["hit"]
+        found = bool(self.clip["found"][0])
+        if self.plane is None:
+            return f"claimed in {claimed.sum()} frames without a needle" if claimed.any() else ""
+        counts = {
+            f"over {records.SUCCESS_MM:g} mm off": (off, seen),
+            "missed": (~claimed & found, seen),
+            "not found, though visible": (~claimed & (not found), seen),
+            **{f"claimed {WHEN[when]}": (claimed, at[when]) for when in ("dropout", "outside")},
+            f"elsewhere {WHEN['faint']}": (off, at["faint"]),
+        }
+        said = [
+            f"{what} in {(wrong & frames).sum()} of {frames.sum()} frames"
+            for what, (wrong, frames) in counts.items()
+            if (wrong & frames).any()
+        ]
+        if found and not self.clip["plane_right"][0]:
+            said.append("wrong plane")
+        if self.passes[0] != self.passes[1]:
+            said.append(f"{self.passes[0]} passes for {self.passes[1]}")
+        return "; ".join(said)
+
+
+def judge(track: NeedleTrack, truth: dict[str, Any], own: NDArray[np.bool_]) -> Score:
+    """Compare a track with the truth; ``own`` tells the frames that repeat none."""
+    needle = truth["needle"]
+    if needle["plane"] is None:
+        needle = needle | {"level_db": np.nan}
+    truth = truth | {"needle": needle}
+    frames = records.needle_frames(track, truth, own)
+    visibility = records.array(needle["visibility_db"])[own]
+    hidden = ~frames["visible"] & (needle["plane"] is not None)
+    frames["visibility_db"] = visibility
+    frames["outside"] = hidden & (visibility <= OUTSIDE_DB)
+    frames["dropout"] = hidden & ~frames["outside"] & frames["dropout"]
+    frames["faint"] = hidden & ~frames["outside"] & ~frames["dropout"]
+    clip = records.needle_clip(track, truth, own, needle["plane"] or "none")
+    shown, fps = np.array(needle["visible"]), truth["timing"]["fps"]
+    seen = [
+        shown[int(each["start_s"] * fps) : int(each["end_s"] * fps) + 2].mean() >= 0.5
+        for each in needle["passes"]
+    ]
+    clip["passes_told"] = np.array([sum(seen) <= len(track.passes) <= len(seen)])
+    return Score(
+        truth["seed"],
+        truth["probe"],
+        needle["plane"],
+        frames,
+        clip,
+        (len(track.passes), len(seen)),
+    )
+
+
+def score(seed: int, folder: Path) -> Score:
+    """Analyse one clip as a user would; a video's scale is given, as with ``--spacing``."""
+    path, truth = clip_of(seed, folder)
+    size = truth["calibration"]["mm_per_px"]
+    clip = open_clip(path, spacing_mm=tuple(size) if path.suffix == ".mp4" else None)
+    analysis = analyze(clip, Options(tasks=frozenset({Task.NEEDLE})))
+    return judge(analysis.needle, truth, analysis.header.timing.duplicate_of < 0)
+
+
+def _part(name: str, scores: list[Score]) -> list[str]:
+    """Return a row: how a group of clips that have a needle went."""
+    at = records.gather([each.frames for each in scores])
+    seen, number, error = at["visible"], at["clip"], where(at["error_mm"], at["visible"])
+    return [
+        name,
+        f"{sum(bool(each.clip['found'][0]) for each in scores)} of {len(scores)}",
+        rate(at["hit"][seen], number[seen]),
+        f"{estimate(error, number, median).text()}; {estimate(error, number, p95).text(1)}",
+        rate(at["claimed"][~seen], number[~seen]),
+    ]
+
+
+def report(scores: list[Score]) -> str:
+    """Return what was found, by visibility, probe and angle."""
+    needles = [each for each in scores if each.plane is not None]
+    false = [each.frames["claimed"].any() for each in scores if each.plane is None]
+    at = records.gather([each.frames for each in needles])
+    clip = records.gather([each.clip for each in needles])
+    seen, claimed, number = at["visible"], at["claimed"], at["clip"]
+    right, clear = at["hit"] & seen, claimed & ~at["faint"]
+    error, angle = where(at["error_mm"], seen), where(at["angle_error_deg"], seen)
+    found, known = clip["found"], clip["kind"] == "in"
+    exact, told, of = (clip[k][known] for k in ("passes_right", "passes_told", "clip"))
+    low, high = wilson(int(found.sum()), len(needles))
+    rows = [
+        ["recall: within 3 mm, of visible frames", rate(right[seen], number[seen])],
+        ["precision: visible and within 3 mm, of claimed frames",
+         rate(right[claimed], number[claimed])],
+        ["the same, but for these last frames", rate(right[clear], number[clear])],
+        ["tip error in visible frames, median, mm", estimate(error, number, median).text()],
+        ["tip error, 95th percentile, mm", estimate(error, number, p95).text()],
+        ["angle error, median, degrees", estimate(angle, number, median).text()],
+        *([f"claimed, of frames {WHEN[k]}", rate(claimed[at[k]], number[at[k]])] for k in WHEN),
+        ["passes exactly right, of clips in the plane", rate(exact, of)],
+        ["no more than there are, no fewer than are half in view", rate(told, of)],
+        ["plane right, of needles found", rate(clip["plane_right"][found], clip["clip"][found])],
+        ["clips without a needle in which one is claimed", f"{sum(false)} of {len(false)}"],
+    ]  # fmt: skip
+    cells = {"hit": "within 3 mm", "error_mm": SIZE}
+    groups = (*PROBES, *PLANE)
+    parts = {name: [e for e in needles if name in (e.probe, e.plane)] for name in groups}
+    never = sum(not each.frames["visible"].any() for each in needles)
+    return "\n".join(
+        [
+            f"## Needles of another simulator\n\n{page.machine()}\n\n"
+            f"Seeds {scores[0].seed} to {scores[-1].seed} of `python -m benchmarks.second_needles` "
+            f"([how it differs](synthetic.md)): a needle is found in {found.sum()} of "
+            f"{len(needles)} clips that have one ({100 * low:.0f} to {100 * high:.0f} %); in "
+            f"{never} of them its tip can never be seen.\n",
+            page.table(["", BRACKETS], rows),
+            page.table(
+                ["probe, plane", "found", *cells.values(), "claimed, none visible"],
+                [_part(PLANE.get(name, name), some) for name, some in parts.items() if some],
+            ),
+            breakdown(
+                at, "visibility_db", [VISIBLE_DB, 10, 15, 20, 60], "tip over speckle, dB", cells
+            ),
+            breakdown(at, "angle_deg", [10, 25, 40, 55, 70.1], "angle to the skin, degrees", cells),
+            breakdown(at, "diameter_mm", [0.2, 0.4, 0.8, 1.4], "diameter, mm", cells),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=seed_range, metavar="FIRST:LAST", default=PUBLISHED)
+    parser.add_argument("--folder", type=Path, help="keep the clips here, and use those there")
+    parser.add_argument("--render", action="store_true", help="make the clips, measure nothing")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch)
+        scores = []
+        for seed in options.seeds:
+            if options.render:
+                clip_of(seed, folder)
+                continue
+            scores.append(score(seed, folder))
+            row = scores[-1]
+            what = f"{row.probe} {row.plane or 'none'}, visible in {row.frames['visible'].sum()}"
+            print(f"{seed} {what}: {row.wrong() or 'right'}", file=sys.stderr)
+    if scores:
+        print(report(scores))
+
+
+if __name__ == "__main__":
+    main()
