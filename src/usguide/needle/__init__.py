@@ -29,6 +29,7 @@ from usguide.needle.pool import Pool
 from usguide.needle.resemblance import resembling_odds
 from usguide.needle.ridges import Float32
 from usguide.needle.shaft import Glance, examine
+from usguide.needle.slow_slide import slowly_moved
 from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
 from usguide.needle.spots import SPOT, find_new_spots, find_spots
 from usguide.needle.track import CONVINCING, SURE_ALONE, VISIBLE, Path, likeliest
@@ -261,6 +262,9 @@ class NeedleStage:
             )
             least = CONVINCING if spot is None else CONVINCING_BESIDE_SPOT
             path = likeliest(pool, odds, self._numbers(), shown, least)
+            if path is None and spot is None:
+                slides = np.array(self._slides)
+                path = slowly_moved(pool, odds, self._numbers(), slides, clip, self._workspace)
             if path is not None:
                 hidden = np.array([tips.get(k, ()) is None for k in range(count)])
                 return self._followed(clip, pool, odds, path, hidden, fascia)
