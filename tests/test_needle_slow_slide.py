@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 
 from test_needle import clip_of, errors, run
+from test_needle_carried import beside
 from usguide import needle
 from usguide.model import Status
 from usguide.needle.slow_slide import (
     FASTEST_PX,
     PASSING,
-    carried,
     explained,
     explained_at_once,
     likeliest_front,
     one_way,
-    shift_along,
     slides_slowly,
 )
 
@@ -35,16 +34,7 @@ def m_mode(depth: np.ndarray, seed: int = 0) -> np.ndarray:
     return (picture + rng.normal(0, 0.6, picture.shape)).astype(np.float32)
 
 
-def beside(gone: np.ndarray, seed: int = 7) -> np.ndarray:
-    """Speckle on either side of the line, so far along it in every frame."""
-    rng = np.random.default_rng(seed)
-    speckle = np.stack([np.convolve(rng.normal(0, 20, 400), np.ones(3) / 3) for _ in range(2)])
-    places = 150 + np.arange(PLACES)
-    moved = [[np.interp(places - far, np.arange(402), side) for side in speckle] for far in gone]
-    return (np.array(moved) + rng.normal(0, 3, (FRAMES, 2, PLACES))).astype(np.float32)
-
-
-AT_REST = beside(np.zeros(FRAMES))
+AT_REST = beside(np.zeros(FRAMES), PLACES)
 
 
 @pytest.mark.parametrize("depth", [WITHDRAWN, WITHDRAWN[::-1]], ids=["withdrawn", "advanced"])
@@ -88,16 +78,8 @@ def test_a_front_with_the_bright_part_beyond_it_is_no_needle() -> None:
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
 def test_what_the_tissue_beside_it_goes_with_is_a_fibre(share: float) -> None:
-    gone = beside(share * (WITHDRAWN - WITHDRAWN[0]))
+    gone = beside(share * (WITHDRAWN - WITHDRAWN[0]), PLACES)
     assert slides_slowly(m_mode(WITHDRAWN), gone, WITHDRAWN) == (share < 0.5)
-    front = np.rint(WITHDRAWN).astype(np.int64)
-    assert carried(gone, front) == pytest.approx(share, abs=0.15)
-
-
-@pytest.mark.parametrize("shift", [-5, 0, 3])
-def test_shifts_along_the_line_have_their_sign(shift: int) -> None:
-    profiles = beside(np.r_[0.0, float(shift), np.zeros(FRAMES - 2)])
-    assert shift_along(profiles[0], profiles[1]) == shift
 
 
 @pytest.mark.parametrize("moves", [True, False])

@@ -20,6 +20,7 @@ from usguide.model import (
     NeedleTrack,
 )
 from usguide.needle.candidates import Candidates, Workspace, search
+from usguide.needle.carried import MOST_CARRIED
 from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
@@ -290,9 +291,14 @@ class NeedleStage:
             claims = np.where(sure >= VISIBLE, path.chosen, -1)
             likely = resembling_odds(pool, odds, claims, numbers)
             slides = np.array(self._slides)
-            shafts, sure = followed_along(
+            shafts, sure, with_it = followed_along(
                 pool, path, likely, numbers, slides, clip, self._workspace, hidden
             )
+            if with_it > MOST_CARRIED and not self._hints:
+                return none_found(
+                    "a bright line is in view whose end moves along it, but the tissue beside it "
+                    "moves with it, as beside a fibre"
+                )
         return self._observed().in_plane(shafts, sure, fascia, moved=path.moved)
 
     def _evidence(

@@ -16,6 +16,7 @@ from usguide.kernels.shafts import CORE, FLANK, HALF_WIDTH
 from usguide.kernels.strips import sample_strip, shaft_profiles
 from usguide.model import Bools, Floats, Frames
 from usguide.needle.candidates import CANDIDATE, Candidates, Workspace
+from usguide.needle.carried import carried
 from usguide.needle.path import MEMORY
 from usguide.needle.pool import SAME_OFFSET_PX, SAME_TURN_DEG, Pool
 from usguide.needle.shaft import STEP_PX
@@ -48,7 +49,7 @@ def followed_along(
     clip: Frames,
     workspace: Workspace,
     out_of_sight: Bools,
-) -> tuple[Candidates, Floats]:
+) -> tuple[Candidates, Floats, float]:
     """Find the tip of every frame along the line that a path's claims give.
 
     Parameters
@@ -77,15 +78,19 @@ def followed_along(
         the tip, it is that one. Frames that stand alone in time are as in the path.
     confidence : ndarray, shape (frames,)
         Estimated probability that the tip is within 3 mm.
+    with_it : float
+        Share of the tip's way that the tissue beside the shaft goes with it, see
+        :func:`usguide.needle.carried.carried`.
     """
     out, sure = pool.records[path.chosen], path.confidence.copy()
     parts = stretches(numbers)
     if not parts:
-        return out, sure
+        return out, sure, 0.0
     claims = np.flatnonzero(path.confidence >= VISIBLE)
     seen = m_mode(pool, path, claims, numbers, slides, clip, workspace)
     on_line, depth = depths_on(pool, seen.entry, seen.along)
     shown = ~out_of_sight & (seen.apart <= MEMORY)
+    depths = np.full(len(numbers), np.nan)
     shallow = float(np.median(pool.records["gap"][path.chosen[claims]]))
     for part in parts:
         ends = np.flatnonzero(on_line & (pool.frame >= part.start) & (pool.frame < part.stop))
@@ -99,13 +104,14 @@ def followed_along(
             numbers[part],
             shown[part],
         )
+        depths[part] = np.where(sure[part] >= VISIBLE, tip, np.nan)
         out[part] = shafts_to(tip, shallow, seen.entry[part], seen.along[part], workspace)
         # An end that was measured there is more exact.
         off = np.abs(depth[ends] - tip[where])
         closest_last = np.argsort(-off, kind="stable")
         measured = closest_last[off[closest_last] < END_PX]
         out[part][where[measured]] = pool.records[ends[measured]]
-    return out, sure
+    return out, sure, carried(seen.contrast, seen.flanks, depths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats, Frames
 from usguide.needle.candidates import Workspace
+from usguide.needle.carried import MOST_CARRIED, carried
 from usguide.needle.evidence import Odds
 from usguide.needle.mmode import m_mode, stretches
 from usguide.needle.pool import Pool
@@ -34,12 +35,6 @@ LEAST_AHEAD = 0.1
 """Share that it must explain beyond what one change of all of them at once does."""
 LEAST_AGREEING = 0.6
 """Share of the ends measured in single frames that must be at the front, within 3 mm."""
-MOST_CARRIED = 0.4
-"""Largest share of the front's way that the tissue beside it may have gone with it."""
-PACE = 5
-"""Frames from one comparison of that tissue to the next."""
-REACH_PX = 6
-"""Farthest that it is looked for then, working px."""
 
 
 def slowly_moved(
@@ -107,12 +102,11 @@ def slides_slowly(
     change = change[:, first:last]
     share = explained(change, np.arange(first, last) < front[:, None])
     agreeing = np.mean(np.abs(claimed[known] - start - front[known]) < WITHIN_PX)
-    about = slice(max(0, start + first - WITHIN_PX), min(start + last + WITHIN_PX, stop))
     return bool(
         share > LEAST_EXPLAINED
         and share - explained_at_once(change) > LEAST_AHEAD
         and agreeing > LEAST_AGREEING
-        and carried(flanks[:, :, about], front) < MOST_CARRIED
+        and carried(contrast, flanks, np.asarray(start + front, np.float64)) < MOST_CARRIED
     )
 
 
@@ -195,39 +189,3 @@ def explained_at_once(change: Floats) -> float:
     count = np.arange(1, len(change))[:, None]
     between = total * np.abs(total) * (1 / count + 1 / (len(change) - count))
     return float(np.abs(between.sum(axis=1)).max() / max(np.sum(change**2), 1e-9))
-
-
-def carried(flanks: NDArray[np.float32], front: NDArray[np.int64]) -> float:
-    """Share of a front's way that the tissue beside the line goes in the frames in which it moves.
-
-    Parameters
-    ----------
-    flanks : ndarray of float32, shape (frames, 2, places)
-        Level of the tissue on either side, along the stretch that the front passes.
-    front : ndarray of int64, shape (frames,)
-        Where it is; it goes one way.
-    """
-    at = np.arange(0, len(front), PACE)
-    moving = np.flatnonzero(np.diff(front[at]))
-    gone = sum(shift_along(flanks[at[k]], flanks[at[k + 1]]) for k in moving)
-    return gone / float(front[-1] - front[0])
-
-
-def shift_along(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
-    """Shift of some profiles, px, at which they are most alike (normalised cross-correlation).
-
-    Parameters
-    ----------
-    before, after : ndarray of float32, shape (2, places)
-        Profiles that shift together.
-    """
-    count = before.shape[1]
-    shifts = range(-REACH_PX, REACH_PX + 1)
-    alike = []
-    for shift in shifts:
-        one = before[:, max(0, -shift) : count - max(0, shift)]
-        other = after[:, max(0, shift) : count + min(0, shift)]
-        one, other = (side - side.mean(axis=1, keepdims=True) for side in (one, other))
-        size = float(np.sqrt(np.sum(one**2) * np.sum(other**2)))
-        alike.append(float(np.sum(one * other)) / max(size, 1e-9))
-    return float(shifts[int(np.argmax(alike))])
