@@ -71,6 +71,20 @@ def test_muscle_without_a_needle(case: str) -> None:
 
 def test_the_bone_is_never_taken_for_the_needle() -> None:
     track, _, _ = follow("needle_inplane_tissue")
-    if track.status is Status.MEASURED:
-        seen = track.tip_visible
-        assert (track.tip_px[seen, 1] < 0.45 * 860).all()
+    seen = track.tip_visible
+    assert (track.tip_px[seen, 1] < 0.45 * 860).all()
+
+
+def test_a_shaft_withdrawn_slowly_through_bright_tissue_is_followed() -> None:
+    track, _, _ = follow("needle_inplane_tissue")
+    assert track.status is Status.MEASURED
+    seen = np.flatnonzero(track.tip_visible)
+    assert len(seen) > 0.7 * 219  # the other frames are repeats
+    assert (np.abs(track.shaft_angle_deg[seen] + 15) < 3).all()
+    # By eye the shaft passes (750, 115) px from the first frame to the last.
+    slope = np.tan(np.radians(track.shaft_angle_deg[seen]))
+    there = track.tip_px[seen, 1] + (750 - track.tip_px[seen, 0]) * slope
+    assert (np.abs(there - 115) < 15).all()
+    # Its end by eye, before it moves out and near the end of the clip; 85 px are 3 mm.
+    assert np.nanmedian(track.tip_px[60:160, 0]) == pytest.approx(510, abs=85)
+    assert np.nanmedian(track.tip_px[380:420, 0]) == pytest.approx(705, abs=40)

@@ -20,6 +20,7 @@ from usguide.model import (
     NeedleTrack,
 )
 from usguide.needle.candidates import Candidates, Workspace, search
+from usguide.needle.carried import MOST_CARRIED
 from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
@@ -29,6 +30,7 @@ from usguide.needle.pool import Pool
 from usguide.needle.resemblance import resembling_odds
 from usguide.needle.ridges import Float32
 from usguide.needle.shaft import Glance, examine
+from usguide.needle.slow_slide import slowly_moved
 from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
 from usguide.needle.spots import SPOT, find_new_spots, find_spots
 from usguide.needle.track import CONVINCING, SURE_ALONE, VISIBLE, Path, likeliest
@@ -261,6 +263,9 @@ class NeedleStage:
             )
             least = CONVINCING if spot is None else CONVINCING_BESIDE_SPOT
             path = likeliest(pool, odds, self._numbers(), shown, least)
+            if path is None and spot is None:
+                slides = np.array(self._slides)
+                path = slowly_moved(pool, odds, self._numbers(), slides, clip, self._workspace)
             if path is not None:
                 hidden = np.array([tips.get(k, ()) is None for k in range(count)])
                 return self._followed(clip, pool, odds, path, hidden, fascia)
@@ -286,9 +291,14 @@ class NeedleStage:
             claims = np.where(sure >= VISIBLE, path.chosen, -1)
             likely = resembling_odds(pool, odds, claims, numbers)
             slides = np.array(self._slides)
-            shafts, sure = followed_along(
+            shafts, sure, with_it = followed_along(
                 pool, path, likely, numbers, slides, clip, self._workspace, hidden
             )
+            if with_it > MOST_CARRIED and not self._hints:
+                return none_found(
+                    "a bright line is in view whose end moves along it, but the tissue beside it "
+                    "moves with it, as beside a fibre"
+                )
         return self._observed().in_plane(shafts, sure, fascia, moved=path.moved)
 
     def _evidence(

@@ -7,6 +7,7 @@ together, :mod:`usguide.needle.shaft_end` tells.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from usguide.kernels.shafts import CORE, FLANK, HALF_WIDTH
 from usguide.kernels.strips import sample_strip, shaft_profiles
 from usguide.model import Bools, Floats, Frames
 from usguide.needle.candidates import CANDIDATE, Candidates, Workspace
+from usguide.needle.carried import carried
 from usguide.needle.path import MEMORY
 from usguide.needle.pool import SAME_OFFSET_PX, SAME_TURN_DEG, Pool
 from usguide.needle.shaft import STEP_PX
@@ -47,7 +49,7 @@ def followed_along(
     clip: Frames,
     workspace: Workspace,
     out_of_sight: Bools,
-) -> tuple[Candidates, Floats]:
+) -> tuple[Candidates, Floats, float]:
     """Find the tip of every frame along the line that a path's claims give.
 
     Parameters
@@ -76,37 +78,80 @@ def followed_along(
         the tip, it is that one. Frames that stand alone in time are as in the path.
     confidence : ndarray, shape (frames,)
         Estimated probability that the tip is within 3 mm.
+    with_it : float
+        Share of the tip's way that the tissue beside the shaft goes with it, see
+        :func:`usguide.needle.carried.carried`.
     """
     out, sure = pool.records[path.chosen], path.confidence.copy()
     parts = stretches(numbers)
     if not parts:
-        return out, sure
+        return out, sure, 0.0
     claims = np.flatnonzero(path.confidence >= VISIBLE)
-    point, along, apart = shaft_lines(pool, path, claims, numbers)
-    point += slides
-    gap = workspace.way_in(workspace.to_region(point), along)[0]
-    entry = point - gap[:, None] * along
-    noise = frame_noise(pool, len(numbers))
-    contrast = contrast_along(clip, entry, along, noise, workspace)
-    on_line, depth = depths_on(pool, entry, along)
-    claimed = np.full(len(numbers), np.nan)
-    claimed[claims] = depth[path.chosen[claims]]
-    shown = ~out_of_sight & (apart <= MEMORY)
+    seen = m_mode(pool, path, claims, numbers, slides, clip, workspace)
+    on_line, depth = depths_on(pool, seen.entry, seen.along)
+    shown = ~out_of_sight & (seen.apart <= MEMORY)
+    depths = np.full(len(numbers), np.nan)
     shallow = float(np.median(pool.records["gap"][path.chosen[claims]]))
     for part in parts:
         ends = np.flatnonzero(on_line & (pool.frame >= part.start) & (pool.frame < part.stop))
         where = pool.frame[ends] - part.start
-        worth = ends_worth(where, depth[ends], odds[ends], contrast[part].shape)
+        worth = ends_worth(where, depth[ends], odds[ends], seen.contrast[part].shape)
         tip, sure[part] = tips_along(
-            contrast[part], claimed[part], path.confidence[part], worth, numbers[part], shown[part]
+            seen.contrast[part],
+            seen.claimed[part],
+            path.confidence[part],
+            worth,
+            numbers[part],
+            shown[part],
         )
-        out[part] = shafts_to(tip, shallow, entry[part], along[part], workspace)
+        depths[part] = np.where(sure[part] >= VISIBLE, tip, np.nan)
+        out[part] = shafts_to(tip, shallow, seen.entry[part], seen.along[part], workspace)
         # An end that was measured there is more exact.
         off = np.abs(depth[ends] - tip[where])
         closest_last = np.argsort(-off, kind="stable")
         measured = closest_last[off[closest_last] < END_PX]
         out[part][where[measured]] = pool.records[ends[measured]]
-    return out, sure
+    return out, sure, carried(seen.contrast, seen.flanks, depths)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MMode:
+    """What lies along the line of some claims in every frame; lengths in working px."""
+
+    entry: Floats
+    """Where the line enters the tissue, shape (frames, 2)."""
+    along: Floats
+    """Its direction, shape (frames, 2)."""
+    apart: Floats
+    """Time to the nearest claim, frames, shape (frames,)."""
+    contrast: NDArray[np.float32]
+    """Its contrast to its flanks, in speckle noise, shape (frames, places); NaN outside the
+    image."""
+    flanks: NDArray[np.float32]
+    """Level of the tissue on either side, grey levels, shape (frames, 2, places)."""
+    claimed: Floats
+    """Depth of the claims' tips, shape (frames,); NaN elsewhere."""
+
+
+def m_mode(
+    pool: Pool,
+    path: Path,
+    claims: NDArray[np.int64],
+    numbers: Floats,
+    slides: Floats,
+    clip: Frames,
+    workspace: Workspace,
+) -> MMode:
+    """Read the clip once more along the line of some of a path's claims; see `followed_along`."""
+    point, along, apart = shaft_lines(pool, path, claims, numbers)
+    point += slides
+    gap = workspace.way_in(workspace.to_region(point), along)[0]
+    entry = point - gap[:, None] * along
+    noise = frame_noise(pool, len(numbers))
+    contrast, flanks = sampled_along(clip, entry, along, noise, workspace)
+    claimed = np.full(len(numbers), np.nan)
+    claimed[claims] = depths_on(pool, entry, along)[1][path.chosen[claims]]
+    return MMode(entry, along, apart, contrast, flanks, claimed)
 
 
 def stretches(numbers: Floats) -> list[slice]:
@@ -181,22 +226,25 @@ def frame_noise(pool: Pool, frames: int) -> Floats:
     return noise
 
 
-def contrast_along(
+def sampled_along(
     clip: Frames, entry: Floats, along: Floats, noise: Floats, workspace: Workspace
-) -> NDArray[np.float32]:
-    """Sample every frame along its line: the line's contrast to its flanks, in speckle noise.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Sample every frame along its line, a working px apart from where it enters the tissue.
 
     Returns
     -------
-    ndarray of float32, shape (frames, places)
-        A working px apart, from where the line enters the tissue; NaN outside the image.
+    contrast : ndarray of float32, shape (frames, places)
+        The line's contrast to its flanks, in speckle noise; NaN outside the image.
+    flanks : ndarray of float32, shape (frames, 2, places)
+        Level of either flank, grey levels; 0 outside the image.
     """
     places = int(np.hypot(*workspace.size))
     step = STEP_PX * workspace.scale
     start = workspace.to_region(entry)
     strip = np.empty((places * SAMPLES, 2 * HALF_WIDTH + 1), np.float32)
     profiles = np.empty((3, len(strip)))
-    out = np.empty((len(entry), places), np.float32)
+    contrast = np.empty((len(entry), places), np.float32)
+    flanks = np.empty((len(entry), 2, places), np.float32)
     for k, (_, frame) in enumerate(clip.frames()):
         angle = float(np.arctan2(along[k, 1], along[k, 0]))
         x, y = start[k]
@@ -204,8 +252,9 @@ def contrast_along(
         shaft_profiles(strip, CORE, FLANK, profiles)
         line = profiles[0] - 0.5 * (profiles[1] + profiles[2])
         line[~profiles.any(axis=0)] = np.nan
-        out[k] = line.reshape(places, SAMPLES).mean(axis=1) / noise[k]
-    return out
+        contrast[k] = line.reshape(places, SAMPLES).mean(axis=1) / noise[k]
+        flanks[k] = profiles[1:].reshape(2, places, SAMPLES).mean(axis=2)
+    return contrast, flanks
 
 
 def depths_on(pool: Pool, entry: Floats, along: Floats) -> tuple[Bools, Floats]:

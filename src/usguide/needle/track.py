@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,26 +137,19 @@ def likeliest(
     convincing : float
         What a path must convince by, see ``CONVINCING``.
     """
-    generous = odds.full + GENEROSITY
     given = shown is not None and bool(shown.any())
     looks = appearance(pool)
     best: NDArray[np.int64] | None = None
     best_score = 0.0
     best_moved = False
-    for _ in range(ALTERNATIVES):
-        chosen, total = best_path(pool, generous, numbers)
+    for chosen, total in alternatives(pool, odds, numbers):
         seen = chosen[chosen >= 0]
-        if not len(seen):
-            break
         slid = max(slide_range(pool, seen), strokes(pool, chosen, numbers)[0])
         mean = total / len(seen) + float(odds.full[seen].mean())
-        steady = len(seen) >= min(STEADY * len(chosen), ENOUGH)
-        least = convincing if steady else max(convincing, CONVINCING_FEW)
+        least = convincing if is_steady(chosen) else max(convincing, CONVINCING_FEW)
         needed = least - mean * slid / (slid + CHANCE_PX)
         moved = (
-            slid > SLID_PX
-            and len(seen) >= FEWEST
-            and float(np.median(looks["cut"][seen])) > LEAST_CUT
+            end_moves(looks["cut"], chosen, slid)
             and needed < STROKE_WORTH * (STROKE_PX[1] - STROKE_PX[0])
             and slides_as_needle(pool, odds, chosen, numbers, needed)
         )
@@ -166,9 +160,6 @@ def likeliest(
             break
         if (moved or alone) and score > best_score:
             best, best_score, best_moved = chosen, score, moved
-        for index in seen:
-            here = pool.of_frame(int(pool.frame[index]))
-            generous[here[on_line_of(pool, int(index), here)]] = -np.inf
     if best is None:
         return None
     if best_moved:
@@ -176,6 +167,42 @@ def likeliest(
     else:
         again = odds.appearance
     return Path(best, confidence(again, best), best_moved)
+
+
+def alternatives(
+    pool: Pool, odds: Odds, numbers: Floats
+) -> Iterator[tuple[NDArray[np.int64], float]]:
+    """Give the likeliest paths and their log odds, each along other lines than those before it."""
+    generous = odds.full + GENEROSITY
+    for _ in range(ALTERNATIVES):
+        chosen, total = best_path(pool, generous, numbers)
+        seen = chosen[chosen >= 0]
+        if not len(seen):
+            return
+        yield chosen, total
+        for index in seen:
+            here = pool.of_frame(int(pool.frame[index]))
+            generous[here[on_line_of(pool, int(index), here)]] = -np.inf
+
+
+def is_steady(chosen: NDArray[np.int64]) -> bool:
+    """Whether a path claims as many of the clip's frames as one that need not convince by more."""
+    return int(np.count_nonzero(chosen >= 0)) >= min(STEADY * len(chosen), ENOUGH)
+
+
+def end_moves(cut: Floats, chosen: NDArray[np.int64], slid: float) -> bool:
+    """Whether a path claims frames enough, its line ends where it is said to, and the end moves."""
+    seen = chosen[chosen >= 0]
+    return slid > SLID_PX and len(seen) >= FEWEST and float(np.median(cut[seen])) > LEAST_CUT
+
+
+def sliding_lines(pool: Pool, odds: Odds, numbers: Floats) -> Iterator[NDArray[np.int64]]:
+    """Give the likeliest paths whose ends move along their lines, by strokes or not."""
+    cut = appearance(pool)["cut"]
+    for chosen, _ in alternatives(pool, odds, numbers):
+        moves = end_moves(cut, chosen, slide_range(pool, chosen[chosen >= 0]))
+        if moves and is_steady(chosen) and veer_deg(pool, chosen, numbers) < VEER_DEG:
+            yield chosen
 
 
 def slides_as_needle(
