@@ -6,6 +6,7 @@ import pytest
 
 from usguide.fascia import FasciaStage
 from usguide.fascia.bone_odds import WEIGHTS, Profile, bone_odds, evidence
+from usguide.fascia.calcaneus import find_calcaneus
 from usguide.fascia.front_edge import front_edges
 from usguide.ingest.clip import Clip
 from usguide.model import Status
@@ -196,6 +197,22 @@ def test_a_line_drawn_on_beyond_the_bone_may_end_where_it_turns_or_its_shadow_en
     ends = front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
     assert ends[0] == len(X) - 1
     assert np.abs(X[ends[1:]] - 99.0).min() <= 5.0
+
+
+def test_a_line_that_came_down_the_front_wall_ends_before_it():
+    levels, row = drawn_on(1.0, 0.05)
+    ends = front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
+    assert np.abs(X[ends] - 99.0).max() <= 12.0
+
+
+def test_a_wall_that_rises_to_its_end_is_no_heel():
+    """A line as steep as a front wall, over a shadow, with room before its upper end."""
+    row = 180.0 - 0.5 * (X - X[0])
+    levels = picture(row)
+    found = find_calcaneus(levels, np.ones(levels.shape, bool), PIXEL_MM)
+    assert isinstance(found, str) or all(
+        np.ptp(bone.y) / np.ptp(bone.x) < np.tan(np.radians(23.0)) for bone in found
+    )
 
 
 def test_a_line_without_a_turn_over_an_even_shadow_ends_where_it_ends():

@@ -36,6 +36,9 @@ EDGE_OVER_BOTTOM_MM = 4.0
 """Least tissue in view beneath the front edge. A line followed nearer to the bottom runs on down
 the bone's front: 5.0 mm and more on 330 heels of two simulators, 3.5 and less on three whose band
 lay far below the fascia."""
+SLOPE_MAX = float(np.tan(np.radians(23.0)))
+"""Greatest slope of the under side as a whole: -15 to 22 degrees in 273 lines of two simulators;
+front walls that were taken for it had 25 and more."""
 SAME_MM = 1.0
 """Two lines this near to each other, on average, are one bone: it glows a millimetre thick."""
 
@@ -231,7 +234,9 @@ def _orientations(
         profile = Profile.of(picture, *_surface(picture, x, y, pixel_mm), pixel_mm)
         for end in front_edges(profile, pixel_mm):
             under = profile.until(end)
-            if (width - 1 - under.x[-1]) * pixel_mm >= ROOM_MIN_MM:
+            room_mm = (width - 1 - under.x[-1]) * pixel_mm
+            slope = (under.y[-1] - under.y[0]) / max(end, 1)
+            if room_mm >= ROOM_MIN_MM and abs(slope) <= SLOPE_MAX:
                 odds = bone_odds(picture, under, pixel_mm)
                 bones.append(Bone(under.x, under.y, odds, mirrored))
                 if odds > ODDS_SURE:
