@@ -215,6 +215,19 @@ def test_a_wall_that_rises_to_its_end_is_no_heel():
     )
 
 
+@pytest.mark.parametrize("brightness", [0.4, 1.4])
+def test_a_fainter_line_at_twice_the_depth_of_a_bone_is_its_copy(brightness):
+    row = CONVEX + 40.0
+    levels = 0.7 * picture(row)
+    rows, columns = np.arange(300)[:, None], np.arange(300)
+    over = np.interp(columns, X, row / 2)
+    bright = brightness * np.exp(-0.5 * ((rows - over) / 2.0) ** 2) * (columns <= X[-1])
+    levels = np.maximum(levels, bright).astype(np.float32)
+    found = find_calcaneus(levels, np.ones(levels.shape, bool), PIXEL_MM)
+    lower = [] if isinstance(found, str) else [bone for bone in found if bone.y.mean() > 120]
+    assert bool(lower) == (brightness < 0.7)
+
+
 def test_a_line_without_a_turn_over_an_even_shadow_ends_where_it_ends():
     levels, row = drawn_on(0.0, 0.05)
     assert front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM) == [len(X) - 1]
