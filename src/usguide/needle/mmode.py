@@ -1,7 +1,8 @@
 """M-mode along the shaft: once its line is known, every frame is sampled along it once more.
 
 A frame alone ends a faint shaft at the next bright piece of tissue; where it ends in all of them
-together, :mod:`usguide.needle.shaft_end` tells.
+together, :mod:`usguide.needle.shaft_end` tells, and whether that is its tip,
+:mod:`usguide.needle.out_of_slice`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from usguide.kernels.strips import sample_strip, shaft_profiles
 from usguide.model import Bools, Floats, Frames
 from usguide.needle.candidates import CANDIDATE, Candidates, Workspace
 from usguide.needle.carried import carried
+from usguide.needle.out_of_slice import in_slice
 from usguide.needle.path import MEMORY
 from usguide.needle.pool import SAME_OFFSET_PX, SAME_TURN_DEG, Pool
 from usguide.needle.shaft import STEP_PX
@@ -104,6 +106,8 @@ def followed_along(
             numbers[part],
             shown[part],
         )
+        seen_to = np.where(sure[part] >= VISIBLE, tip, np.nan)
+        sure[part] *= in_slice(seen.contrast[part], seen_to, numbers[part])
         depths[part] = np.where(sure[part] >= VISIBLE, tip, np.nan)
         out[part] = shafts_to(tip, shallow, seen.entry[part], seen.along[part], workspace)
         # An end that was measured there is more exact.
