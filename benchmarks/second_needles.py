@@ -1,4 +1,4 @@
-"""Needle tips on recordings from a second simulator, to which the tracker was never fitted.
+"""Needle tips on recordings from a second simulator, which shares nothing with our own.
 
     python -m benchmarks.second_needles [--seeds 0:39] [--folder DIR] [--render]
 
