@@ -1,4 +1,4 @@
-"""Needle tips on recordings from a second simulator, to which the tracker was never fitted.
+"""Needle tips on recordings from a second simulator, which shares nothing with our own.
 
     python -m benchmarks.second_needles                      # writes its part of docs/benchmarks.md
     python -m benchmarks.second_needles --seeds 0:39 --folder DIR [--render]   # other clips; prints
@@ -33,7 +33,7 @@ from usguide import Options, analyze, open_clip
 from usguide.model import NeedleTrack, Task
 
 PUBLISHED = range(140, 180)
-"""Seeds that nobody had looked at; while the simulator was made, those up to 69 were."""
+"""Nothing was fitted to them; those up to 69 were looked at."""
 PLANE = {"in": "in the plane", "out": "across the plane"}
 WHEN = {
     "dropout": "of a dropout",

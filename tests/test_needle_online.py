@@ -84,7 +84,7 @@ def test_one_that_is_newer_than_all_else_is_followed_after_a_while() -> None:
     track = online(among_bright_tissue(moves=True))
     assert track.plane is NeedlePlane.OUT
     assert not track.tip_visible[:26].any()
-    assert track.tip_visible[40:].mean() > 0.9
+    assert track.tip_visible[40:].mean() >= 0.9  # where it hops past another, not at once
     seen = np.flatnonzero(track.tip_visible)
     assert np.median(np.abs(track.tip_px[seen, 0] - np.linspace(80, 220, 60)[seen])) < 2
     assert online(among_bright_tissue(moves=False)).status is Status.NONE_FOUND

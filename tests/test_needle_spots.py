@@ -44,13 +44,21 @@ def test_what_appears_at_the_edge_of_the_tissue_is_none() -> None:
     assert len(find_new_spots(noise(1), NOTHING, inside - 500)) == 0
 
 
+def test_tissue_that_a_dark_vessel_has_left_is_new_but_no_spot() -> None:
+    tissue = noise(1) + 80
+    spot = find_new_spots(tissue + bump(120, 70, 60), tissue, FAR_INSIDE)["height"][0]
+    left = find_new_spots(tissue - bump(60, 90, 60), tissue - bump(120, 70, 60), FAR_INSIDE)
+    there = np.hypot(left["x"] - 120, left["y"] - 70) < 8
+    assert left["height"][there].max(initial=0) < 0.2 * spot
+
+
 def spots_at(places: list[tuple[float, float, float]]) -> NDArray[np.void]:
     return np.array([(x, y, x, y - 2, height) for x, y, height in places], SPOT)
 
 
 @pytest.mark.parametrize(
     ("height", "rival", "steady", "followed"),
-    [(15, 8, True, True), (8, 4, True, False), (15, 14, True, False), (15, 8, False, False)],
+    [(15, 8, True, True), (6, 3, True, True), (6, 4, True, False), (15, 8, False, False)],
 )
 def test_a_spot_is_followed_that_is_newer_than_all_else_and_steady(
     height: float, rival: float, steady: bool, followed: bool
@@ -68,6 +76,24 @@ def test_a_spot_is_followed_that_is_newer_than_all_else_and_steady(
         assert np.isnan(path.position[0]).all()
         assert path.confidence[0] == 0.0
         assert np.all(path.confidence[1:] > 0.5)
+
+
+@pytest.mark.parametrize(("seen", "followed"), [(16, True), (6, False)])
+def test_a_spot_that_comes_and_goes_is_followed_and_not_claimed_while_it_is_gone(
+    seen: int, followed: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    frames = []
+    for k in range(FRAMES):
+        places = [(*rng.uniform(20, 180, 2), height) for height in rng.uniform(2, 3.5, 6)]
+        if k < seen:
+            places.append((60 + k, 80, 7))
+        frames.append(spots_at(sorted(places, key=lambda place: -place[2])))
+    path = follow_new_spot(frames, np.arange(FRAMES, dtype=float), np.zeros((FRAMES, 2)))
+    assert (path is not None) == followed
+    if path is not None:
+        np.testing.assert_allclose(path.position[:seen, 0], 60 + np.arange(seen), atol=1e-4)
+        assert np.isnan(path.position[seen:]).all()
 
 
 def test_the_slide_of_the_picture_is_put_back_and_is_no_move() -> None:

@@ -220,7 +220,7 @@ def score_of(
     ahead = stretching.ahead_mm
     thickness = np.maximum(deep_mm - upper_mm, THICKNESS_MIN_MM)
     near = (ahead >= 0) & (ahead <= NEAR_MM)
-    if not near.any():
+    if np.count_nonzero(near) < 2:
         return -np.inf
     height = round(float(np.median(thickness[near])), 1)
     taper = thickness / height

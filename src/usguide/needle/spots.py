@@ -150,8 +150,10 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     Returns
     -------
     structured array of ``SPOT``, shape (at most ``SPOTS``,)
-        Working px; ``height`` over the surroundings and over what lies to both sides, in units of
-        the root mean square of that change around it.
+        Working px; ``height`` of the change over its surroundings and over what lies to both
+        sides, and no more than what the frame itself stands out there, in units of the root mean
+        square of that change around it. Tissue over which a dark vessel or a gap has passed is
+        new, too, but is not brighter than what is around it.
     """
     compared = inside > 0
     change = still - past
@@ -165,5 +167,7 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     share = local_mean(compared.astype(np.float32), y, x)
     near = local_mean(np.minimum(detail * detail, 25 * overall), y, x)
     around = np.sqrt(0.8 * near / np.maximum(share, 1e-3) + 0.2 * overall)
-    apart = np.clip(apart_from_lines(core, y, x), 0, detail[y, x])
+    bright = standing_out(smoothed(still, 1), halve(still), compared)
+    most = np.minimum(detail[y, x], np.maximum(bright[y, x], 0))
+    apart = np.clip(apart_from_lines(core, y, x), 0, most)
     return placed(half, still - USUAL_SHARE * past, y, x, apart / around)
