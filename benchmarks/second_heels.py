@@ -53,7 +53,7 @@ from usguide import Options, analyze, open_clip
 from usguide.model import Status, Task
 
 PUBLISHED = range(400, 490)
-"""Seeds that nobody had looked at; the detectors were tried on those before."""
+"""Nothing was fitted to them, but what tells a copy of the bone was set with 457 in view."""
 FRAMES = 5
 STATIONS_MM = (5.0, 10.0, 15.0, 20.0)
 WRONG_MM = 1.0
