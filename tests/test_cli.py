@@ -375,8 +375,10 @@ def command(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str
 def test_the_module_is_the_command_and_ends_with_its_exit_code(tmp_path: Path) -> None:
     done = command("analyze", "missing.dcm", folder=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("usguide: missing.dcm")
-    assert len(done.stderr.strip().splitlines()) == 1
+    # A busy machine is told that it is loading.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Loading")]
+    assert len(said) == 1
+    assert said[0].startswith("usguide: missing.dcm")
 
 
 def test_help_answers_without_loading_anything_heavy() -> None:
