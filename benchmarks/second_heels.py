@@ -15,22 +15,16 @@ used again; with ``--render`` they are only made.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from benchmarks import page, records
-from benchmarks.accuracy import seed_range
+from benchmarks import page, records, second_runs
 from benchmarks.estimates import estimate, wilson
 from benchmarks.second_scanner import (
     LINES,
@@ -45,7 +39,6 @@ from benchmarks.second_scanner import (
     pixels,
     scan,
     scatterers,
-    store,
     surface_echoes,
     wander,
 )
@@ -323,17 +316,7 @@ def _truth(
 
 def clip_of(seed: int, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Return a seed's recording and its truth from a folder, made there if they are missing."""
-    sidecar = folder / f"heel{seed:05d}.truth.json"
-    if sidecar.exists():
-        truth = json.loads(sidecar.read_text(encoding="utf-8"))
-        return folder / truth["file"], truth
-    folder.mkdir(parents=True, exist_ok=True)
-    frames, truth, settings = render(seed)
-    size = truth["calibration"]["mm_per_px"][0]
-    path = store(folder / f"heel{seed:05d}", frames, size, settings)
-    truth["file"] = path.name
-    sidecar.write_text(json.dumps(truth), encoding="utf-8")
-    return path, truth
+    return second_runs.kept("heel", render, seed, folder)
 
 
 @dataclass
@@ -429,32 +412,16 @@ def report(scores: list[Score]) -> str:
     return "\n".join(lines)
 
 
+def said(one: Score) -> str:
+    """Return what is printed of a clip."""
+    errors = " ".join(f"{e:+.2f}" for e in one.stations["error_mm"])
+    return f"{one.probe} {one.shadow}: {one.reason or errors}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--seeds", type=seed_range, metavar="FIRST:LAST", help="others; no page is written"
-    )
-    parser.add_argument("--folder", type=Path, help="keep the clips here, and use those there")
-    parser.add_argument("--page", type=Path, default=page.PAGE, help="the page to write")
-    parser.add_argument("--render", action="store_true", help="make the clips, measure nothing")
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = options.folder or Path(scratch)
-        scores = []
-        for seed in options.seeds or PUBLISHED:
-            if options.render:
-                clip_of(seed, folder)
-                continue
-            scores.append(score(seed, folder))
-            row = scores[-1]
-            errors = " ".join(f"{e:+.2f}" for e in row.stations["error_mm"])
-            print(f"{seed} {row.probe} {row.shadow}: {row.reason or errors}", file=sys.stderr)
-    if scores:
-        text = report(scores)
-        print(text)
-        if options.seeds is None:
-            page.write_part("second", text, options.page)
+    """Run from the command line."""
+    title = __doc__.splitlines()[0]
+    second_runs.run(title, "second", PUBLISHED, clip_of, score, said, report)
 
 
 if __name__ == "__main__":

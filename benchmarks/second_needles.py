@@ -11,23 +11,16 @@ kept there and used again; with ``--render`` they are only made.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import page, records
-from benchmarks.accuracy import seed_range
+from benchmarks import page, records, second_runs
 from benchmarks.estimates import estimate, median, p95, wilson
 from benchmarks.second_needling import OUTSIDE_DB, PROBES, VISIBLE_DB, render
-from benchmarks.second_scanner import store
 from benchmarks.tables import BRACKETS, SIZE, breakdown, rate, where
 from usguide import Options, analyze, open_clip
 from usguide.model import NeedleTrack, Task
@@ -44,17 +37,7 @@ WHEN = {
 
 def clip_of(seed: int, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Return a seed's recording and its truth from a folder, made there if they are missing."""
-    sidecar = folder / f"needle{seed:05d}.truth.json"
-    if sidecar.exists():
-        truth = json.loads(sidecar.read_text(encoding="utf-8"))
-        return folder / truth["file"], truth
-    folder.mkdir(parents=True, exist_ok=True)
-    frames, truth, settings = render(seed)
-    size, fps = truth["calibration"]["mm_per_px"][0], truth["timing"]["fps"]
-    path = store(folder / f"needle{seed:05d}", frames, size, settings, fps)
-    truth["file"] = path.name
-    sidecar.write_text(json.dumps(truth), encoding="utf-8")
-    return path, truth
+    return second_runs.kept("needle", render, seed, folder)
 
 
 @dataclass
@@ -198,32 +181,16 @@ def report(scores: list[Score]) -> str:
     )
 
 
+def said(one: Score) -> str:
+    """Return what is printed of a clip."""
+    what = f"{one.probe} {one.plane or 'none'}, visible in {one.frames['visible'].sum()}"
+    return f"{what}: {one.wrong() or 'right'}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--seeds", type=seed_range, metavar="FIRST:LAST", help="others; no page is written"
-    )
-    parser.add_argument("--folder", type=Path, help="keep the clips here, and use those there")
-    parser.add_argument("--page", type=Path, default=page.PAGE, help="the page to write")
-    parser.add_argument("--render", action="store_true", help="make the clips, measure nothing")
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = options.folder or Path(scratch)
-        scores = []
-        for seed in options.seeds or PUBLISHED:
-            if options.render:
-                clip_of(seed, folder)
-                continue
-            scores.append(score(seed, folder))
-            row = scores[-1]
-            what = f"{row.probe} {row.plane or 'none'}, visible in {row.frames['visible'].sum()}"
-            print(f"{seed} {what}: {row.wrong() or 'right'}", file=sys.stderr)
-    if scores:
-        text = report(scores)
-        print(text)
-        if options.seeds is None:
-            page.write_part("second needles", text, options.page)
+    """Run from the command line."""
+    title = __doc__.splitlines()[0]
+    second_runs.run(title, "second needles", PUBLISHED, clip_of, score, said, report)
 
 
 if __name__ == "__main__":
