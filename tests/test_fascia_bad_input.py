@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from usguide import Clip, Options, analyze, open_clip
+from usguide.fascia.borders import beneath_fat
+from usguide.fascia.course import BorderPair
+from usguide.fascia.straighten import Band
 from usguide.model import Status, Task
 from usguide.synth import make_scene
 
@@ -207,3 +210,26 @@ def test_without_a_scale_everything_is_in_pixels():
     assert all("scale" in one.reason for one in result.not_measured)
     true_px = truth["fascia"]["thickness_mm"]["insertion"] / spacing_mm[1]
     assert result.thickness_px.maximum.value == pytest.approx(true_px, rel=0.3)
+
+
+def test_a_band_that_is_seen_too_shortly():
+    """Twelve millimetres ahead of the bone decide; the same picture with more is measured."""
+    frames, spacing_mm, truth = scene(frames=3)
+    edge = truth["fascia"]["insertion_px"][0]
+    shown, wider = (round(edge + mm / spacing_mm[0]) for mm in (11.0, 19.0))
+    assert_nothing(fascia(frames[:, :, :shown], spacing_mm), "seen for less than 12 mm")
+    assert_right(fascia(frames[:, :, :wider], spacing_mm), truth)
+
+
+@pytest.mark.parametrize("first_mm", [-12.0, 18.0, 40.0])
+def test_a_band_of_which_no_part_is_judged_is_none(first_mm):
+    """OpenCV maps no picture of no columns, and no line goes through no points."""
+    distance = first_mm + 0.5 * np.arange(10)
+    centre = np.stack([distance / 0.1 + 200, np.full(10, 100.0)], axis=1)
+    band = Band(distance, centre, np.tile([0.0, 1.0], (10, 1)))
+    nothing = np.zeros(10)
+    offset = np.full(10, 15.0)
+    pair = BorderPair(
+        band, -offset, offset, nothing.astype(bool), np.zeros((2, 10)), *[nothing] * 4
+    )
+    assert not beneath_fat(np.full((200, 400), 0.5, np.float32), pair, 0.1)

@@ -80,8 +80,9 @@ def analyze(
     Parameters
     ----------
     clip : Frames
-        The recording; decoded once for all stages, once more for a needle that is found, and once
-        more if contraction is asked for.
+        The recording; decoded once for all stages, once more for a needle that is found or for
+        each of at most four lines that may be one moved slowly, and once more if contraction is
+        asked for.
     options : Options, optional
         What to measure; everything by default. Spacing, region and timing are already in the
         clip's header: here they are only recorded.

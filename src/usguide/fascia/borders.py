@@ -237,7 +237,7 @@ def _fitted(
     band = straightened(band, course.middle_px, edge, pixel_mm)
     course = course.carried_to(band)
     pair = refine(Strip.cut(levels, band, STRIP_ROWS_MM, pixel_mm), course, recognised, pixel_mm)
-    if pair is None or not _beneath_fat(levels, pair, pixel_mm):
+    if pair is None or not beneath_fat(levels, pair, pixel_mm):
         return None
     upper_mm, lower_mm = (
         upright.offsets_of(pair.band.points(offset)) * pixel_mm
@@ -256,8 +256,18 @@ def _fitted(
     return _Fitted(pair, edge, score - GROWTH_PRICE * max(_growth_mm(pair, pixel_mm), 0.0))
 
 
-def _beneath_fat(levels: Image, pair: BorderPair, pixel_mm: float) -> bool:
-    """Say whether there is tissue over a band: the skin's surface has none."""
+def beneath_fat(levels: Image, pair: BorderPair, pixel_mm: float) -> bool:
+    """Say whether there is tissue over a band: the skin's surface has none.
+
+    Parameters
+    ----------
+    levels : ndarray of float32, shape (rows, columns)
+        Normalised work picture.
+    pair : BorderPair
+        The band's borders; of one without a part in ``RECOGNISED_MM`` nothing can be said.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    """
     band, thickness = pair.band, pair.thickness_px
     judged = (band.distance_mm >= RECOGNISED_MM[0]) & (band.distance_mm <= RECOGNISED_MM[1])
     if not judged.any():

@@ -108,9 +108,7 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
     )
     objection = _objection(levels, found.pair, pixel_mm)
     if objection is None and followed_mm(found.pair) < FOLLOWED_MIN_MM:
-        objection = (
-            "the band that leaves the bone-like line is seen too short to be told from others"
-        )
+        objection = f"what leaves the bone-like line is seen for less than {FOLLOWED_MIN_MM:g} mm"
     return objection or Heel(bone, found.pair, found.recognised, scale)
 
 

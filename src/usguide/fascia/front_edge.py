@@ -37,7 +37,8 @@ APART_MM, LEFT_MM = 4.0, 2.0
 """How much of the line before and behind a place is compared to find others where it may end, and
 the least that lies beyond such a place."""
 TURN_MIN, BRIGHTER_MIN = 0.2, 0.05
-"""Least increase there of the line's slope, or of the normalised level beneath it."""
+"""Least increase there of the line's slope, or of the normalised level beneath it. Chosen on heels
+that were declined, seeds 0-89 of ``benchmarks.second_heels``."""
 OTHERS = 2
 """Such places of either kind that are tried."""
 END_MM = 3.0
@@ -47,7 +48,9 @@ for a hundredth."""
 
 
 def front_edges(profile: Profile, pixel_mm: float) -> list[int]:
-    """Find where the under side may end on a line: by its course, or where it turns or glows.
+    """Find where the under side may end on a line: by its course, or where that or its shadow ends.
+
+    The line's course ends where it turns down; its shadow, where the level beneath it rises.
 
     Parameters
     ----------

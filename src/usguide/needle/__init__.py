@@ -218,8 +218,8 @@ class NeedleStage:
         Parameters
         ----------
         clip : Frames
-            The clip that was observed. Its frames are read once more where there is a needle and
-            the clip is not followed online.
+            The clip that was observed. Unless it is followed online, its frames are read once more
+            where there is a needle, and once for each line that may be one moved slowly.
         fascia : FasciaResult
             What the fascia stage found, for distances to its borders.
         """

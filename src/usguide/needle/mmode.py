@@ -27,7 +27,8 @@ from usguide.needle.smoothing import DENSE_GAP
 from usguide.needle.track import VISIBLE, Path
 
 STRETCH = 600
-"""Frames that are weighed together: what a clip needs at once does not grow with its length."""
+"""Frames that are weighed together: what the weighing needs does not grow with the clip's length;
+what is kept of each frame is its samples along the line."""
 FEW = 16
 """Frames, one close after the other, that show what a place looks like at other times."""
 LINE_FRAMES = 10.0
