@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,6 +54,45 @@ def test_the_picture_is_found_to_the_pixel(frames: int, background: int) -> None
     assert abs(region.width - 380) <= 2
     assert abs(region.height - 360) <= 2
     assert region.fan is None
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_tissue_above_a_shadow_at_the_side_is_picture_and_text_there_is_not(side: str) -> None:
+    shown = screen((150, 70, 380, 360), frames=5)
+    columns = slice(150, 210) if side == "left" else slice(470, 530)
+    shown[:, 210:430, columns] = 0
+    region = find_region(shown)
+    assert abs(region.x - 150) <= 1
+    assert abs(region.x + region.width - 530) <= 1
+    assert abs(region.height - 360) <= 2
+
+
+@pytest.mark.parametrize("times", [3, 4])
+@pytest.mark.parametrize("frames", [1, 5])
+def test_an_enlarged_screen_shows_the_same_picture(times: int, frames: int) -> None:
+    shown = screen((150, 70, 380, 360), frames=frames)
+    large = np.stack(
+        [cv2.resize(one, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC) for one in shown]
+    )
+    region = find_region(large)
+    assert abs(region.x / times - 150) <= 1.5
+    assert abs(region.y / times - 70) <= 1.5
+    assert abs(region.width / times - 380) <= 3
+    assert abs(region.height / times - 360) <= 3
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_an_enlarged_fan_has_the_same_apex(times: int) -> None:
+    fan = Fan((320.0, -200.0), 240.0, 650.0, -24.0, 24.0)
+    random = np.random.default_rng(5)
+    shown = np.clip(random.rayleigh(35, (700, 700)), 0, 255) * fan_mask(fan, 0, 0, 700, 700)
+    small = find_region(shown.astype(np.uint8)[None])
+    large = find_region(cv2.resize(shown.astype(np.uint8), None, fx=times, fy=times)[None])
+    assert small.fan is not None
+    assert large.fan is not None
+    assert np.asarray(large.fan.apex_px) / times == pytest.approx(fan.apex_px, abs=6)
+    assert large.fan.radius_max_px / times == pytest.approx(small.fan.radius_max_px, rel=0.02)
+    assert large.width / times == pytest.approx(small.width, abs=6)
 
 
 def test_without_furniture_it_is_the_whole_frame() -> None:

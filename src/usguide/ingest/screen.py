@@ -37,9 +37,13 @@ _STEP = 2.0
 """How much larger than its neighbours the step along a side is where it marks the edge."""
 _TEXT_WIDTH = 0.5
 """Share of the picture's width from which on what adjoins it is surely no block of text."""
-_ROUND_SIDE_PX = 640
-"""Shorter side, px, up to twice of which a round window is moved over the frame as it is; larger
-frames are looked at in so many parts of their size."""
+_SHADOWED_HEIGHT = 0.2
+"""Share of the picture's height that tissue above a shadow at its side takes at least."""
+_SHADOWED_CHANGE = 0.5
+"""How much of such tissue changes, as a share of what does in the picture."""
+_SHORTER_SIDE_PX = 640
+"""Frames are looked at in their own size up to twice this shorter side, larger ones in so many
+parts of it: enlarged speckle is smooth from pixel to pixel, and windows take long to move."""
 _EDGE_LEVEL = 0.6
 """A column or row belongs to the picture while it has this share of the texture inside."""
 _SPARSE_LEVEL = 0.25
@@ -74,6 +78,11 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     """
     height, width = samples.shape[1:]
     x, y, w, h = box or (0, 0, width, height)
+    shrink = max(1, min(height, width) // _SHORTER_SIDE_PX)
+    if shrink > 1:
+        small = np.stack([_shrunk(luma, shrink) for luma in samples])
+        inside = None if box is None else (x // shrink, y // shrink, w // shrink, h // shrink)
+        return _enlarged(find_region(small, inside), shrink, Region(x, y, w, h))
     stated = samples[:, y : y + h, x : x + w]
     whole = Region(x, y, w, h)
     if min(w, h) < 32:
@@ -101,6 +110,40 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     if (right - left) * (bottom - top) < _MIN_AREA * w * h:
         return whole
     return Region(left, top, right - left, bottom - top)
+
+
+def _shrunk(luma: Frame, times: int) -> Frame:
+    """Return a frame in a whole part of its size, every pixel the mean of a square."""
+    rows, columns = (size // times for size in luma.shape)
+    square = np.ascontiguousarray(luma[: rows * times, : columns * times])
+    return np.asarray(
+        cv2.resize(square, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+
+
+def _enlarged(region: Region, times: int, within: Region) -> Region:
+    """Return a region found in a frame so many times smaller, in the frame's own pixels.
+
+    A side at the edge of the smaller frame is at that of ``within``.
+    """
+    left, top = within.x // times, within.y // times
+    right, bottom = left + within.width // times, top + within.height // times
+    x = within.x if region.x <= left else region.x * times
+    y = within.y if region.y <= top else region.y * times
+    end_x, end_y = region.x + region.width, region.y + region.height
+    far_x = within.x + within.width if end_x >= right else end_x * times
+    far_y = within.y + within.height if end_y >= bottom else end_y * times
+    fan = region.fan
+    if fan is not None:
+        # Pixel centres are whole numbers: the first square's centre is not at 0.
+        middle = (times - 1) / 2
+        fan = replace(
+            fan,
+            apex_px=(fan.apex_px[0] * times + middle, fan.apex_px[1] * times + middle),
+            radius_min_px=fan.radius_min_px * times,
+            radius_max_px=fan.radius_max_px * times,
+        )
+    return Region(x, y, far_x - x, far_y - y, fan)
 
 
 def tissue_mask(colours: NDArray[np.uint8] | None, region: Region) -> Bools:
@@ -172,27 +215,16 @@ def _solid(alive: Bools) -> Bools | None:
 
 def _outline(alive: Bools, solid: Bools) -> Bools:
     """Add to a solid area what hangs together with it sparsely: the dark corners of a fan."""
-    whole = alive.shape
-    # The time a round window takes grows with the fourth power of the frame's side.
-    shrink = max(1, min(whole) // _ROUND_SIDE_PX)
-    small = (max(1, whole[1] // shrink), max(1, whole[0] // shrink))
-    size = round(1.5 * _odd(np.empty(small, np.bool_), _BLOCK_SHARE)) | 1
+    size = round(1.5 * _odd(alive, _BLOCK_SHARE)) | 1
     round_window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    sparse = _resized(_dense(alive, _SPARSE_DENSITY), small)
+    sparse = _dense(alive, _SPARSE_DENSITY).astype(np.uint8)
     opened = cv2.morphologyEx(sparse, cv2.MORPH_OPEN, round_window, borderValue=0)
     count, labels = cv2.connectedComponents(opened, connectivity=4)
     touched = np.zeros(count, dtype=np.bool_)
-    touched[np.asarray(labels)[_resized(solid, small) > 0]] = True
+    touched[np.asarray(labels)[solid]] = True
     touched[0] = False
-    outline = touched.take(np.asarray(labels, dtype=np.int32))
-    return np.asarray(_resized(outline, (whole[1], whole[0])) > 0, dtype=np.bool_)
-
-
-def _resized(flags: Bools, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return flags, 0 or 1, at another (width, height)."""
-    return np.asarray(
-        cv2.resize(flags.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8
-    )
+    outline: Bools = touched.take(np.asarray(labels, dtype=np.int32))
+    return outline
 
 
 def _parts_of(stats: NDArray[np.integer], largest: int) -> list[int]:
@@ -229,6 +261,10 @@ def _rectangle(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Box:
         x = _wide_part(solid[slice(*down)].mean(axis=0))
         y = _wide_part(solid[:, slice(*x)].mean(axis=1))
         if (x[1] - x[0]) * (y[1] - y[0]) >= _MIN_RECTANGULAR * np.ptp(across) * np.ptp(down):
+            changing = solid & (np.ptp(samples, axis=0) >= _CHANGE)
+            if len(samples) > 2:
+                x = _with_shadows(changing[slice(*down)], solid[slice(*down)], x)
+                y = _with_shadows(changing[:, slice(*x)].T, solid[:, slice(*x)].T, y)
             columns_alive = alive[slice(*y)].mean(axis=0)
             across, wide_across = (
                 _grown(columns_alive, x, _EDGE_LEVEL),
@@ -263,6 +299,22 @@ def _wide_part(profile: NDArray[np.floating]) -> tuple[int, int]:
     typical = float(np.median(profile[inside[quarter : len(inside) - quarter]]))
     wide = np.flatnonzero(profile >= _TEXT_WIDTH * typical)
     return int(wide[0]), int(wide[-1]) + 1
+
+
+def _with_shadows(changing: Bools, solid: Bools, part: tuple[int, int]) -> tuple[int, int]:
+    """Grow a range over lower columns that change as it does: tissue above a shadow, no text.
+
+    Parameters
+    ----------
+    changing, solid : ndarray of bool, shape (rows, columns)
+        Where the solid area changes, and where it is.
+    part : (int, int)
+        Columns in which the solid area is surely picture.
+    """
+    height = solid.sum(axis=0)
+    share = changing.sum(axis=0) / np.maximum(height, 1)
+    share[height < _SHADOWED_HEIGHT * np.median(height[slice(*part)])] = 0.0
+    return _grown(share, part, _SHADOWED_CHANGE)
 
 
 def _grown(profile: NDArray[np.floating], part: tuple[int, int], share: float) -> tuple[int, int]:
