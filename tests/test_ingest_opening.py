@@ -204,6 +204,25 @@ def test_a_photograph_is_seen_the_way_up_that_viewers_show_it(
     np.testing.assert_array_equal(clip[0], expected)
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_turned_tiff_is_seen_the_way_up_that_viewers_show_it(
+    tmp_path: Path, compression: str | None, orientation: int, bits: int
+) -> None:
+    path, upright = tmp_path / "a.tif", speckle(1, 60, 80)[0]
+    stored = upright if bits == 8 else upright.astype(np.uint16) * 257
+    Image.fromarray(stored).save(
+        path, compression=compression, tiffinfo={ExifTags.Base.Orientation: orientation}
+    )
+    shown = Image.fromarray(upright)
+    shown.getexif()[ExifTags.Base.Orientation] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(shown))
+    clip = open_clip(path)
+    assert (clip.header.height, clip.header.width) == expected.shape
+    np.testing.assert_array_equal(clip[0], expected)
+
+
 def test_images_of_different_sizes_are_refused(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "f", ["1", "2"])
     cv2.imwrite(str(folder / "3.png"), speckle(1, 61, 80)[0])
@@ -248,6 +267,33 @@ def test_a_jpeg_gives_its_luma(tmp_path: Path) -> None:
 def test_a_folder_with_one_dicom_file_opens_it(tmp_path: Path) -> None:
     write_dicom(tmp_path / "IM_0001", speckle(2, 40, 50))
     assert open_clip(tmp_path).header.frames == 2
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ([], None),
+        (["a.png"], "another image or video"),
+        (["a.png", "b.jpg"], "2 other images or videos"),
+    ],
+)
+def test_what_lies_beside_a_folders_recording_is_said(
+    tmp_path: Path, beside: list[str], said: str | None
+) -> None:
+    write_dicom(tmp_path / "one.dcm", speckle(2, 40, 48))
+    for name in beside:
+        cv2.imwrite(str(tmp_path / name), speckle(1, 60, 80)[0])
+    notes = [note for note in open_clip(tmp_path).header.warnings if "also holds" in note]
+    assert len(notes) == (said is not None)
+    assert all(said in note for note in notes)
+
+
+def test_a_dicom_file_cut_short_in_its_header_says_so(tmp_path: Path) -> None:
+    whole = write_dicom(tmp_path / "whole.dcm", speckle(2, 40, 48))
+    short = tmp_path / "short.dcm"
+    short.write_bytes(whole.read_bytes()[:300])
+    with pytest.raises(UnreadableError, match=r"short\.dcm: .*cut short in its header; copy it"):
+        open_clip(short)
 
 
 def test_a_folder_with_several_recordings_names_them(tmp_path: Path) -> None:

@@ -158,7 +158,10 @@ def check_is_ultrasound(path: Path, dataset: Dataset) -> None:
     modality = str(dataset.get("Modality") or "")
     sop_class = UID(str(dataset.get("SOPClassUID") or ""))
     if "Rows" not in dataset and not modality and not sop_class:
-        raise UnreadableError(f"{path}: is not a DICOM file, whatever its name says.")
+        raise UnreadableError(
+            f"{path}: is not a DICOM file, or is cut short in its header; copy it again from where "
+            "it was recorded."
+        )
     if sop_class in ULTRASOUND_CLASSES:
         return
     if (not sop_class or sop_class in _CAPTURE_CLASSES) and modality in _CAPTURE_MODALITIES:

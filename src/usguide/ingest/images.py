@@ -135,16 +135,21 @@ def _recording(
     )
 
 
-def _open(path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        # Sizes are checked against our own limit, before decoding.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Image.Image]:
+    with contextlib.ExitStack() as opened:
         try:
-            return Image.open(path)
+            # Given a name, Pillow maps raw samples into memory and garbles those of a turned TIFF.
+            file = opened.enter_context(path.open("rb"))
+            with warnings.catch_warnings():
+                # Sizes are checked against our own limit, before decoding.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = opened.enter_context(Image.open(file))
         except _ERRORS as error:
             raise UnreadableError(
                 f"{path}: is not an image, or is damaged ({_first_line(error)})."
             ) from error
+        yield image
 
 
 @contextlib.contextmanager

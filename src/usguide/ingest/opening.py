@@ -121,8 +121,9 @@ def _checked_spacing(spacing_mm: float | tuple[float, float] | None) -> Calibrat
         return None
     given = (spacing_mm, spacing_mm) if isinstance(spacing_mm, (int, float)) else tuple(spacing_mm)
     if len(given) != 2 or not all(math.isfinite(v) and v > 0 for v in given):
+        said = " x ".join(f"{value:g}" for value in dict.fromkeys(given))
         raise CalibrationError(
-            f"A pixel spacing of {spacing_mm} mm makes no sense; give millimetres per pixel as "
+            f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as "
             "one positive number, or two for x and y."
         )
     return Calibration(
@@ -132,7 +133,7 @@ def _checked_spacing(spacing_mm: float | tuple[float, float] | None) -> Calibrat
 
 def _checked_fps(fps: float | None) -> float | None:
     if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
+        raise ConfigError(f"{fps:g} frames per second make no sense; give a positive number.")
     return fps
 
 

@@ -198,9 +198,9 @@ def _unread(down: list[Comb], across: list[Comb]) -> str:
     """Say what the user needs to know about a ruler without numbers."""
     comb = max(down or across, key=lambda comb: len(comb.places))
     if len(comb.places) < LONG:
-        return "a ruler was found, but its numbers cannot be read for certain"
+        return "what may be a ruler shows no numbers that can be read for certain"
     return (
-        "a ruler was found, but its numbers cannot be read for certain: its marks are "
+        "what may be a ruler shows no numbers that can be read for certain; its marks are "
         f"{comb.step_px:.1f} px apart, so it is {5 / comb.step_px:.4f} mm per pixel if they stand "
         f"for 5 mm, {10 / comb.step_px:.4f} if for 10 mm"
     )

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from usguide.errors import NotUltrasoundError, UnreadableError
@@ -77,11 +78,12 @@ def _read_folder(folder: Path) -> Recording:
     files = [f for f in sorted(folder.iterdir()) if f.is_file() and not f.name.startswith(".")]
     images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
     dicom = [f for f in files if f not in images and _may_be_dicom(f)]
-    if dicom:
-        return _read_only_one(folder, dicom)
-    if images:
-        return read_images(folder, images, content_sha256(sorted(images, key=natural_key)))
     videos = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES]
+    if dicom:
+        return _beside(_read_only_one(folder, dicom), len(images) + len(videos))
+    if images:
+        recording = read_images(folder, images, content_sha256(sorted(images, key=natural_key)))
+        return _beside(recording, len(videos))
     if videos:
         raise UnreadableError(
             f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
@@ -96,6 +98,15 @@ def _read_folder(folder: Path) -> Recording:
     if nested:
         return _read_only_one(folder, nested)
     raise UnreadableError(f"{folder}: holds no DICOM file, image or video; give another folder.")
+
+
+def _beside(recording: Recording, others: int) -> Recording:
+    """Say in a recording's warnings that files beside it were not read."""
+    if not others:
+        return recording
+    held = "another image or video" if others == 1 else f"{others} other images or videos"
+    note = f"The folder also holds {held}, not read with this recording: give a path to read one."
+    return replace(recording, warnings=(*recording.warnings, note))
 
 
 def _may_be_dicom(file: Path) -> bool:
