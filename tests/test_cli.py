@@ -98,6 +98,47 @@ def test_analyze_writes_everything_and_sums_it_up(
         assert words in err
 
 
+@pytest.mark.parametrize("line", [["analyze", ""], ["analyze", "clip.dcm", "-o", ""]])
+def test_an_empty_argument_is_not_the_folder_one_is_in(
+    run: Run, tmp_path: Path, line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*line) == 2
+    assert "an argument is empty" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [(["info"], "usguide info"), (["analyze", "a", "--far"], "usguide analyze")],
+)
+def test_wrong_usage_points_to_the_help_of_its_command(
+    run: Run, line: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*line) == 2
+    assert f"see {command} --help." in capsys.readouterr().err
+
+
+def test_results_of_a_folder_keep_the_dots_of_its_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "2024.05.01").mkdir()
+    assert run("analyze", "2024.05.01", "--no-overlay") == 0
+    assert (tmp_path / "2024.05.01_usguide" / "result.json").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_stdout_that_cannot_be_written_is_said_in_a_sentence() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "usguide", "info", str(SAMPLE), "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.endswith("usguide: stdout cannot be written: No space left on device.\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_json_alone_goes_to_stdout(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("analyze", "heel.dcm", "--json", "--no-overlay", "-o", "out") == 0
     out, _ = capsys.readouterr()

@@ -66,13 +66,18 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     try:
+        if "" in arguments:
+            # An empty path is the folder one is in, which nobody means.
+            raise ConfigError("an argument is empty; write what it stands for, or leave it out.")
         code = app(args=list(arguments) or ["--help"], prog_name="usguide", standalone_mode=False)
     except UsguideError as error:
         terminal.say(str(error))
         return error.exit_code
     except typer.TyperException as error:
         said = error.format_message().removesuffix(".")
-        terminal.say(said if said.endswith("?") else f"{said}; see usguide --help.")
+        context = getattr(error, "ctx", None)
+        command = "usguide" if context is None else context.command_path
+        terminal.say(said if said.endswith("?") else f"{said}; see {command} --help.")
         return ConfigError.exit_code
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
@@ -173,7 +178,7 @@ def analyze(
     from usguide.request import read_options, settle
 
     asked = settle(given, config)
-    directory = Path(asked.get("output") or f"{path.resolve().stem}_usguide")
+    directory = Path(asked.get("output") or _results_of(path))
     options = read_options(asked)
 
     with terminal.watching() as watch:
@@ -190,7 +195,7 @@ def analyze(
     if json:
         from usguide.output.result_json import result_document, to_json
 
-        sys.stdout.write(to_json(result_document(done.analysis)))
+        terminal.give(to_json(result_document(done.analysis)))
     if not done.analysis.measured:
         raise typer.Exit(EXIT_NOTHING_MEASURED)
 
@@ -217,7 +222,7 @@ def info(
     if json:
         from usguide.output.result_json import header_document, to_json
 
-        sys.stdout.write(to_json(header_document(header)))
+        terminal.give(to_json(header_document(header)))
     else:
         terminal.describe(header)
 
@@ -306,7 +311,7 @@ def deid(
     if json:
         from json import dumps
 
-        sys.stdout.write(dumps(done.document(), indent=2) + "\n")
+        terminal.give(dumps(done.document(), indent=2) + "\n")
     if not done.clean:
         raise typer.Exit(EXIT_NOT_VERIFIED)
 
@@ -327,6 +332,12 @@ app.command(
     "  usguide compare before.dcm after.dcm --json > change.json\n"
     "  usguide compare left_calf.mp4 right_calf.mp4 --sides other --spacing 0.0883\n",
 )(compare)
+
+
+def _results_of(path: Path) -> str:
+    """Name the folder of a recording's results: a folder's name may have dots, a file's ends."""
+    place = path.resolve()
+    return f"{place.name if place.is_dir() else place.stem}_usguide"
 
 
 def _setting(word: str) -> tuple[str, str]:

@@ -109,7 +109,7 @@ def batch(
         retry_failed,
     )
     if json_progress:
-        watching = progress.json_lines(sys.stdout)
+        watching = progress.json_lines(terminal.give)
     elif quiet:
         watching = progress.silence()
     else:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -53,8 +52,8 @@ def bar(console: Console) -> Iterator[Listener]:
 
 
 @contextmanager
-def json_lines(stream: IO[str]) -> Iterator[Listener]:
-    """Write a line of JSON at the start and for every clip."""
+def json_lines(write: Callable[[str], None]) -> Iterator[Listener]:
+    """Hand on a line of JSON at the start and for every clip."""
 
     def listen(event: Event) -> None:
         if isinstance(event, Identified):
@@ -78,8 +77,7 @@ def json_lines(stream: IO[str]) -> Iterator[Listener]:
             "clips_per_second": round(tally.per_second, 4),
             "remaining_s": None if remaining is None else round(remaining, 1),
         }
-        stream.write(json.dumps(line) + "\n")
-        stream.flush()
+        write(json.dumps(line) + "\n")
 
     yield listen
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +67,7 @@ def compare(
         from usguide.followup.document import comparison_document
         from usguide.output.result_json import to_json
 
-        sys.stdout.write(to_json(comparison_document(done)))
+        terminal.give(to_json(comparison_document(done)))
     if not done.comparable:
         raise typer.Exit(EXIT_NOTHING_COMPARABLE)
 

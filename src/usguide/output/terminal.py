@@ -1,7 +1,9 @@
-"""What a person sees in the terminal, all of it on stderr: progress, findings, complaints."""
+"""The terminal: to stderr what a person reads, to stdout what a program asked for."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from usguide.errors import OutputError
+
 if TYPE_CHECKING:
     from usguide.model import Analysis, Header
 
@@ -33,6 +37,23 @@ console = Console(stderr=True, highlight=False)
 def say(sentence: str) -> None:
     """Print one sentence under the program's name."""
     console.print(Text(f"usguide: {sentence}"), soft_wrap=True)
+
+
+def give(text: str) -> None:
+    """Write to stdout what a program asked for, at once.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written: the disk is full, or the program that read it has ended.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would be tried once more at the end, and fail with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"stdout cannot be written: {error.strerror or error}.") from error
 
 
 @contextmanager
