@@ -289,6 +289,17 @@ def test_what_the_gap_gains_is_said_with_its_sign(full: Analysis, gain: float, s
     assert said in drawn
 
 
+def test_report_lists_the_thickness_at_every_station(full: Analysis, tmp_path: Path) -> None:
+    thickness = full.fascia.thickness_mm
+    assert thickness is not None
+    assert thickness.stations
+    page = page_of(full, tmp_path)
+    for station in thickness.stations:
+        value = station.thickness
+        said = f"{value.value:.1f} mm ({value.low:.1f} to {value.high:.1f})"
+        assert f">{station.distance_mm:g} mm</th><td>{said}</td>" in page
+
+
 def test_report_says_why_nothing_was_measured(tmp_path: Path) -> None:
     page = page_of(made.nothing_measured(made.clip()), tmp_path, overlay=False)
     assert "Not measured because no bright convex bone line is in view." in page

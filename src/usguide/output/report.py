@@ -30,11 +30,12 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing and the sentence that says how to read it."""
+    """A drawing, the sentence that says how to read it, and its numbers by place."""
 
     title: str
     drawing: Markup
     caption: str
+    rows: tuple[tuple[str, str], ...] = ()
 
 
 def write_report(
@@ -150,8 +151,8 @@ def _charts(analysis: Analysis, muscle_line: MMode | None) -> list[Chart]:
         (
             "Movement at the peak",
             charts.motion_at_peak(analysis),
-            f"From {rest} to the {peak}, the probe's own slip taken off. Ends "
-            "that part show arrows that point away from one another.",
+            f"From {rest} to the {peak}, the probe's own slip taken off. Where two ends part, the "
+            "arrows on both sides point away from one another, or one side's are longer.",
         ),
         (
             "Muscle thickness",
@@ -159,7 +160,25 @@ def _charts(analysis: Analysis, muscle_line: MMode | None) -> list[Chart]:
             "Between the inner edges of the two aponeuroses.",
         ),
     ]
-    return [Chart(title, drawing, caption) for title, drawing, caption in drawn if drawing]
+    rows = {"Fascia thickness": _stations(analysis)}
+    return [
+        Chart(title, drawing, caption, rows.get(title, ()))
+        for title, drawing, caption in drawn
+        if drawing
+    ]
+
+
+def _stations(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    """Return the thickness at every station in words, as (place, thickness)."""
+    thickness = analysis.fascia.thickness_mm
+    if thickness is None:
+        return ()
+    rows = [(f"{one.distance_mm:g} mm", one.thickness) for one in thickness.stations]
+    if thickness.insertion is not None:
+        rows.insert(0, ("insertion", thickness.insertion))
+    return tuple(
+        (place, f"{one.value:.1f} mm ({one.low:.1f} to {one.high:.1f})") for place, one in rows
+    )
 
 
 def _quality(analysis: Analysis) -> list[tuple[str, str]]:
