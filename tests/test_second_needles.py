@@ -12,8 +12,17 @@ from usguide.model import NeedlePlane, NeedleTrack, Status
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmark is not part of the package
 
-from benchmarks import second_needles, second_needling, second_scanner
-from benchmarks.second_needling import LAST_MM, STEP_MM, VISIBLE_DB, Look, Needle
+from benchmarks import (
+    second_needle_echo,
+    second_needle_path,
+    second_needles,
+    second_needling,
+    second_scanner,
+    second_tissue,
+)
+from benchmarks.second_needle_echo import Look
+from benchmarks.second_needle_path import STEP_MM, Needle
+from benchmarks.second_needling import LAST_MM, VISIBLE_DB
 from benchmarks.second_scanner import Probe
 
 LINEAR = Probe("linear", 20.0, 30.0, 8.0)
@@ -64,10 +73,10 @@ LOOK = Look(
 
 def echoes(one, **changed):
     """Return the shaft's points from the tip, their echoes, and all points and echoes."""
-    shaft = second_needling.shaft_at(one, 0)
+    shaft = second_needle_path.shaft_at(one, 0)
     look = dataclasses.replace(LOOK, **changed)
     random = np.random.default_rng(0)
-    points, echo, _ = second_needling.needle_echoes(random, LINEAR, one, look, shaft, 0)
+    points, echo, _ = second_needle_echo.needle_echoes(random, LINEAR, one, look, shaft, 0)
     return shaft, echo[: len(shaft)], points, echo
 
 
@@ -110,7 +119,7 @@ def test_the_ghost_is_as_deep_as_the_shaft_is_far_from_its_element(kind):
     distance = np.arange(5.0, 15.0, 0.5)[:, None]
     shaft = distance * [np.cos(turned), np.sin(turned)]
     normal = np.tile([np.sin(turned), -np.cos(turned)], (len(shaft), 1))
-    shown = second_needling.ghost(probe, shaft, normal)
+    shown = second_needle_echo.ghost(probe, shaft, normal)
     line, depth = probe.beam(shown)
     if kind == "linear":
         np.testing.assert_allclose(shown, distance * [1 / np.cos(turned), np.tan(turned)])
@@ -128,7 +137,7 @@ def test_a_glossy_slope_is_brighter_than_a_rough_one():
     transfer = second_scanner.optics(LINEAR, settings, second_scanner.kept_depths(LINEAR))
     power = []
     for gloss in (0.0, 1.0):
-        moved, echo = second_needling.squared(np.random.default_rng(1), LINEAR, line, 1.0, gloss)
+        moved, echo = second_tissue.squared(np.random.default_rng(1), LINEAR, line, 1.0, gloss)
         assert np.linalg.norm(moved - line, axis=1).max() <= LINEAR.wave_mm / 2 + 1e-9
         field = second_scanner.deposit(LINEAR, moved, echo, second_scanner.samples(LINEAR))
         seen = second_scanner.echoes(LINEAR, settings, np.fft.fft(field), transfer)
@@ -156,12 +165,12 @@ def test_visibility_follows_the_level_of_the_needle():
 
 def test_tissue_sticks_to_the_shaft_until_it_slips():
     pulled = np.concatenate([np.linspace(0, 0.3, 20), np.linspace(0.3, 6, 30)])
-    carried = second_needling.stuck(pulled, 0.8)
+    carried = second_needle_path.stuck(pulled, 0.8)
     assert carried.max() == 0.8
     assert np.all(np.abs(np.diff(carried[:20])) > 0)
-    shaft = second_needling.shaft_at(needle(0.0), 0)
+    shaft = second_needle_path.shaft_at(needle(0.0), 0)
     at = np.array([[10.0, 0.0], [10.0, 2.0], [25.0, 0.0], [10.0, 20.0]])
-    shift = second_needling.dragged(shaft, at, 0.8, 2.0)
+    shift = second_needle_path.dragged(shaft, at, 0.8, 2.0)
     np.testing.assert_allclose(shift[:, 0], 0.8 * np.exp([0, -1, -2.5, -np.inf]), atol=1e-6)
     np.testing.assert_allclose(shift[:, 1], 0, atol=1e-9)
 
@@ -171,7 +180,7 @@ def test_the_needle_goes_as_its_passes_say(seed):
     """In between the start and the deepest point, out to the end, one after the other."""
     random = np.random.default_rng(seed)
     probe = second_scanner.draw_probe(random, second_needling.PROBES[seed % 3], 20.0)
-    one, time, fps = second_needling.draw_needle(random, probe, np.zeros((0, 2)), "in")
+    one, time, fps = second_needle_path.draw_needle(random, probe, np.zeros((0, 2)), "in")
     assert 40 <= len(time) <= 120
     assert 10 <= fps <= 40
     assert one.passes
@@ -187,7 +196,7 @@ def test_the_needle_goes_as_its_passes_say(seed):
         # Frames fall beside the turns, and the hand trembles.
         assert deepest - max(start, end) > 0.5 * each["stroke_mm"]
         assert one.inserted.max() < each["depth_mm"] + 25
-    tips = np.array([second_needling.shaft_at(one, k)[0] for k in range(len(time))])
+    tips = np.array([second_needle_path.shaft_at(one, k)[0] for k in range(len(time))])
     step = np.linalg.norm(tips - one.path[0], axis=1) - one.inserted
     assert np.abs(step[one.inserted > 1]).max() < 2
 
@@ -309,7 +318,8 @@ def test_the_report_counts_claims_without_a_needle():
 
 def test_it_takes_nothing_from_the_first_simulator_or_the_tracker():
     own = ("usguide.synth", "usguide.needle", "usguide.kernels", "usguide.motion", "painted")
-    for module in (second_needles, second_needling, second_scanner):
+    drawn = (second_needling, second_needle_path, second_needle_echo, second_tissue)
+    for module in (second_needles, *drawn, second_scanner):
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         taken = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         taken += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
