@@ -37,6 +37,9 @@ LINE_CLAIMS = 40
 """Claims on either side, at most, that are averaged."""
 SAMPLES = 2
 """Samples of ``STEP_PX`` that are averaged along the line: places are a working px apart."""
+BESIDE = 5
+"""Samples of ``STEP_PX`` beyond the line's flanks in which the tissue beside it is looked at: what
+is closer sticks to a needle, or is its own echo."""
 END_PX = 1.5
 """Scale of the distance at which an end that was measured speaks for a place, working px."""
 END_WEIGHT = 0.5
@@ -116,7 +119,7 @@ def followed_along(
         closest_last = np.argsort(-off, kind="stable")
         measured = closest_last[off[closest_last] < END_PX]
         out[part][where[measured]] = pool.records[ends[measured]]
-    return out, sure, carried(seen.contrast, seen.flanks, depths)
+    return out, sure, carried(seen.beside, depths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,8 +135,9 @@ class MMode:
     contrast: NDArray[np.float32]
     """Its contrast to its flanks, in speckle noise, shape (frames, places); NaN outside the
     image."""
-    flanks: NDArray[np.float32]
-    """Level of the tissue on either side, grey levels, shape (frames, 2, places)."""
+    beside: NDArray[np.float32]
+    """Level of the tissue on either side, grey levels, shape (frames, 2, places); NaN outside the
+    image."""
     claimed: Floats
     """Depth of the claims' tips, shape (frames,); NaN elsewhere."""
 
@@ -153,10 +157,10 @@ def m_mode(
     gap = workspace.way_in(workspace.to_region(point), along)[0]
     entry = point - gap[:, None] * along
     noise = frame_noise(pool, len(numbers))
-    contrast, flanks = sampled_along(clip, entry, along, noise, workspace)
+    contrast, beside = sampled_along(clip, entry, along, noise, workspace)
     claimed = np.full(len(numbers), np.nan)
     claimed[claims] = depths_on(pool, entry, along)[1][path.chosen[claims]]
-    return MMode(entry, along, apart, contrast, flanks, claimed)
+    return MMode(entry, along, apart, contrast, beside, claimed)
 
 
 def stretches(numbers: Floats) -> list[slice]:
@@ -240,26 +244,29 @@ def sampled_along(
     -------
     contrast : ndarray of float32, shape (frames, places)
         The line's contrast to its flanks, in speckle noise; NaN outside the image.
-    flanks : ndarray of float32, shape (frames, 2, places)
-        Level of either flank, grey levels; 0 outside the image.
+    beside : ndarray of float32, shape (frames, 2, places)
+        Level of the tissue beyond either flank, grey levels; NaN outside the image.
     """
     places = int(np.hypot(*workspace.size))
     step = STEP_PX * workspace.scale
     start = workspace.to_region(entry)
-    strip = np.empty((places * SAMPLES, 2 * HALF_WIDTH + 1), np.float32)
+    strip = np.empty((places * SAMPLES, 2 * (HALF_WIDTH + BESIDE) + 1), np.float32)
     profiles = np.empty((3, len(strip)))
     contrast = np.empty((len(entry), places), np.float32)
-    flanks = np.empty((len(entry), 2, places), np.float32)
+    beside = np.empty((len(entry), 2, places), np.float32)
     for k, (_, frame) in enumerate(clip.frames()):
         angle = float(np.arctan2(along[k, 1], along[k, 0]))
         x, y = start[k]
         sample_strip(np.ascontiguousarray(frame), x, y, angle, step, step, strip)
-        shaft_profiles(strip, CORE, FLANK, profiles)
+        near = np.ascontiguousarray(strip[:, BESIDE:-BESIDE])
+        shaft_profiles(near, CORE, FLANK, profiles)
+        profiles[:, ~profiles.any(axis=0)] = np.nan
         line = profiles[0] - 0.5 * (profiles[1] + profiles[2])
-        line[~profiles.any(axis=0)] = np.nan
         contrast[k] = line.reshape(places, SAMPLES).mean(axis=1) / noise[k]
-        flanks[k] = profiles[1:].reshape(2, places, SAMPLES).mean(axis=2)
-    return contrast, flanks
+        shaft_profiles(strip, CORE, HALF_WIDTH, profiles)
+        profiles[:, ~profiles.any(axis=0)] = np.nan
+        beside[k] = profiles[1:].reshape(2, places, SAMPLES).mean(axis=2)
+    return contrast, beside
 
 
 def depths_on(pool: Pool, entry: Floats, along: Floats) -> tuple[Bools, Floats]:

@@ -65,7 +65,7 @@ def slowly_moved(
         path = Path(chosen, confidence(odds.full, chosen), moved=True)
         seen = m_mode(pool, path, np.flatnonzero(path.seen), numbers, slides, clip, workspace)
         if any(
-            slides_slowly(seen.contrast[part], seen.flanks[part], seen.claimed[part])
+            slides_slowly(seen.contrast[part], seen.beside[part], seen.claimed[part])
             for part in parts
         ):
             again, best = followed(pool, odds, chosen, numbers)
@@ -74,7 +74,7 @@ def slowly_moved(
 
 
 def slides_slowly(
-    contrast: NDArray[np.float32], flanks: NDArray[np.float32], claimed: Floats
+    contrast: NDArray[np.float32], beside: NDArray[np.float32], claimed: Floats
 ) -> bool:
     """Whether a front runs along a line, the ends that frames show are at it, and tissue rests.
 
@@ -83,8 +83,8 @@ def slides_slowly(
     contrast : ndarray of float32, shape (frames, places)
         The line's contrast to its flanks, in speckle noise, a working px apart; NaN outside the
         image.
-    flanks : ndarray of float32, shape (frames, 2, places)
-        Level of the tissue on either side, grey levels.
+    beside : ndarray of float32, shape (frames, 2, places)
+        Level of the tissue on either side, grey levels; NaN outside the image.
     claimed : ndarray, shape (frames,)
         Depth of the end that a frame shows, working px; NaN where it shows none.
     """
@@ -106,7 +106,7 @@ def slides_slowly(
         share > LEAST_EXPLAINED
         and share - explained_at_once(change) > LEAST_AHEAD
         and agreeing > LEAST_AGREEING
-        and carried(contrast, flanks, np.asarray(start + front, np.float64)) < MOST_CARRIED
+        and carried(beside, np.asarray(start + front, np.float64)) < MOST_CARRIED
     )
 
 
