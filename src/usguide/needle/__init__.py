@@ -19,6 +19,7 @@ from usguide.model import (
     Hint,
     NeedleTrack,
 )
+from usguide.needle.bared import LEAST_BARED
 from usguide.needle.candidates import Candidates, Workspace, search
 from usguide.needle.carried import MOST_CARRIED
 from usguide.needle.description import Observed, none_found
@@ -291,13 +292,18 @@ class NeedleStage:
             claims = np.where(sure >= VISIBLE, path.chosen, -1)
             likely = resembling_odds(pool, odds, claims, numbers)
             slides = np.array(self._slides)
-            shafts, sure, with_it = followed_along(
+            shafts, sure, with_it, gone = followed_along(
                 pool, path, likely, numbers, slides, clip, self._workspace, hidden
             )
             if with_it > MOST_CARRIED and not self._hints:
                 return none_found(
                     "a bright line is in view whose end moves along it, but the tissue beside it "
                     "moves with it, as beside a fibre"
+                )
+            if gone < LEAST_BARED and not self._hints:
+                return none_found(
+                    "a bright line is in view whose end moves along it, but the line is as bright "
+                    "beyond its end: it is no needle, or not the needle's tip"
                 )
         return self._observed().in_plane(shafts, sure, fascia, moved=path.moved)
 

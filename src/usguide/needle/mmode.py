@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from usguide.kernels.shafts import CORE, FLANK, HALF_WIDTH
 from usguide.kernels.strips import sample_strip, shaft_profiles
 from usguide.model import Bools, Floats, Frames
+from usguide.needle.bared import bared
 from usguide.needle.candidates import CANDIDATE, Candidates, Workspace
 from usguide.needle.carried import carried
 from usguide.needle.out_of_slice import in_slice
@@ -55,7 +56,7 @@ def followed_along(
     clip: Frames,
     workspace: Workspace,
     out_of_sight: Bools,
-) -> tuple[Candidates, Floats, float]:
+) -> tuple[Candidates, Floats, float, float]:
     """Find the tip of every frame along the line that a path's claims give.
 
     Parameters
@@ -87,11 +88,14 @@ def followed_along(
     with_it : float
         Share of the tip's way that the tissue beside the shaft goes with it, see
         :func:`usguide.needle.carried.carried`.
+    gone : float
+        Share of the shaft's contrast that is gone beyond the tip, see
+        :func:`usguide.needle.bared.bared`; 1 where all frames stand alone in time.
     """
     out, sure = pool.records[path.chosen], path.confidence.copy()
     parts = stretches(numbers)
     if not parts:
-        return out, sure, 0.0
+        return out, sure, 0.0, 1.0
     claims = np.flatnonzero(path.confidence >= VISIBLE)
     seen = m_mode(pool, path, claims, numbers, slides, clip, workspace)
     on_line, depth = depths_on(pool, seen.entry, seen.along)
@@ -119,7 +123,7 @@ def followed_along(
         closest_last = np.argsort(-off, kind="stable")
         measured = closest_last[off[closest_last] < END_PX]
         out[part][where[measured]] = pool.records[ends[measured]]
-    return out, sure, carried(seen.beside, depths)
+    return out, sure, carried(seen.beside, depths), bared(seen.contrast, depths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
