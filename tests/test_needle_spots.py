@@ -96,6 +96,28 @@ def test_a_spot_that_comes_and_goes_is_followed_and_not_claimed_while_it_is_gone
         assert np.isnan(path.position[seen:]).all()
 
 
+@pytest.mark.parametrize(
+    ("second", "followed"), [(None, False), ((62.0, 84.0), True), ((150.0, 84.0), False)]
+)
+def test_a_hardly_prominent_spot_is_followed_where_it_comes_back(
+    second: tuple[float, float] | None, followed: bool
+) -> None:
+    rng = np.random.default_rng(6)
+    frames = []
+    for k in range(FRAMES):
+        spots = [(*rng.uniform(110, 200, 2), 2.6 - 0.01 * rank) for rank in range(5)]
+        if 4 <= k < 20:
+            spots.insert(0, (60 + 0.4 * k, 80, 4.9))
+        elif 26 <= k < 38 and second is not None:
+            spots.insert(0, (second[0] + 0.4 * (k - 26), second[1], 4.9))
+        frames.append(spots_at(spots))
+    path = follow_new_spot(frames, np.arange(FRAMES, dtype=float), np.zeros((FRAMES, 2)))
+    assert (path is not None) == followed
+    if path is not None:
+        seen = np.flatnonzero(np.isfinite(path.position[:, 0]))
+        np.testing.assert_array_equal(seen, [*range(4, 20), *range(26, 38)])
+
+
 def test_the_slide_of_the_picture_is_put_back_and_is_no_move() -> None:
     slides = np.column_stack([np.linspace(0, 30, FRAMES), np.zeros(FRAMES)])
     still = [spots_at([(90, 80, 15)]) for _ in range(FRAMES)]
