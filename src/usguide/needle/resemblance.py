@@ -69,9 +69,19 @@ def differences(
     return np.asarray((np.degrees(np.arccos(cosine)) / TURN_DEG) ** 2 + (apart / ENTRY_PX) ** 2)
 
 
-def of_one_needle(difference: Floats) -> Bools:
-    """Whether each claim is remotely like at least half of some others: one needle, not a bone."""
-    return np.asarray((difference < REMOTE).mean(axis=1) >= 0.5)
+def of_one_needle(difference: Floats, odds: Floats) -> Bools:
+    """Which claims are remotely like the one that most evidence is like: one needle, not a bone.
+
+    Parameters
+    ----------
+    difference : ndarray, shape (claims, some)
+        Squared differences from some of the claims.
+    odds : ndarray, shape (claims,)
+        Log odds of each claim.
+    """
+    like = difference < REMOTE
+    most = int(np.argmax(np.logaddexp(0.0, odds) @ like))
+    return np.asarray(like[:, most])
 
 
 def there_without_the_needle(pool: Pool, claims: NDArray[np.int64]) -> Floats:
@@ -134,7 +144,8 @@ def resemblance(
     contrast = np.log(np.maximum(pool.records["contrast"].astype(np.float64), 0.3))
     claims = np.flatnonzero(chosen >= 0)
     some = chosen[claims[spread(len(claims))]]
-    claims = claims[of_one_needle(differences(pool, entry, chosen[claims], some))]
+    unlike_some = differences(pool, entry, chosen[claims], some)
+    claims = claims[of_one_needle(unlike_some, odds.full[chosen[claims]])]
     unlike = np.full(len(pool.frame), np.log1p(50.0))
     dimmer = np.full(len(pool.frame), 1.0)
     for frame in np.unique(pool.frame):
