@@ -97,6 +97,7 @@ def judge(track: NeedleTrack, truth: dict[str, Any], own: NDArray[np.bool_]) -> 
         shown[int(each["start_s"] * fps) : int(each["end_s"] * fps) + 2].mean() >= 0.5
         for each in needle["passes"]
     ]
+    clip["passes_in_view"] = np.array([passes_in_view(truth) == len(seen)])
     clip["passes_told"] = np.array([sum(seen) <= len(track.passes) <= len(seen)])
     return Score(
         truth["seed"],
@@ -106,6 +107,25 @@ def judge(track: NeedleTrack, truth: dict[str, Any], own: NDArray[np.bool_]) -> 
         clip,
         (len(track.passes), len(seen)),
     )
+
+
+def passes_in_view(truth: dict[str, Any]) -> int:
+    """Count the passes of which the visible tip goes half the way in at least, and out again."""
+    needle, fps = truth["needle"], truth["timing"]["fps"]
+    depth, shown = records.array(needle["inserted_mm"]), np.array(needle["visible"])
+    return sum(
+        _in_and_out(depth[part][shown[part]]) >= 0.5 * _in_and_out(depth[part])
+        for each in needle["passes"]
+        for part in [slice(int(each["start_s"] * fps), int(each["end_s"] * fps) + 2)]
+        if shown[part].any()
+    )
+
+
+def _in_and_out(depth: NDArray[np.float64]) -> float:
+    """Return the lesser of the ways to the deepest place and from it, of (n,) depths."""
+    deepest = int(depth.argmax())
+    shallow = max(depth[: deepest + 1].min(), depth[deepest:].min())
+    return float(depth[deepest] - shallow)
 
 
 def score(seed: int, folder: Path) -> Score:
@@ -140,7 +160,9 @@ def report(scores: list[Score]) -> str:
     right, clear = at["hit"] & seen, claimed & ~at["faint"]
     error, angle = where(at["error_mm"], seen), where(at["angle_error_deg"], seen)
     found, known = clip["found"], clip["kind"] == "in"
-    exact, told, of = (clip[k][known] for k in ("passes_right", "passes_told", "clip"))
+    exact, told, all_in_view, of = (
+        clip[k][known] for k in ("passes_right", "passes_told", "passes_in_view", "clip")
+    )
     low, high = wilson(int(found.sum()), len(needles))
     rows = [
         ["recall: within 3 mm, of visible frames", rate(right[seen], number[seen])],
@@ -152,6 +174,8 @@ def report(scores: list[Score]) -> str:
         ["angle error, median, degrees", estimate(angle, number, median).text()],
         *([f"claimed, of frames {WHEN[k]}", rate(claimed[at[k]], number[at[k]])] for k in WHEN),
         ["passes exactly right, of clips in the plane", rate(exact, of)],
+        ["the same, where the tip is visible half the way in and out of each",
+         rate(exact[all_in_view], of[all_in_view])],
         ["no more than there are, no fewer than are half in view", rate(told, of)],
         ["plane right, of needles found", rate(clip["plane_right"][found], clip["clip"][found])],
         ["clips without a needle in which one is claimed", f"{sum(false)} of {len(false)}"],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usguide.model import Timing, TimingSource
-from usguide.needle.passes import find_passes, turning_points
+from usguide.needle.passes import find_passes, turning_points, untold_s
 from usguide.needle.smoothing import smoothed
 
 
@@ -16,7 +16,7 @@ def timing(count: int, fps: float = 25.0) -> Timing:
 
 def passes_of(depth_mm, inside=None, when=None):
     depth = np.asarray(depth_mm, dtype=np.float64)
-    return find_passes(depth * 10, depth, inside, when or timing(len(depth)), 800.0)
+    return find_passes(depth * 10, depth, inside, when or timing(len(depth)), 800.0)[0]
 
 
 def waves(count: int, cycles: int, stroke: float = 6.0) -> np.ndarray:
@@ -62,6 +62,26 @@ def test_frames_without_a_tip_do_not_break_a_pass() -> None:
     assert len(passes_of(depth)) == 1
 
 
+def test_time_out_of_sight_that_may_hide_a_pass_is_told() -> None:
+    depth = waves(100, 1)
+    assert find_passes(depth * 10, depth, None, timing(100), 800.0)[1] == 0
+    depth[20:30] = np.nan  # 10 frames and one more from sight to sight, at 25 frames/s
+    depth[40:44] = np.nan  # no pass is as short
+    depth[:3] = depth[90:] = np.nan  # before and after it is not there
+    assert untold_s(depth, timing(100)) == pytest.approx(11 / 25)
+    assert find_passes(depth * 10, depth, None, timing(100), 800.0)[1] == pytest.approx(11 / 25)
+    clockless = Timing(None, TimingSource.NONE, np.full(100, -1))
+    assert untold_s(depth, clockless) == 0
+
+
+def test_frames_that_repeat_hide_nothing() -> None:
+    depth = waves(60, 1)
+    depth[21:40] = np.nan
+    repeats = np.full(60, -1)
+    repeats[21:40] = 20
+    assert untold_s(depth, Timing(np.arange(60) / 25, TimingSource.USER, repeats)) == 0
+
+
 def test_without_a_tip_or_with_two_frames_there_are_none() -> None:
     assert passes_of(np.full(20, np.nan)) == ()
     assert passes_of([1.0, 5.0]) == ()
@@ -69,7 +89,7 @@ def test_without_a_tip_or_with_two_frames_there_are_none() -> None:
 
 def test_seconds_need_a_clock_and_millimetres_a_scale() -> None:
     still = Timing(None, TimingSource.NONE, np.full(40, -1))
-    one = find_passes(waves(40, 1) * 10, None, None, still, 800.0)[0]
+    one = find_passes(waves(40, 1) * 10, None, None, still, 800.0)[0][0]
     assert (one.start_s, one.deepest_s, one.end_s, one.depth_mm, one.in_fascia_s) == (None,) * 5
 
 

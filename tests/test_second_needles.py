@@ -263,6 +263,7 @@ def truth_of(plane="in", frames=12):
             "plane": plane,
             "tip_px": tip.tolist() if plane else [[None, None]] * frames,
             "angle_deg": [26.565] * frames if plane else [None] * frames,
+            "inserted_mm": np.linspace(5, 12, frames).tolist(),
             "visible": ((seen > 5) & (plane is not None)).tolist(),
             "visibility_db": seen.tolist(),
             "fading_db": np.where(seen == -50, -60.0, 0.0).tolist(),
@@ -301,6 +302,21 @@ def test_a_clip_is_judged_frame_by_frame():
     assert none.wrong() == "not found, though visible in 7 of 7 frames; 0 passes for 2"
     across = truth_of("out")
     assert "wrong plane" in second_needles.judge(track_of(across, seen), across, own).wrong()
+
+
+def test_a_pass_is_in_view_where_half_of_its_way_in_and_out_is():
+    truth = truth_of(frames=40)
+    needle = truth["needle"]
+    needle["inserted_mm"] = (8 - 3 * np.cos(np.arange(40) * np.pi / 10)).tolist()
+    needle["passes"] = [{"start_s": 0.0, "end_s": 2.0}, {"start_s": 2.0, "end_s": 3.9}]
+    needle["visible"] = [True] * 40
+    assert second_needles.passes_in_view(truth) == 2
+    needle["visible"][29:32] = [False] * 3  # the second one's deepest frames
+    assert second_needles.passes_in_view(truth) == 2
+    needle["visible"][29:40] = [False] * 11  # and its way out
+    assert second_needles.passes_in_view(truth) == 1
+    needle["visible"] = [False] * 40
+    assert second_needles.passes_in_view(truth) == 0
 
 
 def test_the_report_counts_claims_without_a_needle():

@@ -119,7 +119,7 @@ class Observed:
         inside = None if relation is None else repeated(relation[1], header.timing)
         first_inside_s, inside_s = time_inside(inside, header.timing)
         visible = np.isfinite(tip[:, 0])
-        passes = find_passes(
+        passes, untold_s = find_passes(
             depth,
             depth_mm,
             inside,
@@ -129,6 +129,8 @@ class Observed:
         share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
+        if untold_s > 0:
+            share += f"; what passes it made while lost, for {untold_s:.1f} s in all, is not told"
         share += self.late
         return NeedleTrack(
             Status.MEASURED,

@@ -15,6 +15,8 @@ SHARE_OF_USUAL = 0.35
 """A pass is also at least this much of the clip's usual pass; the way in does not count."""
 STARTED = 0.1
 """A pass has started, and has ended, where this share of its advance is done, or left."""
+SHORTEST_PASS_S = 1 / 3
+"""No shorter time out of sight hides a whole pass: brisk pistoning makes three a second."""
 
 
 def turning_points(depth: Floats, hysteresis: float) -> list[int]:
@@ -78,7 +80,7 @@ def find_passes(
     inside: Bools | None,
     timing: Timing,
     diagonal_px: float,
-) -> tuple[NeedlePass, ...]:
+) -> tuple[tuple[NeedlePass, ...], float]:
     """Find every advance along the shaft that is followed by a withdrawal.
 
     Parameters
@@ -94,11 +96,17 @@ def find_passes(
         When each frame was shown.
     diagonal_px : float
         Diagonal of the region, the yardstick where no scale is known.
+
+    Returns
+    -------
+    passes : tuple of NeedlePass
+    untold_s : float
+        For how long passes may have hid, see :func:`untold_s`.
     """
     depth = depth_px if depth_mm is None else depth_mm
     seen = np.flatnonzero(np.isfinite(depth))
     if len(seen) < 3:
-        return ()
+        return (), 0.0
     least = LEAST_PASS_FRACTION * diagonal_px if depth_mm is None else LEAST_PASS_MM
     known = depth[seen]
     turns = turning_points(known, least)
@@ -137,7 +145,27 @@ def find_passes(
                 in_fascia_s=seconds,
             )
         )
-    return tuple(passes)
+    return tuple(passes), untold_s(depth, timing)
+
+
+def untold_s(depth: Floats, timing: Timing) -> float:
+    """For how long, in all, the tip is out of sight between two sights of it, seconds.
+
+    Of the times that are long enough to hide a pass, and of which no rhythm tells; 0 without a
+    clock.
+
+    Parameters
+    ----------
+    depth : ndarray, shape (frames,)
+        Along the shaft, NaN where neither seen nor told.
+    timing : Timing
+        When each frame was shown, and which repeat another.
+    """
+    if timing.time_s is None:
+        return 0.0
+    told = np.flatnonzero(np.isfinite(depth[timing.distinct]))
+    lasted = np.diff(timing.time_s[timing.distinct][told])
+    return float(lasted[(np.diff(told) > 1) & (lasted > SHORTEST_PASS_S)].sum())
 
 
 def frame_times(timing: Timing) -> Floats:
