@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy [--quick | --share 0.5] [--clips ../shared/clips] [--part NAME]
         [--page PATH]
-    python -m benchmarks.accuracy --seeds 91000:91019 [--kind heel]
+    python -m benchmarks.accuracy --seeds 91000:91019 [--kind heel] [--online]
 
 Without ``--quick`` the page ``docs/benchmarks.md``, or another one, is written part by part, with
 its pictures beside it.
@@ -10,7 +10,7 @@ its pictures beside it.
 With ``--seeds FIRST:LAST`` synthetic scenes of each kind, or of the kinds named with ``--kind``,
 are drawn from these seeds, both ends included, by the same rules as the published ones: a fresh
 set, to see whether a figure holds beyond the scenes that are always used. Tables are printed, and
-nothing is written.
+nothing is written. With ``--online`` needles are followed without looking at later frames.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def fresh(kinds: Iterable[str], seeds: range) -> list[suites.Case]:
     return [case for kind in kinds for case in SUITES[kind](len(seeds), seeds.start)]
 
 
-def run_synthetic(cases: list[suites.Case]) -> Gathered:
+def run_synthetic(cases: list[suites.Case], *, online: bool = False) -> Gathered:
     """Analyse synthetic clips."""
     gathered = Gathered()
     for done, case in enumerate(cases, start=1):
@@ -63,7 +63,7 @@ def run_synthetic(cases: list[suites.Case]) -> Gathered:
         with tempfile.TemporaryDirectory() as folder:
             clip = case.open(Path(folder))
             if case.tasks:
-                judge(gathered, case, analyze(clip, Options(tasks=case.tasks)))
+                judge(gathered, case, analyze(clip, Options(tasks=case.tasks, online=online)))
                 if case.scene == "muscle":
                     gathered.add("cells", displacement_cells(clip, case.recording))
             else:
@@ -128,11 +128,15 @@ def main() -> None:
     parser.add_argument(
         "--kind", choices=tuple(SUITES), action="append", help="with --seeds: only these scenes"
     )
+    parser.add_argument("--online", action="store_true", help="with --seeds: no later frame helps")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     if options.seeds is not None:
-        print(tables.synthetic_text(run_synthetic(fresh(options.kind or SUITES, options.seeds))))
+        cases = fresh(options.kind or SUITES, options.seeds)
+        print(tables.synthetic_text(run_synthetic(cases, online=options.online)))
         return
+    if options.online:
+        parser.error("--online: what is published is not followed online; give --seeds too")
     share = 0.1 if options.quick else options.share
     work = {
         "synthetic": lambda: synthetic_part(share, options.quick, options.page.parent / "pictures"),

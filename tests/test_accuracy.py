@@ -109,6 +109,27 @@ def test_a_fresh_set_follows_the_published_rules():
     assert not {case.seed for case in fresh} & {case.seed for case in published}
 
 
+def test_needles_are_followed_online_on_demand(monkeypatch):
+    asked = []
+
+    def analysis(clip, options):
+        asked.append(options.online)
+        return analyze(clip, options)
+
+    monkeypatch.setattr(accuracy, "analyze", analysis)
+    case = suites.Case("needling", 5, frozenset({Task.NEEDLE}), {"frames": 12})
+    for online in (False, True):
+        accuracy.run_synthetic([case], online=online)
+    assert asked == [False, True]
+
+
+def test_what_is_published_is_not_followed_online(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["accuracy", "--online"])
+    with pytest.raises(SystemExit):
+        accuracy.main()
+    assert "--seeds" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "5", "9:5", "a:b", "-1:4"])
 def test_a_range_of_seeds_that_is_none_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="FIRST:LAST"):

@@ -145,7 +145,11 @@ def analyze(
     ] = None,
     online: Annotated[
         bool,
-        typer.Option("--online", help="Follow the needle without looking at later frames."),
+        typer.Option(
+            "--online",
+            help="Follow the needle without looking at later frames: tips that only those tell, "
+            "about a fifth, are not found, and fewer passes.",
+        ),
     ] = False,
     hints: Annotated[
         Path | None,
