@@ -17,7 +17,7 @@ from real_clips import CLIPS, opened
 from usguide import open_clip
 from usguide.ingest.fan import fan_mask, fit_fan
 from usguide.ingest.repeats import block_change, find_repeats
-from usguide.ingest.screen import find_region, tissue_mask
+from usguide.ingest.screen import find_region, tissue_mask, within_margins
 from usguide.model import Fan, Region
 
 
@@ -151,6 +151,21 @@ def test_outside_the_fan_is_not_tissue() -> None:
     fan = Fan((60.0, -20.0), 30.0, 110.0, -30.0, 30.0)
     tissue = tissue_mask(None, Region(0, 0, 120, 100, fan))
     np.testing.assert_array_equal(tissue, fan_mask(fan, 0, 0, 120, 100))
+
+
+@pytest.mark.parametrize("left_after_compression", [0, 12])
+def test_black_margins_above_and_beside_are_not_tissue(left_after_compression: int) -> None:
+    """A dark bottom is: there the echoes have died away."""
+    shown = speckle(3, 90, 140)
+    shown[:, 60:] = 2
+    padded = np.full((3, 130, 200), left_after_compression, np.uint8)
+    padded[:, 30:120, 24:164] = shown
+    inside = within_margins(padded, Region(10, 10, 170, 115))
+    expected = np.zeros((115, 170), dtype=np.bool_)
+    expected[20:, 14:154] = True
+    np.testing.assert_array_equal(inside, expected)
+    assert within_margins(shown, Region(0, 0, 140, 90)).all()
+    assert within_margins(np.zeros_like(padded), Region(0, 0, 200, 130)).all()
 
 
 # --- repeats -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from usguide.motion.fascicles import between, direction
 from usguide.motion.fluid import GLANCES, Glances
 from usguide.motion.gap import along_rows, darkest_interval, out_of_the_dark
 from usguide.motion.history import FEWEST_ROWS, History
-from usguide.motion.judgement import suggested_grade
+from usguide.motion.judgement import not_negative, suggested_grade
 from usguide.motion.matching import supported
 from usguide.motion.separation import without_parting
 from usguide.motion.strip import DEPTHS, belly_of
@@ -234,6 +234,16 @@ def test_no_direction_in_noise():
 )
 def test_grades_follow_their_definition(low, value, high, grade):
     assert suggested_grade(Measurement(value, low, high, "1")) == grade
+
+
+def test_a_width_measured_below_zero_is_zero():
+    """A closed gap may come out a fraction of a pixel under it, with or without its interval."""
+    cut = not_negative(Measurement(-0.13, -0.4, 0.6, "mm"))
+    assert (cut.value, cut.low, cut.high) == (0.0, 0.0, 0.6)
+    below = not_negative(Measurement(-0.5, -0.6, -0.4, "mm"))
+    assert (below.value, below.low, below.high) == (0.0, 0.0, 0.0)
+    assert not_negative(Measurement(2.0, -1.0, 3.0, "mm")) == Measurement(2.0, 0.0, 3.0, "mm")
+    assert not_negative(None) is None
 
 
 def test_without_borders_the_region_stands_in_and_says_so():

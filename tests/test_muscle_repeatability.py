@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import retakes
+from ingest_files import region_item, write_dicom
 from usguide import Clip, open_clip
 from usguide.muscle import MuscleStage
 from usguide.synth import make_scene
@@ -55,6 +56,25 @@ def scene(request):
 def before(scene):
     """The muscle measured as it is."""
     return measured(*scene)
+
+
+@pytest.mark.parametrize("seed", [8801, 8802, 8803])
+def test_when_the_stated_region_has_black_margins(seed, tmp_path):
+    """A file's region may be larger than the picture: the skin's line is then still the skin's."""
+    frames, spacing = taken(seed)
+    values = []
+    for margin in (0, 24):
+        padded = np.pad(frames, ((0, 0), (margin, margin), (margin, margin)))
+        height, width = padded.shape[1:]
+        stated = region_item((0, 0, width - 1, height - 1), (spacing[0] / 10, spacing[1] / 10))
+        path = tmp_path / f"{margin}.dcm"
+        write_dicom(path, padded, FrameTime=50.0, SequenceOfUltrasoundRegions=[stated])
+        clip = open_clip(path)
+        stage = MuscleStage(clip.header)
+        for index, frame in clip.frames():
+            stage.observe(index, frame)
+        values.append(stage.conclude().thickness_mm.value)
+    assert values[1] == pytest.approx(values[0], abs=2 * AGAIN_MM)
 
 
 def test_when_the_view_moves(scene):

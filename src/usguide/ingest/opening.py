@@ -18,7 +18,7 @@ from usguide.ingest.printed_depth import is_never_imaged, picture_depth_px
 from usguide.ingest.recording import Recording, ScaledBox, pseudonym
 from usguide.ingest.repeats import GRID, find_repeats
 from usguide.ingest.ruler import Ruler, read_ruler
-from usguide.ingest.screen import find_region, tissue_mask
+from usguide.ingest.screen import find_region, tissue_mask, within_margins
 from usguide.ingest.sources import read_source
 from usguide.ingest.survey import Survey, survey
 from usguide.model import (
@@ -230,8 +230,10 @@ def _header(
 
 
 def _tissue(seen: Survey, region: Region) -> Bools:
-    """Where the region shows echoes: inside the fan, and under no graphics of any sample."""
+    """Where the region shows echoes: inside fan and margins, under no graphics of any sample."""
     tissue = tissue_mask(None, region) & ~drawn_in_grey(seen.samples, region)
+    if region.fan is None:
+        tissue &= within_margins(seen.samples, region)
     for colours in seen.colours:
         tissue &= tissue_mask(colours(), region)
     return tissue

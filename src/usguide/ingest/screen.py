@@ -58,6 +58,11 @@ grey maps at hand keeps within 10."""
 _GRAPHIC_MARGIN_PX = 3
 """Chroma is stored at half resolution and blurred by the encoder."""
 
+_UNLIT, _LIT_SHARE = 16, 0.04
+"""Grey level up to which a pixel may only show what compression left, and the least share of a row
+or column that must be over it at some time to be more than a margin: where the probe has no contact
+its face still rings for a millimetre or two of 40."""
+
 Box = tuple[int, int, int, int]
 
 
@@ -168,6 +173,34 @@ def tissue_mask(colours: NDArray[np.uint8] | None, region: Region) -> Bools:
         graphics = _coloured(colours[rows, columns]).astype(np.uint8)
         tissue &= cv2.dilate(graphics, np.ones((size, size), np.uint8)) == 0
     return tissue
+
+
+def within_margins(samples: NDArray[np.uint8], region: Region) -> Bools:
+    """Tell where a region that a file states lies within its black margins, if it has any.
+
+    Above the probe's face and beside it nothing is ever lit. Below, a picture may be black for want
+    of echoes, and is kept.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (k, height, width)
+        Luma of a few frames spread over the recording.
+    region : Region
+        One without a fan, whose mask leaves out what is beside it.
+
+    Returns
+    -------
+    ndarray of bool, shape (region.height, region.width)
+    """
+    rows, columns = region.slices
+    lit = samples[:, rows, columns].max(axis=0) > _UNLIT
+    inside = np.zeros(lit.shape, dtype=np.bool_)
+    wide = np.flatnonzero(lit.mean(axis=0) >= _LIT_SHARE)
+    high = np.flatnonzero(lit.mean(axis=1) >= _LIT_SHARE)
+    if len(wide) == 0 or len(high) == 0:
+        return ~inside
+    inside[high[0] :, wide[0] : wide[-1] + 1] = True
+    return inside
 
 
 def _alive(samples: NDArray[np.uint8]) -> Bools:

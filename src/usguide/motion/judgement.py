@@ -226,8 +226,8 @@ def _opening(
     stated = Separation(
         SeparationFlag.NONE,
         "",
-        gap_rest_mm=_not_negative(rest_mm),
-        gap_peak_mm=_not_negative(peak_mm),
+        gap_rest_mm=not_negative(rest_mm),
+        gap_peak_mm=not_negative(peak_mm),
         widening_mm=widening_mm,
         torn_fraction=_torn_fraction(len(gap.rows)) if belly.known else None,
         location_px=(x, y),
@@ -306,12 +306,12 @@ def _correlation(a: Floats, b: Floats) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _not_negative(measurement: Measurement | None) -> Measurement | None:
+def not_negative(measurement: Measurement | None) -> Measurement | None:
+    """Cut a width at zero: measured below a pixel, that of a closed gap may come out under it."""
     if measurement is None:
         return None
-    return Measurement(
-        measurement.value, max(0.0, measurement.low), measurement.high, measurement.unit
-    )
+    value, low, high = (max(0.0, m) for m in (measurement.value, measurement.low, measurement.high))
+    return Measurement(value, low, high, measurement.unit)
 
 
 def _said(width_px: float, width_mm: Measurement | None) -> str:
