@@ -38,6 +38,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.accuracy --share $(SHARE)
 	$(BIN)/python -m benchmarks.second_heels
 	$(BIN)/python -m benchmarks.second_needles
+	$(BIN)/python -m benchmarks.second_muscles
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.ingest
 

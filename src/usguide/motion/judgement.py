@@ -209,7 +209,8 @@ def _opening(
         margin = Z95 * float(_with_bias(np.array(error), np.array(value), calibration))
         return Measurement(value, value - margin, value + margin, "px").scaled(scale, "mm")
 
-    rest_mm, peak_mm = length(rest_px, rest_error), length(peak_px, peak_error)
+    rest_mm = not_negative(length(rest_px, rest_error))
+    peak_mm = not_negative(length(peak_px, peak_error))
     widening_mm = length(widening, widening_error)
     if gap.pooled:
         hidden = np.full(len(widths), np.nan)
@@ -226,8 +227,8 @@ def _opening(
     stated = Separation(
         SeparationFlag.NONE,
         "",
-        gap_rest_mm=not_negative(rest_mm),
-        gap_peak_mm=not_negative(peak_mm),
+        gap_rest_mm=rest_mm,
+        gap_peak_mm=peak_mm,
         widening_mm=widening_mm,
         torn_fraction=_torn_fraction(len(gap.rows)) if belly.known else None,
         location_px=(x, y),
