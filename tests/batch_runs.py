@@ -22,6 +22,12 @@ def failures(out: Path) -> dict[str, str]:
         return {Path(row["path"]).stem: row["reason"] for row in csv.DictReader(file)}
 
 
+def importing_stubs() -> dict[str, str]:
+    """Return the environment in which another process imports the tests, and what these import."""
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
 def start(tmp_path: Path, source: Path, out: Path) -> subprocess.Popen[str]:
     code = (
         # Workers import this file as well, and need none of what follows.
@@ -40,7 +46,7 @@ def start(tmp_path: Path, source: Path, out: Path) -> subprocess.Popen[str]:
     script.write_text(code)
     return subprocess.Popen(
         [sys.executable, script, "batch", source, "-o", out, "--jobs", "2", "--json-progress"],
-        env=os.environ | {"PYTHONPATH": str(TESTS), "NUMBA_CACHE_DIR": str(tmp_path / "kernels")},
+        env=importing_stubs() | {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -241,6 +241,20 @@ def test_whatever_else_is_asked_of_a_clip_gives_it_another_key(
     assert first == again != second
 
 
+def test_the_same_pictures_farther_apart_have_another_key(tmp_path: Path) -> None:
+    def folder(name: str, numbers: list[int]) -> Entry:
+        files = [touch(tmp_path / name / f"{n}.png", bytes([k])) for k, n in enumerate(numbers)]
+        notes = touch(tmp_path / name / "notes.txt")
+        return Entry(tmp_path / name, (*files, notes), DEFAULT)
+
+    entries = [folder("a", [1, 2, 3]), folder("b", [7, 8, 9]), folder("c", [1, 5, 9])]
+    with Hashes(tmp_path / "hashes.json") as hashes:
+        known, _ = identify(entries, hashes, overlay=False)
+    assert len({one.sha256 for one in known}) == 1
+    together, later, apart = (one.key for one in known)
+    assert together == later != apart
+
+
 def test_a_clip_listed_but_not_there_is_recorded(tmp_path: Path) -> None:
     rows = listing(tmp_path / "list.csv", [{"path": "gone.mp4", "extra": "1"}])
     found = find_recordings([rows], DEFAULT)

@@ -1,7 +1,6 @@
 """The same run on a real Dask scheduler with two workers, one of which is killed on the way."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,13 +13,12 @@ from pathlib import Path
 import pytest
 
 import batch_stubs
+from batch_runs import importing_stubs
 from usguide.batch.cluster import connect
 from usguide.batch.manifest import Request
 from usguide.batch.run import run_batch
 from usguide.batch.tally import Done, Event
 from usguide.errors import BatchError, ConfigError
-
-TESTS = Path(__file__).parent
 
 
 def _free_port() -> int:
@@ -33,7 +31,7 @@ def _free_port() -> int:
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Address of a scheduler, and its two workers, each without a nanny that would revive it."""
     address = f"tcp://127.0.0.1:{_free_port()}"
-    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    environment = importing_stubs()
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Self
 from usguide import __version__
 from usguide.batch.archive import Entry, Unreadable
 from usguide.batch.store import write_whole
+from usguide.ingest.images import IMAGE_SUFFIXES, positions_of
 from usguide.ingest.sources import content_sha256
 from usguide.output.result_json import options_document
 
@@ -98,6 +100,7 @@ def identify(
             continue
         asked = {
             "content": sha256,
+            "frames": _steps(entry.files),
             "options": options_document(entry.options),
             "overlay": overlay,
             "version": __version__,
@@ -105,6 +108,12 @@ def identify(
         key = _digest([json.dumps(asked, sort_keys=True)])[:_KEY_LENGTH]
         known.append(Known(entry, sha256, key))
     return known, closed
+
+
+def _steps(files: tuple[Path, ...]) -> list[int]:
+    """Return how many frames apart a recording's images are: the same pictures may be sparser."""
+    positions, _ = positions_of([f for f in files if f.suffix.lower() in IMAGE_SUFFIXES])
+    return [later - earlier for earlier, later in itertools.pairwise(positions)]
 
 
 def _digest(words: list[str]) -> str:

@@ -74,6 +74,30 @@ def read_image(path: Path, sha256: str) -> Recording:
     return _recording(path, pages, list(range(count)), sha256, SourceKind.IMAGES, ())
 
 
+def positions_of(ordered: Sequence[Path]) -> tuple[list[int], tuple[str, ...]]:
+    """Tell which frame of the original recording each image is, and what to say of it.
+
+    The numbers in their names where these count frames, else 0, 1, 2...
+    """
+    numbers = [n for file in ordered if (n := number_in(file)) is not None]
+    steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
+    if (
+        len(numbers) < len(ordered)
+        or min(steps, default=1) < 1
+        or max(numbers, default=0) > _LARGEST_NUMBER
+    ):
+        return list(range(len(ordered))), (
+            "The images are not numbered one by one, so they are taken in the order of their "
+            "names as consecutive frames.",
+        )
+    if missing := sum(steps) - len(steps):
+        return numbers, (
+            f"The numbers of the images leave out {missing} between {numbers[0]} and "
+            f"{numbers[-1]}, which count as frames that are missing.",
+        )
+    return numbers, ()
+
+
 def read_images(folder: Path, files: Sequence[Path], sha256: str) -> Recording:
     """Open a folder of images as the frames of one recording, in the order of their numbers."""
     ordered = sorted(files, key=natural_key)
@@ -82,20 +106,7 @@ def read_images(folder: Path, files: Sequence[Path], sha256: str) -> Recording:
             raise UnreadableError(
                 f"{folder}: {file.name} holds {count} pictures; give each such file by itself."
             )
-    numbers = [n for file in ordered if (n := number_in(file)) is not None]
-    notes: tuple[str, ...] = ()
-    steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
-    if len(numbers) < len(ordered) or min(steps, default=1) < 1 or max(numbers) > _LARGEST_NUMBER:
-        numbers = list(range(len(ordered)))
-        notes = (
-            "The images are not numbered one by one, so they are taken in the order of their "
-            "names as consecutive frames.",
-        )
-    elif missing := sum(steps) - len(steps):
-        notes = (
-            f"The numbers of the images leave out {missing} between {numbers[0]} and "
-            f"{numbers[-1]}, which count as frames that are missing.",
-        )
+    numbers, notes = positions_of(ordered)
     pages = [(file, 0) for file in ordered]
     return _recording(folder, pages, numbers, sha256, SourceKind.IMAGES, notes)
 
