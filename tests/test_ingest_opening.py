@@ -412,14 +412,25 @@ def test_a_scale_at_which_no_scanner_images_is_doubted(
     assert any("which no scanner shows" in w for w in header.warnings) is doubted
 
 
-@pytest.mark.parametrize("spacing", [-0.1, 0.0, math.nan, math.inf, (0.1, -1.0), (0.1, 0.1, 0.1)])
+@pytest.mark.parametrize(
+    "spacing",
+    [-0.1, 0.0, math.nan, math.inf, (0.1, -1.0), (0.1, 0.1, 0.1), "0.1", ("0.1", "0.1")],
+)
 def test_a_spacing_that_is_none_is_refused(tmp_path: Path, spacing: Any) -> None:
     path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
     with pytest.raises(CalibrationError, match="makes no sense"):
         open_clip(path, spacing_mm=spacing)
 
 
-@pytest.mark.parametrize("region", [(60, 0, 30, 20), (-1, 0, 5, 5), (0, 50, 10, 11), (0, 0, 0, 5)])
+def test_a_spacing_computed_in_single_precision_is_taken(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
+    spacing: Any = np.float32(0.125)
+    assert open_clip(path, spacing_mm=spacing).header.calibration.spacing_mm == (0.125, 0.125)
+
+
+@pytest.mark.parametrize(
+    "region", [(1, 2, 3), (60, 0, 30, 20), (-1, 0, 5, 5), (0, 50, 10, 11), (0, 0, 0, 5)]
+)
 def test_a_region_outside_the_frame_is_refused(tmp_path: Path, region: Any) -> None:
     path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
     with pytest.raises(ConfigError, match="region"):

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,3 +182,9 @@ def test_a_bug_in_a_stage_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(pipeline.load_stages().muscle, "observe", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         pipeline.analyze(CountedClip())
+
+
+def test_a_path_is_not_taken_for_a_clip() -> None:
+    path: Any = Path("heel.dcm")
+    with pytest.raises(ConfigError, match=r"analyze\(open_clip\('heel\.dcm'\)\)"):
+        pipeline.analyze(path)

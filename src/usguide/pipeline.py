@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Protocol
 
 from usguide import __version__
@@ -98,9 +99,11 @@ def analyze(
     Raises
     ------
     ConfigError
-        If no task is asked for, or a hint about the needle fits no frame of the clip or comes
-        together with ``online``.
+        If a path is given for a clip, no task is asked for, or a hint about the needle fits no
+        frame of the clip or comes together with ``online``.
     """
+    if isinstance(clip, (str, PathLike)):
+        raise ConfigError(f"{clip} is a path; open it first: analyze(open_clip({str(clip)!r})).")
     options = Options() if options is None else options
     asked = options.tasks
     if not asked:

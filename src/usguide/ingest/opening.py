@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from usguide.model import (
 
 Box = tuple[int, int, int, int]
 
+_NUMBER = (int, float, np.number)
 _PART_OF_REGION = 0.05
 """Share of the region from which on a picture with a scale of its own is part of it."""
 _SCALES_AGREE = 0.005
@@ -119,12 +121,15 @@ def open_as_asked(path: Path, options: Options, progress: Progress | None = None
 def _checked_spacing(spacing_mm: float | tuple[float, float] | None) -> Calibration | None:
     if spacing_mm is None:
         return None
-    given = (spacing_mm, spacing_mm) if isinstance(spacing_mm, (int, float)) else tuple(spacing_mm)
-    if len(given) != 2 or not all(math.isfinite(v) and v > 0 for v in given):
-        said = " x ".join(f"{value:g}" for value in dict.fromkeys(given))
+    given: tuple[Any, ...] = (
+        (spacing_mm, spacing_mm) if isinstance(spacing_mm, _NUMBER) else tuple(spacing_mm)
+    )
+    sensible = (isinstance(v, _NUMBER) and math.isfinite(v) and v > 0 for v in given)
+    if len(given) != 2 or not all(sensible):
+        said = " x ".join(map(str, dict.fromkeys(given)))
         raise CalibrationError(
-            f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as "
-            "one positive number, or two for x and y."
+            f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as one "
+            "positive number, or two for x and y."
         )
     return Calibration(
         float(given[0]), float(given[1]), CalibrationSource.USER, 1.0, "given by the user"
@@ -158,6 +163,8 @@ def _listed(scaled: Iterable[ScaledBox]) -> str:
 
 
 def _checked_region(region: Box, recording: Recording) -> Region:
+    if len(region) != 4:
+        raise ConfigError(f"The region {region} is not x, y, width and height in pixels.")
     x, y, width, height = (int(value) for value in region)
     if width < 1 or height < 1:
         raise ConfigError(
