@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.ingest.fan import fan_mask, fit_fan
+from usguide.ingest.rectangle import CHANGE, Box, picture_rectangle
 from usguide.model import Bools, Frame, Region
 
 _TEXTURE = 3
 """Range of grey levels in 3 x 3 px from which on a place is textured: above the rounding of a
 decoder, below electronic noise."""
-_CHANGE = 5
-"""Range of grey levels over the sampled frames from which on a place changes."""
 _BLOCK_SHARE = 1 / 40
 """Size of the window, as a share of the frame's shorter side, in which most pixels of a picture
 are textured or change."""
@@ -32,38 +31,21 @@ _MIN_AREA = 0.1
 _MAX_BAND = 0.15
 """Widest dark band across a picture, as a share of the part already found."""
 _MIN_PART = 0.25
-"""Narrowest part beyond such a band, as a share of the part already found."""
-_STEP = 2.0
-"""How much larger than its neighbours the step along a side is where it marks the edge."""
-_TEXT_WIDTH = 0.5
-"""Share of the picture's width from which on what adjoins it is surely no block of text."""
-_SHADOWED_HEIGHT = 0.2
-"""Share of the picture's height that tissue above a shadow at its side takes at least."""
-_SHADOWED_CHANGE = 0.5
-"""How much of such tissue changes, as a share of what does in the picture."""
+"""Narrowest part beyond such a band, as a share of the part already found. The shares were tuned,
+with those of a rectangle, on eight real screens of five vendors."""
 _SHORTER_SIDE_PX = 640
 """Frames are looked at in their own size up to twice this shorter side, larger ones in so many
 parts of it: enlarged speckle is smooth from pixel to pixel, and windows take long to move."""
-_EDGE_LEVEL = 0.6
-"""A column or row belongs to the picture while it has this share of the texture inside."""
-_SPARSE_LEVEL = 0.25
-"""The same where the picture may be dark: only up to a clear edge."""
-_MIN_RECTANGULAR = 0.8
-"""Where dropping the emptier sides would lose more than the rest, the picture is no rectangle.
-Tuned, with the shares above, on eight real screens of five vendors."""
 
 _GRAPHIC_CHROMA = 28.0
 """Distance in Cb, Cr from the picture's own tint at which a pixel is coloured: the tint of the
 grey maps at hand keeps within 10."""
 _GRAPHIC_MARGIN_PX = 3
 """Chroma is stored at half resolution and blurred by the encoder."""
-
 _UNLIT, _LIT_SHARE = 16, 0.04
 """Grey level up to which a pixel may only show what compression left, and the least share of a row
 or column that must be over it at some time to be more than a margin: where the probe has no contact
 its face still rings for a millimetre or two of 40."""
-
-Box = tuple[int, int, int, int]
 
 
 def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
@@ -96,7 +78,7 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     solid = _solid(alive)
     if solid is None:
         return whole
-    changing = _dense(np.ptp(stated, axis=0) >= _CHANGE) if len(stated) > 2 else None
+    changing = _dense(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else None
     fan = fit_fan(solid, changing) or fit_fan(_outline(alive, solid), changing)
     if fan is not None:
         mask = fan_mask(fan, 0, 0, w, h)
@@ -111,7 +93,7 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
         )
     if box is not None:
         return whole
-    left, top, right, bottom = _rectangle(samples, alive, solid)
+    left, top, right, bottom = picture_rectangle(samples, alive, solid, _odd(alive, _BLOCK_SHARE))
     if (right - left) * (bottom - top) < _MIN_AREA * w * h:
         return whole
     return Region(left, top, right - left, bottom - top)
@@ -211,7 +193,7 @@ def _alive(samples: NDArray[np.uint8]) -> Bools:
         frame: Frame = np.ascontiguousarray(luma)
         textured |= cv2.subtract(cv2.dilate(frame, square), cv2.erode(frame, square)) >= _TEXTURE
     if len(samples) > 2:
-        textured |= np.ptp(samples, axis=0) >= _CHANGE
+        textured |= np.ptp(samples, axis=0) >= CHANGE
     return textured
 
 
@@ -274,129 +256,6 @@ def _parts_of(stats: NDArray[np.integer], largest: int) -> list[int]:
         if label != largest and (stacked or beside):
             found.append(label)
     return found
-
-
-def _rectangle(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Box:
-    """Box (left, top, right, bottom), ends exclusive, around a solid area.
-
-    A column is in the picture while it is about as alive as the columns inside: text and rulers
-    beside the picture are not. The edge is then where brightness steps along a whole side, since
-    an encoder smears texture over it.
-    """
-    if _no_furniture(samples, alive, solid):
-        solid = alive
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    reach = _odd(alive, _BLOCK_SHARE)
-    across = int(columns[0]), int(columns[-1]) + 1
-    down = int(rows[0]), int(rows[-1]) + 1
-    wide_across, wide_down = across, down
-    if solid is not alive:
-        x = _wide_part(solid[slice(*down)].mean(axis=0))
-        y = _wide_part(solid[:, slice(*x)].mean(axis=1))
-        if (x[1] - x[0]) * (y[1] - y[0]) >= _MIN_RECTANGULAR * np.ptp(across) * np.ptp(down):
-            changing = solid & (np.ptp(samples, axis=0) >= _CHANGE)
-            if len(samples) > 2:
-                x = _with_shadows(changing[slice(*down)], solid[slice(*down)], x)
-                y = _with_shadows(changing[:, slice(*x)].T, solid[:, slice(*x)].T, y)
-            columns_alive = alive[slice(*y)].mean(axis=0)
-            across, wide_across = (
-                _grown(columns_alive, x, _EDGE_LEVEL),
-                _grown(columns_alive, x, _SPARSE_LEVEL),
-            )
-            rows_alive = alive[:, slice(*across)].mean(axis=1)
-            down, wide_down = (
-                _grown(rows_alive, y, _EDGE_LEVEL),
-                _grown(rows_alive, y, _SPARSE_LEVEL),
-            )
-    luma = samples.mean(axis=0, dtype=np.float32)
-    left, right = _snapped(luma[slice(*down)], across, wide_across, reach)
-    top, bottom = _snapped(luma[:, left:right].T, down, wide_down, reach)
-    return left, top, right, bottom
-
-
-def _no_furniture(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> bool:
-    """Whether all that is alive outside a solid area changes: then it is picture too."""
-    if len(samples) < 3:
-        return False
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    outside = alive.copy()
-    outside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = False
-    still = outside & (np.ptp(samples, axis=0) < _CHANGE)
-    return bool(np.count_nonzero(still) < 0.2 * np.count_nonzero(outside))
-
-
-def _wide_part(profile: NDArray[np.floating]) -> tuple[int, int]:
-    """Range in which a solid area is about as wide as in its middle: without text stuck to it."""
-    inside = np.flatnonzero(profile > 0)
-    quarter = len(inside) // 4
-    typical = float(np.median(profile[inside[quarter : len(inside) - quarter]]))
-    wide = np.flatnonzero(profile >= _TEXT_WIDTH * typical)
-    return int(wide[0]), int(wide[-1]) + 1
-
-
-def _with_shadows(changing: Bools, solid: Bools, part: tuple[int, int]) -> tuple[int, int]:
-    """Grow a range over lower columns that change as it does: tissue above a shadow, no text.
-
-    Parameters
-    ----------
-    changing, solid : ndarray of bool, shape (rows, columns)
-        Where the solid area changes, and where it is.
-    part : (int, int)
-        Columns in which the solid area is surely picture.
-    """
-    height = solid.sum(axis=0)
-    share = changing.sum(axis=0) / np.maximum(height, 1)
-    share[height < _SHADOWED_HEIGHT * np.median(height[slice(*part)])] = 0.0
-    return _grown(share, part, _SHADOWED_CHANGE)
-
-
-def _grown(profile: NDArray[np.floating], part: tuple[int, int], share: float) -> tuple[int, int]:
-    """Grow a range while the level beside it is at least a share of the level inside."""
-    low, high = part
-    quarter = (high - low) // 4
-    level = share * float(np.median(profile[low + quarter : high - quarter]))
-    while low > 0 and profile[low - 1] >= level:
-        low -= 1
-    while high < len(profile) and profile[high] >= level:
-        high += 1
-    return low, high
-
-
-def _snapped(
-    luma: NDArray[np.float32], sure: tuple[int, int], possible: tuple[int, int], reach: int
-) -> tuple[int, int]:
-    """Move both ends of a range to where brightness steps along the whole side.
-
-    Parameters
-    ----------
-    luma : ndarray of float32, shape (sides, positions)
-    sure, possible : (int, int)
-        Ends as far as they surely, and as they possibly, reach.
-    reach : int
-        How much farther to look.
-
-    Returns
-    -------
-    (int, int)
-        The outermost clear step at either end; without one, ``sure``.
-    """
-    positions = luma.shape[1]
-    steps = np.zeros(positions + 1)
-    # Texture steps up here and down there; an edge steps one way along most of its length.
-    steps[1:-1] = np.abs(np.median(np.diff(luma, axis=1), axis=0))
-    ends = []
-    for end, outer, outward in ((sure[0], possible[0], -1), (sure[1], possible[1], 1)):
-        if end < 3 or end > positions - 3:
-            ends.append(0 if outward < 0 else positions)
-            continue
-        start, stop = sorted((outer + outward * reach, end - outward * reach))
-        start, stop = max(1, start), min(positions, stop + 1)
-        window = steps[start:stop]
-        clear = np.flatnonzero(
-            window >= max(_STEP * (1.0 + float(np.median(window))), 0.5 * float(window.max()))
-        )
-        ends.append(start + int(clear[0 if outward < 0 else -1]) if len(clear) else end)
-    return ends[0], max(ends[1], ends[0] + 1)
 
 
 def _coloured(colours: NDArray[np.uint8]) -> Bools:
