@@ -85,9 +85,10 @@ def test_when_zoomed(heel, before):
     assert again == pytest.approx(before, abs=AGAIN_MM, rel=AGAIN_SHARE)
 
 
-def test_when_encoded_again(heel, before):
+@pytest.mark.parametrize("crf", [18, 26])
+def test_when_encoded_again(heel, before, crf):
     frames, spacing_mm = heel
-    again = stations_mm(retakes.encoded(frames), spacing_mm)
+    again = stations_mm(retakes.encoded(frames, crf), spacing_mm)
     # Where the fascia begins is placed less well than how thick it is further on.
     assert {at: again[at] for at in again if at in STATIONS_MM} == pytest.approx(
         {at: before[at] for at in before if at in STATIONS_MM}, abs=AGAIN_MM

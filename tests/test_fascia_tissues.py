@@ -1,5 +1,6 @@
 """The network that tells fat, fascia and muscle apart, and the pictures it was trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from usguide.fascia.tissues import (
     EDGE_COLUMN,
     FIRST_MM,
     LAYERS,
+    PLACES,
     ROWS,
     STRIDE,
     Tissues,
@@ -70,14 +72,36 @@ def test_all_pairs_of_borders_of_a_column_together_are_certain() -> None:
 
 
 @pytest.mark.parametrize(("before", "beyond"), [(16, 40), (30, 60), (7, 25)])
-def test_what_is_looked_at_lies_about_the_bones_edge(before: int, beyond: int) -> None:
+def test_what_is_looked_at_lies_about_the_bones_edge(
+    before: int, beyond: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A strip that shows more, or ends sooner, is cut or goes on as it ends."""
+    monkeypatch.setattr(tissues_module, "PLACES", ((0, 0),))
     rng = np.random.default_rng(2)
     levels = rng.uniform(0, 1, (ROWS + 41, before + beyond)).astype(np.float32)
     columns = np.clip(np.arange(COLUMNS) - EDGE_COLUMN + before, 0, before + beyond - 1)
     tissues = Tissues.of(strip_of(levels, before), 0.1)
     same = Tissues.of(strip_of(levels[:ROWS, columns], EDGE_COLUMN), 0.1)
     np.testing.assert_allclose(tissues.deep, same.deep, atol=1e-4)
+
+
+def test_tissues_are_recognised_on_average_over_places_of_the_bones_edge() -> None:
+    """Of a longer strip, whose parts are what is looked at from each place."""
+    beyond = np.abs(PLACES).max(axis=0)
+    shape = ROWS + 2 * beyond[1], COLUMNS + 2 * beyond[0]
+    levels = np.random.default_rng(4).uniform(0, 1, shape).astype(np.float32)
+    strip = strip_of(levels, EDGE_COLUMN + beyond[0])
+    strip = replace(strip, rows_px=strip.rows_px - beyond[1] * ROW_MM / 0.1)
+    inside = slice(4, -4)
+    expected = np.zeros((ROWS // STRIDE, COLUMNS, 3))[inside, inside]
+    for ahead, down in PLACES:
+        top, left = beyond[1] + down, beyond[0] + ahead
+        answer = log_probabilities(levels[top : top + ROWS, left : left + COLUMNS])
+        answer = np.roll(answer, (down // STRIDE, ahead), axis=(0, 1))[inside, inside]
+        expected += answer / len(PLACES)
+    tissues = Tissues.of(strip, 0.1)
+    fat_over_fascia = np.diff(tissues.superficial, axis=0)[inside, inside]
+    np.testing.assert_allclose(fat_over_fascia, expected[..., 0] - expected[..., 1], atol=1e-2)
 
 
 def test_columns_that_are_not_looked_at_say_nothing() -> None:

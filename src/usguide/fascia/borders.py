@@ -142,7 +142,10 @@ def find_borders(levels: Image, bone: Bone, pixel_mm: float) -> Found | None:
         return None
     best = max(fitted, key=lambda one: one.score)
     pair = replace(best.pair, doubt_px=_doubt(best, fitted))
-    return Found(*_consensus(replace(best, pair=pair), fitted, pixel_mm), recognised)
+    mean, edge = _consensus(replace(best, pair=pair), fitted, pixel_mm)
+    # Once more from there: where the borders end up still hangs a little on where they began.
+    strip = Strip.cut(levels, mean.band, STRIP_ROWS_MM, pixel_mm)
+    return Found(refine(strip, mean, recognised, pixel_mm) or mean, edge, recognised)
 
 
 def _consensus(
