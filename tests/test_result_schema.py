@@ -32,6 +32,7 @@ CONTRACT: dict[str, Any] = {
             (
                 "status",
                 "reason",
+                "confidence",
                 "insertion_px",
                 "side",
                 "thickness_mm",

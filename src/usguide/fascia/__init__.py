@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from usguide.fascia import appearance
 from usguide.fascia.appearance import Appearance
@@ -14,6 +15,7 @@ from usguide.fascia.detection import Heel, detect, followed_mm, seen_again, turn
 from usguide.fascia.findings import UNSCALED
 from usguide.fascia.findings import findings as combined
 from usguide.fascia.fluid import Layer
+from usguide.fascia.heel_odds import doubted
 from usguide.fascia.thickness import (
     PROFILE_MM,
     FrameProfile,
@@ -84,7 +86,7 @@ class _Series:
     @property
     def due(self) -> bool:
         """Whether the next frame is to be looked at closely."""
-        return self.doubted or self.looks < LOOKS_FIRST or len(self.records) % LOOK_EVERY == 0
+        return self.doubted or len(self.records) % LOOK_EVERY == 0
 
     def confirmed(self, least: int) -> bool:
         """Say whether it was looked at often enough and mostly seen."""
@@ -105,6 +107,7 @@ class FasciaStage:
         self._workspace = Workspace.of(header)
         self._series: list[_Series] = []
         self._observed = 0
+        self._first: list[tuple[int, Image, Heel | None]] = []
         self._rest = 0  # frames to go before the whole picture is searched
         self._looks = 0
         self._found = 0
@@ -119,40 +122,39 @@ class FasciaStage:
         picture = self._workspace.picture(frame)
         self._observed += 1
         series = self._series[-1] if self._series else None
-        followed = series.tracker.follow(picture) if series else None
-        close = False
-        if series is not None and followed is not None and series.due:
-            close = series.looks < LOOKS_FIRST or not len(series.records) % READ_EVERY
-            if not self._sees_again(picture, series, followed):
-                followed = None
+        followed = series.tracker.follow(picture) if series and not self._first else None
         if series is None or followed is None:
-            heel = self._search(picture)
-            if heel is None:
-                return
-            series = _Series(Tracker(heel, picture, self._workspace), index)
-            self._series.append(series)
-            followed = series.tracker.follow(picture)
-            if followed is None:
-                return
-            close = True
+            self._search(index, picture)
+            return
+        close = series.due and not len(series.records) % READ_EVERY
+        if series.due and not self._sees_again(picture, series, followed):
+            self._search(index, picture)
+            return
         # Where a heel was in view, it is searched for as soon as it is lost.
         self._rest = 0
+        self._record(index, picture, series, followed, close=close)
+
+    def _record(
+        self, index: int, picture: Image, series: _Series, followed: Followed, *, close: bool
+    ) -> None:
+        """Keep what one frame shows of a heel."""
         reach = followed_mm(followed.pair)
         evidence = _evidence(followed.pair)
-        record = _Record(
-            index,
-            float(np.clip(evidence, 0, 1) * np.clip(followed.similarity, 0, 1)),
-            frame_profile(followed.pair, reach, self._workspace.pixel_mm),
-            *self._border_rows(followed.pair, reach, series.tracker.heel.bone.mirrored),
+        bone = series.tracker.heel.bone
+        series.records.append(
+            _Record(
+                index,
+                float(np.clip(evidence, 0, 1) * np.clip(followed.similarity, 0, 1)),
+                frame_profile(followed.pair, reach, self._workspace.pixel_mm),
+                *self._border_rows(followed.pair, reach, bone.mirrored),
+            )
         )
-        series.records.append(record)
         if close:
-            bone = series.tracker.heel.bone.moved(followed.shift_px)
             series.readings.append(
                 appearance.read(
                     turned(picture, bone.mirrored),
                     followed.pair,
-                    bone,
+                    bone.moved(followed.shift_px),
                     series.tracker.heel.scale.floor,
                     self._workspace.pixel_mm,
                     reach,
@@ -161,6 +163,7 @@ class FasciaStage:
 
     def conclude(self) -> FasciaResult:
         """Combine the frames."""
+        self._settle()
         if self._observed == 0:
             return FasciaResult(Status.NONE_FOUND, "no frame is large enough to show a heel")
         series = [one for one in self._series if one.records]
@@ -181,18 +184,47 @@ class FasciaStage:
             )
         return self._measured(max(series, key=_weight))
 
-    def _search(self, picture: Image) -> Heel | None:
-        """Find a heel in the whole picture, if it is time to search for one."""
-        if self._rest > 0:
+    def _search(self, index: int, picture: Image) -> None:
+        """Look for a heel in the whole picture, if it is time to.
+
+        Where there is one, it is looked for afresh in the next frames too.
+        """
+        if self._rest > 0 and not self._first:
             self._rest -= 1
-            return None
+            return
         heel = detect(picture, self._workspace)
         if isinstance(heel, str):
-            self._rest = SEARCH_EVERY - 1 if self._observed >= LOOKS_FIRST else 0
             self._count(heel)
-            return None
-        self._count(None)
-        return heel
+            if not self._first:
+                self._rest = SEARCH_EVERY - 1 if self._observed >= LOOKS_FIRST else 0
+                return
+        else:
+            self._count(None)
+        self._first.append((index, picture, None if isinstance(heel, str) else heel))
+        if len(self._first) == LOOKS_FIRST:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take the likeliest heel of the first looks, and measure it in all of them."""
+        first, self._first = self._first, []
+        heels = [(at, heel) for at, (_, _, heel) in enumerate(first) if heel is not None]
+        if not heels:
+            return
+        at, heel = max(heels, key=lambda one: one[1].odds)
+        index, picture, _ = first[at]
+        others = [other.pair for where, other in heels if where != at]
+        heel = replace(heel, pair=doubted(heel.pair, others))
+        series = _Series(
+            Tracker(heel, picture, self._workspace),
+            index,
+            looks=len(first),
+            seen=len(heels),
+        )
+        self._series.append(series)
+        for number, view, _ in first:
+            followed = series.tracker.follow(view)
+            if followed is not None:
+                self._record(number, view, series, followed, close=True)
 
     def _sees_again(self, picture: Image, series: _Series, followed: Followed) -> bool:
         """Look for a heel where it was followed to."""
@@ -283,6 +315,7 @@ class FasciaStage:
         return FasciaResult(
             Status.MEASURED,
             "" if calibrated else "the clip has no scale: lengths are in pixels",
+            confidence=float(expit(heel.odds)),
             insertion_px=self._point(np.array(heel.bone.edge), mirrored),
             side=Side.RIGHT if mirrored else Side.LEFT,
             thickness_mm=thickness_mm,

@@ -10,6 +10,7 @@ import numpy as np
 from usguide.fascia.borders import LINE_MM, find_borders
 from usguide.fascia.calcaneus import SAME_MM, Bone, find_calcaneus
 from usguide.fascia.course import BorderPair
+from usguide.fascia.heel_odds import heel_odds
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM
 from usguide.fascia.workspace import Image, Workspace
@@ -17,9 +18,8 @@ from usguide.model import Bools, Floats
 
 CLEAR_OF_EDGE_MM, JUDGED_MM = 0.5, 12.0
 """How much of the band decides whether it is a fascia."""
-EVIDENCE_MIN, EVIDENCE_WEIGHT = 0.12, 5.0
-"""Mean border score, -1 to 1, of no band, and what it counts against the odds of the bone: 0.44 to
-0.66 on the right side of five heels of another simulator, 0.0 to 0.36 on the wrong one."""
+EVIDENCE_MIN = 0.12
+"""Mean border score, -1 to 1, of no band."""
 BAND_LEVEL_MIN = 0.05
 """Least level inside the band, of the picture's range. It need not be brighter than what lies
 beneath it: a diseased fascia is not."""
@@ -30,6 +30,9 @@ FOLLOWED_MIN_MM = 12.0
 """How far a band must be seen, for shorter ones are often no fascia: 13.5 mm and more on single
 frames of 122 heels of two simulators; 6.5 to 12.0 mm at five of eight lines that were no heel's.
 """
+ODDS_MIN = -1.0
+"""Logarithm of the odds of a heel below which it is declined: a wrong one is likelier by far."""
+UNLIKELY = "the band that leaves the bone-like line is likelier another one than the fascia"
 FOLLOWED_SHARE_MIN = 0.5
 """Least share of the way to a place beyond faint stretches in which the band is seen. It is 0.57
 and more on 265 synthetic heels, and 0.18 on another simulator's, its stations up to 2 mm off."""
@@ -58,12 +61,16 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heel:
-    """A calcaneus and the fascia that leaves it, in work px of the (mirrored) picture."""
+    """A calcaneus and the fascia that leaves it, in work px of the (mirrored) picture.
+
+    ``odds`` is the logarithm of the odds that both are what they are taken for.
+    """
 
     bone: Bone
     pair: BorderPair
     recognised: Recognised
     scale: Scale
+    odds: float
 
 
 def turned(picture: Image, mirrored: bool) -> Image:
@@ -91,7 +98,8 @@ def detect(picture: Image, workspace: Workspace) -> Heel | str:
             heels.append(heel)
     if not heels:
         return reason
-    return max(heels, key=lambda heel: heel.bone.odds + EVIDENCE_WEIGHT * _evidence(heel.pair))
+    best = max(heels, key=lambda heel: heel.odds)
+    return best if best.odds >= ODDS_MIN else UNLIKELY
 
 
 def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | str:
@@ -107,9 +115,13 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
         y=np.append(bone.y[under_side], found.insertion[1]),
     )
     objection = _objection(levels, found.pair, pixel_mm)
-    if objection is None and followed_mm(found.pair) < FOLLOWED_MIN_MM:
-        objection = f"what leaves the bone-like line is seen for less than {FOLLOWED_MIN_MM:g} mm"
-    return objection or Heel(bone, found.pair, found.recognised, scale)
+    if objection is not None:
+        return objection
+    followed = followed_mm(found.pair)
+    if followed < FOLLOWED_MIN_MM:
+        return f"what leaves the bone-like line is seen for less than {FOLLOWED_MIN_MM:g} mm"
+    odds = heel_odds(bone.odds, found.pair, followed, pixel_mm)
+    return Heel(bone, found.pair, found.recognised, scale, odds)
 
 
 def seen_again(

@@ -59,8 +59,10 @@ class Tracker:
     def follow(self, picture: Image) -> Followed | None:
         """Find the heel in the next frame, or None where it is lost."""
         picture = turned(picture, self._mirrored)
+        last = self._shift
         similarity = self._locate(_shrunk(picture))
         if similarity < SIMILARITY_MIN:
+            self._shift = last
             return None
         pixel_mm = self._workspace.pixel_mm
         shift = (float(self._shift[0]), float(self._shift[1]))

@@ -115,6 +115,9 @@ class FasciaResult:
 
     status: Status
     reason: str
+    confidence: float | None = None
+    """Estimated probability that bone and band are what they are taken for, and the thickness
+    within 1 mm on average."""
     insertion_px: Point | None = None
     side: Side | None = None
     """Side of the image on which the calcaneus lies."""

@@ -121,6 +121,7 @@ def _fascia(fascia: FasciaResult) -> Json:
     return {
         "status": fascia.status.value,
         "reason": fascia.reason,
+        "confidence": _number(fascia.confidence),
         "insertion_px": _point(fascia.insertion_px),
         "side": None if fascia.side is None else fascia.side.value,
         "thickness_mm": _thickness(fascia.thickness_mm),
