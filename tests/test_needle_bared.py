@@ -5,7 +5,7 @@ import pytest
 
 from test_needle import clip_of, draw, pistoning, run, tissue
 from usguide.model import Status
-from usguide.needle.bared import LOUDEST, bared
+from usguide.needle.bared import PLAIN, bared
 
 FRAMES, PLACES = 60, 120
 DEPTHS = 60 + 25 * np.sin(np.linspace(0, 6 * np.pi, FRAMES))
@@ -14,7 +14,7 @@ DEPTHS = 60 + 25 * np.sin(np.linspace(0, 6 * np.pi, FRAMES))
 def line(left: float) -> np.ndarray:
     """A plain line up to the end of every frame, of which so much is left beyond it."""
     covered = np.arange(PLACES) < DEPTHS[:, None]
-    return np.where(covered, LOUDEST, left * LOUDEST).astype(np.float32)
+    return np.where(covered, PLAIN, left * PLAIN).astype(np.float32)
 
 
 @pytest.mark.parametrize("left", [0.0, 0.4, 1.0])
@@ -24,14 +24,9 @@ def test_what_is_gone_beyond_the_end_is_told(left: float) -> None:
 
 def test_frames_without_an_end_and_places_that_it_does_not_pass_say_nothing() -> None:
     picture, depth = line(0.0), DEPTHS.copy()
-    picture[:, 100:], picture[:, :30] = LOUDEST, 0.0
-    picture[10:20], depth[10:20] = LOUDEST, np.nan
+    picture[:, 100:], picture[:, :30] = PLAIN, 0.0
+    picture[10:20], depth[10:20] = PLAIN, np.nan
     assert bared(picture, depth) == pytest.approx(1.0)
-
-
-def test_a_shaft_that_is_brighter_nearer_to_its_entry_does_not_count_as_bared() -> None:
-    fading = np.tile(np.linspace(LOUDEST, 0, PLACES, dtype=np.float32), (FRAMES, 1))
-    assert bared(fading, DEPTHS) == pytest.approx(0.0, abs=0.01)
 
 
 def test_an_end_that_rests_or_is_never_seen_bares_nothing() -> None:

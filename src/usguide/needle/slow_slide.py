@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats, Frames
+from usguide.needle.bared import PLAIN
 from usguide.needle.candidates import Workspace
 from usguide.needle.carried import MOST_CARRIED, carried
 from usguide.needle.evidence import Odds
@@ -21,8 +22,6 @@ from usguide.needle.pool import Pool
 from usguide.needle.shaft_end import WITHIN_PX
 from usguide.needle.track import Path, confidence, followed, sliding_lines
 
-PLAIN = 2.0
-"""Contrast, in speckle noise, from which a place is plainly covered: more says no more."""
 FASTEST_PX = 2
 """Most that the front moves in a frame, working px. A faster tip makes strokes."""
 PASSING = 0.1
