@@ -42,10 +42,10 @@ _GRAPHIC_CHROMA = 28.0
 grey maps at hand keeps within 10."""
 _GRAPHIC_MARGIN_PX = 3
 """Chroma is stored at half resolution and blurred by the encoder."""
-_UNLIT, _LIT_SHARE = 16, 0.04
+_UNLIT, _LIT_SHARE = 16, 0.003
 """Grey level up to which a pixel may only show what compression left, and the least share of a row
-or column that must be over it at some time to be more than a margin: where the probe has no contact
-its face still rings for a millimetre or two of 40."""
+or column that must be over it at some time to be more than a margin: a few pixels, for a water tank
+has hardly any echoes (at 0.04 a tenth of a real one was cut off)."""
 
 
 def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
