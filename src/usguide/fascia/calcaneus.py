@@ -61,9 +61,9 @@ OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
 MEAN_SCORE_MIN = 0.12
 """Mean score of a line that is worth judging by its odds."""
-ODDS_MIN, ODDS_SURE = 0.75, 3.0
-"""Logarithm of the odds below which no band is looked for at a line; and above which no hazier
-shadow is tried."""
+ODDS_MIN, ODDS_SURE = 1.5, 3.0
+"""Logarithm of the odds below which a line is no bone, for a false heel is worse than a missed one
+(a phantom's wall has 1.1); and above which no hazier shadow is tried."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""
