@@ -17,7 +17,12 @@ from usguide.model import (
 )
 from usguide.output import drawing
 from usguide.output.drawing import Colour, Picture, View
-from usguide.output.geometry import borders_at, drop_since_reference, muscle_axes
+from usguide.output.geometry import (
+    borders_at,
+    drop_since_reference,
+    muscle_axes,
+    thickness_caliper,
+)
 
 FASCIA = drawing.SKY_BLUE
 BONE = drawing.YELLOW
@@ -161,6 +166,40 @@ class Annotator:
             stroke = self.view.stroke
             drawing.ring(canvas, at, 4.0 * stroke, drawing.INK, width=stroke + 2)
             drawing.ring(canvas, at, 4.0 * stroke, FASCIA, width=stroke)
+        self._thickness(canvas, drop)
+
+    def _thickness(self, canvas: Picture, drop: Floats) -> None:
+        """Draw where the stated thicknesses were measured, as calipers across the band."""
+        fascia = self.analysis.fascia
+        stated = fascia.thickness_mm or fascia.thickness_px
+        if fascia.profile is None or stated is None:
+            return
+        spacing = self.analysis.header.calibration.spacing_mm
+        # Below the band, and above it: the two may lie close together.
+        named = (
+            (0.0, stated.insertion, "", 1),
+            (stated.maximum_distance, stated.maximum, "max ", 0),
+        )
+        for station in stated.stations:
+            ends = thickness_caliper(fascia.profile, station.distance_mm, spacing)
+            if ends is not None:
+                self._line(canvas, ends + drop, FASCIA, opacity=0.5)
+        for distance, measured, name, end in named:
+            if distance is None or measured is None or (name and measured == stated.insertion):
+                continue
+            ends = thickness_caliper(fascia.profile, distance, spacing)
+            if ends is None:
+                continue
+            self._line(canvas, ends + drop, FASCIA, opacity=1.0)
+            x, y = self.view.canvas_px(ends[end] + drop)
+            drawing.words(
+                canvas,
+                f"{name}{measured.value:.1f} {measured.unit}",
+                (x, y + (0.6 if end else -1.6) * self.view.letter),
+                FASCIA,
+                size=self.view.letter,
+                plate=True,
+            )
 
     def _spur(self, canvas: Picture, tip_px: Floats) -> None:
         at = self.view.canvas_px(tip_px)

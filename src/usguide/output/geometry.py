@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from usguide.model import Borders, FasciaResult, Floats, MuscleResult
+from usguide.model import Borders, FasciaProfile, FasciaResult, Floats, MuscleResult
 
 
 def borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats, ...]:
@@ -28,6 +28,37 @@ def drop_since_reference(fascia: FasciaResult, index: int) -> Floats | None:
     moved = borders.deep_y_px[index] - borders.deep_y_px[reference]
     moved = moved[np.isfinite(moved)]
     return np.array([0.0, float(np.median(moved))]) if len(moved) else None
+
+
+def thickness_caliper(
+    profile: FasciaProfile, distance: float, spacing_mm: tuple[float, float] | None
+) -> Floats | None:
+    """Return the ends (2, 2) in source px between which the thickness was measured.
+
+    Superficial end first; None where nothing was measured.
+
+    Parameters
+    ----------
+    profile : FasciaProfile
+        The band, in the fascia's reference frame.
+    distance : float
+        From the insertion, along the band, in the profile's unit.
+    spacing_mm : (float, float), optional
+        Of a pixel, x and y; without one the profile is in px.
+    """
+    at = int(np.abs(profile.distance - distance).argmin())
+    thickness = profile.thickness[at]
+    if not (math.isclose(profile.distance[at], distance, abs_tol=1e-6) and np.isfinite(thickness)):
+        return None
+    spacing = np.ones(2) if profile.unit == "px" or spacing_mm is None else np.array(spacing_mm)
+    midline = profile.midline_px * spacing
+    along = midline[min(at + 1, len(midline) - 1)] - midline[max(at - 1, 0)]
+    if not np.linalg.norm(along) > 0:
+        return None
+    # Towards the skin on either side of the picture.
+    up = np.array([along[1], -along[0]]) / np.linalg.norm(along) * (1 if along[0] > 0 else -1)
+    ends: Floats = np.stack([midline[at] + side * thickness / 2 * up for side in (1, -1)]) / spacing
+    return ends
 
 
 def muscle_axes(muscle: MuscleResult, index: int, x_px: float) -> tuple[Floats, Floats]:

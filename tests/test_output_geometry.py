@@ -1,0 +1,50 @@
+"""Where the drawn caliper lies: across the band, as long as the thickness that is stated."""
+
+import numpy as np
+import pytest
+
+from usguide.model import FasciaProfile
+from usguide.output.geometry import thickness_caliper
+
+SPACING_MM = (0.05, 0.11)
+
+
+def profile(midline_mm: np.ndarray, thickness_mm: np.ndarray, spacing_mm=SPACING_MM, unit="mm"):
+    steps = np.linalg.norm(np.diff(midline_mm, axis=0), axis=1)
+    return FasciaProfile(
+        np.append(0.0, np.cumsum(steps)),
+        thickness_mm,
+        thickness_mm - 0.5,
+        thickness_mm + 0.5,
+        midline_mm / np.array(spacing_mm),
+        unit,
+    )
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_a_caliper_stands_on_the_band_and_is_as_long_as_it_is_thick(direction):
+    steps = np.arange(9)[:, None] * 0.5
+    midline = np.array([20.0, 12.0]) + steps * np.array([direction * 0.8, 0.6])
+    thickness = np.linspace(3.0, 4.0, 9)
+    band = profile(midline, thickness)
+    superficial, deep = thickness_caliper(band, 2.0, SPACING_MM) * SPACING_MM
+    assert np.linalg.norm(deep - superficial) == pytest.approx(3.5)
+    assert np.dot(deep - superficial, [direction * 0.8, 0.6]) == pytest.approx(0, abs=1e-9)
+    assert superficial[1] < deep[1]
+    np.testing.assert_allclose((superficial + deep) / 2, midline[4])
+
+
+def test_without_a_scale_it_is_drawn_in_pixels():
+    midline = np.stack([np.arange(5.0), np.full(5, 7.0)], axis=1)
+    band = profile(midline, np.full(5, 4.0), (1.0, 1.0), "px")
+    np.testing.assert_allclose(thickness_caliper(band, 0.0, None), [[0, 5], [0, 9]])
+
+
+def test_where_nothing_was_measured_nothing_is_drawn():
+    midline = np.stack([np.arange(5.0), np.full(5, 7.0)], axis=1)
+    thickness = np.array([4.0, 4.0, np.nan, 4.0, 4.0])
+    band = profile(midline, thickness, (1.0, 1.0))
+    assert thickness_caliper(band, 2.0, (1.0, 1.0)) is None
+    assert thickness_caliper(band, 30.0, (1.0, 1.0)) is None
+    alone = FasciaProfile(*(np.array([v]) for v in (0.0, 4.0, 3.0, 5.0)), midline[:1], "mm")
+    assert thickness_caliper(alone, 0.0, (1.0, 1.0)) is None
