@@ -45,8 +45,8 @@ from benchmarks.second_scanner import (
 from usguide import Options, analyze, open_clip
 from usguide.model import Status, Task
 
-PUBLISHED = range(400, 490)
-"""Nothing was fitted to them, but what tells a copy of the bone was set with 457 in view."""
+PUBLISHED = range(500, 590)
+"""Nobody had looked at them, and nothing was fitted to them."""
 FRAMES = 5
 STATIONS_MM = (5.0, 10.0, 15.0, 20.0)
 WRONG_MM = 1.0
