@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks import page, records, second_runs
 from benchmarks.estimates import estimate, wilson
-from benchmarks.second_contracting import KINDS, render
+from benchmarks.second_contracting import render
+from benchmarks.second_muscle_scene import KINDS
 from benchmarks.tables import BRACKETS
 from usguide import Options, analyze, open_clip
 from usguide.model import Analysis, Collection, Measurement, SeparationFlag, Task

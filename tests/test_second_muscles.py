@@ -13,8 +13,15 @@ from usguide.model import Collection
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benchmark is not part of the package
 
-from benchmarks import second_contracting, second_muscles
-from benchmarks.second_contracting import KINDS, Belly, Pull, Tear
+from benchmarks import (
+    second_contracting,
+    second_muscle_drawing,
+    second_muscle_scene,
+    second_muscle_truth,
+    second_muscles,
+    second_scanner,
+)
+from benchmarks.second_muscle_scene import KINDS, Belly, Pull, Tear
 
 X = np.arange(-40.0, 40.0, 0.1)
 BELLY = Belly(X, np.full(len(X), 8.0), np.full(len(X), 20.0), (0.5, 0.5), 0.3)
@@ -53,13 +60,13 @@ def column(*depths, x=2.0):
 
 
 def test_even_and_odd_seeds_have_every_kind():
-    kinds = [second_contracting.KINDS[seed // 2 % len(KINDS)] for seed in range(2 * len(KINDS))]
+    kinds = [second_muscle_scene.KINDS[seed // 2 % len(KINDS)] for seed in range(2 * len(KINDS))]
     assert kinds[::2] == kinds[1::2] == list(KINDS)
 
 
 def test_the_belly_slides_shears_and_thickens():
     """The deep edge by the slide, the superficial one by its share; lower layers give way."""
-    moved = second_contracting.pulled(BELLY, PULL, column(8.0, 14.0, 20.0, 60.0))
+    moved = second_muscle_scene.pulled(BELLY, PULL, column(8.0, 14.0, 20.0, 60.0))
     np.testing.assert_allclose(moved[:3, 0], [1.2, 3.6, 6.0], atol=1e-9)
     np.testing.assert_allclose(moved[:3, 1], [0, 0.6, 1.2], atol=1e-9)
     assert moved[3, 0] == pytest.approx(0.3 * 6, abs=1e-3)
@@ -71,7 +78,7 @@ def test_a_sloping_belly_slides_along_itself():
     belly = dataclasses.replace(BELLY, top=8 + slope * X, bottom=20 + slope * X)
     pull = dataclasses.replace(PULL, thickening=0.0)
     edge = np.stack([X, belly.bottom], axis=1)[100:-100]
-    moved = edge + second_contracting.pulled(belly, pull, edge)
+    moved = edge + second_muscle_scene.pulled(belly, pull, edge)
     np.testing.assert_allclose(moved[:, 1], np.interp(moved[:, 0], X, belly.bottom), atol=1e-6)
 
 
@@ -79,13 +86,13 @@ def test_the_ends_of_a_tear_part_by_its_opening():
     """In opposite directions, less far away, and not in the aponeuroses that hold."""
     at = column(14.0)
     left, right = (
-        second_contracting.parted(BELLY, TEAR, at, np.array([side]))[0, 0] for side in (-1, 1)
+        second_muscle_scene.parted(BELLY, TEAR, at, np.array([side]))[0, 0] for side in (-1, 1)
     )
     assert (left, right) == pytest.approx((-0.4, 0.6))
-    far = second_contracting.parted(BELLY, TEAR, at - [20, 0], np.array([-1]))[0, 0]
+    far = second_muscle_scene.parted(BELLY, TEAR, at - [20, 0], np.array([-1]))[0, 0]
     assert far == pytest.approx(-0.4 * np.exp(-1))
     for depth in (7.0, 8.0, 20.0, 22.0):
-        assert not second_contracting.parted(BELLY, TEAR, column(depth), np.array([1])).any()
+        assert not second_muscle_scene.parted(BELLY, TEAR, column(depth), np.array([1])).any()
     torn = dataclasses.replace(TEAR, sheaths=True)
     assert torn.width(np.array([0.0, 1.0]), np.full(2, 12.0)) == pytest.approx([1, 1])
 
@@ -103,13 +110,13 @@ def test_the_gap_is_measured_normal_to_its_line():
     """The middle half counts, and a gap that leans is narrower than along the picture."""
     share = np.linspace(0, 1, 121)
     left = np.stack([12 * share, 8 + 12 * share], axis=1)
-    assert second_contracting.gap_width(left, left + np.array([4, 0])) == pytest.approx(
+    assert second_muscle_truth.gap_width(left, left + np.array([4, 0])) == pytest.approx(
         4 * np.sqrt(0.5)
     )
     upright = np.stack([0 * share, 8 + 12 * share], axis=1)
     bulge = np.where(np.abs(share - 0.5) > 0.3, 9.0, 3.0)
     wide = upright + np.stack([bulge, 0 * share], axis=1)
-    assert second_contracting.gap_width(upright, wide) == pytest.approx(3, abs=0.1)
+    assert second_muscle_truth.gap_width(upright, wide) == pytest.approx(3, abs=0.1)
 
 
 @pytest.mark.parametrize("seed", range(0, 80, 2))
@@ -117,10 +124,10 @@ def test_cycles_are_where_the_activation_is(seed):
     """It rests where they start and end, and is at its level at the peak; the rest are cut."""
     random = np.random.default_rng(seed)
     kind = KINDS[seed // 2 % len(KINDS)]
-    time, activation, fps, cycles, cut = second_contracting.draw_activation(random, kind)
+    time, activation, fps, cycles, cut = second_muscle_drawing.draw_activation(random, kind)
     assert 70 <= len(time) <= 120
     assert 15 <= fps <= 60
-    if kind in second_contracting.STILL:
+    if kind in second_muscle_scene.STILL:
         assert not activation.any()
         return
     assert activation.max() == pytest.approx(1, abs=0.1)
@@ -149,11 +156,11 @@ def test_the_gap_is_dark_where_the_truth_says(clip):
     """Darker than the muscle on both sides in the contraction, and as wide as stated."""
     _, truth, frames = clip
     true = truth["contraction"]["separation"]
-    scene = second_contracting.draw_scene(OPEN_SEED)
-    grid, size = second_contracting.pixels(scene.probe, scene.settings)
+    scene = second_muscle_drawing.draw_scene(OPEN_SEED)
+    grid, size = second_scanner.pixels(scene.probe, scene.settings)
     frame = true["peak_frame"]
-    left, right = second_contracting.gap(scene, frame)
-    assert second_contracting.gap_width(left, right) == true["gap_peak_mm"]
+    left, right = second_muscle_truth.gap(scene, frame)
+    assert second_muscle_truth.gap_width(left, right) == true["gap_peak_mm"]
     assert true["widening_mm"] > 1
     grey = []
     for across in (-0.5, 0.5, 1.5):
@@ -166,19 +173,19 @@ def test_the_gap_is_dark_where_the_truth_says(clip):
 def test_the_picture_moves_as_the_truth_says(clip):
     """A piece of a muscle in a frame is found again where the scatterers have gone."""
     _, _, frames = clip
-    scene = second_contracting.draw_scene(OPEN_SEED)
-    grid, size = second_contracting.pixels(scene.probe, scene.settings)
+    scene = second_muscle_drawing.draw_scene(OPEN_SEED)
+    grid, size = second_scanner.pixels(scene.probe, scene.settings)
     centre = np.array([[0.4 * scene.probe.half_mm, 0.0], [-0.5 * scene.probe.half_mm, 0.0]])
     for k in (0, 1):
         edges = [np.interp(centre[k, 0], scene.belly.x, e)
                  for e in (scene.belly.top, scene.belly.bottom)]  # fmt: skip
         centre[k, 1] = np.mean(edges)
-    way = second_contracting.moving(scene, centre)
+    way = second_muscle_scene.moving(scene, centre)
     moving = np.abs(np.diff(scene.activation)).argsort()[-8:]
     missed = []
     for frame in moving:
         now, after = (
-            (second_contracting.shown(scene, centre + way.at(k), k) - grid[0, 0]) / size
+            (second_muscle_scene.shown(scene, centre + way.at(k), k) - grid[0, 0]) / size
             for k in (frame, frame + 1)
         )
         for here, there in zip(now, after, strict=True):
@@ -207,7 +214,7 @@ def test_the_aponeurosis_is_bright_below_the_true_edge(clip):
 
 def test_blood_is_as_bright_however_wide_the_gap_is():
     """What fills it lies closer in a narrow one, and echoes less by the root of its width."""
-    scene = second_contracting.draw_scene(OPEN_SEED)
+    scene = second_muscle_drawing.draw_scene(OPEN_SEED)
     fill, _ = second_contracting.filling(np.random.default_rng(0), scene)
     rest, peak = (
         second_contracting.opened(scene, fill, k)
@@ -266,7 +273,8 @@ def test_a_contraction_cut_by_the_end_of_the_clip_may_be_told_or_not():
 def test_it_shares_nothing_with_what_it_checks():
     """Neither our own simulator nor a detector is used to draw and scan."""
     own = ("usguide",)
-    for module in (second_contracting,):
+    drawn = (second_contracting, second_muscle_drawing, second_muscle_scene, second_muscle_truth)
+    for module in drawn:
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         taken = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
         taken += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
