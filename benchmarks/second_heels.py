@@ -328,6 +328,8 @@ class Score:
     shadow: str
     reason: str
     """Why it was refused, empty where it was measured."""
+    confidence: float
+    """As stated; NaN where it was refused."""
     stations: records.Columns
     clip: records.Columns
 
@@ -343,6 +345,7 @@ def score(seed: int, folder: Path) -> Score:
         truth["probe"],
         truth["shadow"],
         "" if result.status is Status.MEASURED else result.reason,
+        np.nan if result.confidence is None else result.confidence,
         records.fascia_stations(result, truth),
         records.fascia_clip(result, truth),
     )
@@ -367,6 +370,31 @@ def figures(scores: list[Score], station: float | None = None) -> list[str]:
         f"{100 * rows['covered'][got].mean():.0f} %",
         f"{wrong.sum()}: {share.text(percent=True)}",
     ]
+
+
+def reliability(scores: list[Score]) -> list[tuple[str, str, str]]:
+    """Return rows of stated confidence, heels, and how many of them are right.
+
+    Right is the bone's side, and the thickness within ``WRONG_MM`` on average over the stations.
+    """
+    rows = []
+    for low, high in ((0.0, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.0)):
+        inside = [one for one in scores if low <= one.confidence < high + (high == 1.0)]
+        right = sum(_right(one) for one in inside)
+        share = "–" if not inside else _percent(right, len(inside))
+        rows.append((f"{low:g} to {high:g}", str(len(inside)), share))
+    return rows
+
+
+def _right(score: Score) -> bool:
+    places = score.stations["station_mm"] >= 0
+    size = np.abs(score.stations["error_mm"][places])
+    return bool(score.clip["side_right"][0]) and float(np.nanmean(size)) <= WRONG_MM
+
+
+def _percent(some: int, of: int) -> str:
+    low, high = wilson(some, of)
+    return f"{100 * some / of:.0f} % ({100 * low:.0f}–{100 * high:.0f})"
 
 
 HEADS = ("measured", "MAE", "P95", "bias", "interval holds it", f"over {WRONG_MM:g} mm wrong")
@@ -405,6 +433,7 @@ def report(scores: list[Score]) -> str:
             measured = sum(not score.reason for score in some)
             parts.append((name, f"{measured} of {len(some)}", *figures(some)))
     lines.append(page.table(("shadow, probe", "heels", *HEADS), parts))
+    lines.append(page.table(("stated confidence", "heels", "right"), reliability(scores)))
     why = Counter(score.reason for score in scores if score.reason)
     if why:
         rows = [(words, str(number)) for words, number in why.most_common()]

@@ -187,7 +187,7 @@ def test_clips_are_made_once_and_judged(tmp_path, capsys, monkeypatch):
     assert len(said.err.splitlines()) == 2
 
 
-def judged(error, covered, reason=""):
+def judged(error, covered, reason="", confidence=0.9):
     """Return a score with the same error at the maximum, the insertion and 5 mm."""
     error = np.array(error, dtype=np.float64)
     stations = {
@@ -197,7 +197,30 @@ def judged(error, covered, reason=""):
         "measured": np.isfinite(error),
     }
     clip = {"side_right": np.array([not reason]), "insertion_error_mm": np.array([0.5])}
-    return second_heels.Score(4, "linear", "grey", reason, stations, clip)
+    sure = np.nan if reason else confidence
+    return second_heels.Score(4, "linear", "grey", reason, sure, stations, clip)
+
+
+def test_confidence_is_compared_with_what_was_right():
+    wrong_side = judged([0.1, 0.1, 0.1], 1.0, confidence=0.96)
+    wrong_side.clip["side_right"][:] = False
+    rows = second_heels.reliability(
+        [
+            judged([0.2, -0.4, 0.6], 1.0, confidence=0.97),
+            judged([9.0, -0.9, 1.0], 1.0, confidence=1.0),
+            wrong_side,
+            judged([0.2, 1.5, -0.7], 0.0, confidence=0.95),
+            judged([0.2, 1.5, 0.4], 0.0, confidence=0.8),
+            judged([np.nan] * 3, 0.0, "there is no bone"),
+        ]
+    )
+    assert [row[:2] for row in rows] == [
+        ("0 to 0.7", "0"),
+        ("0.7 to 0.85", "1"),
+        ("0.85 to 0.95", "0"),
+        ("0.95 to 1", "4"),
+    ]
+    assert [row[2].split(" (")[0] for row in rows] == ["–", "100 %", "–", "50 %"]
 
 
 def test_the_table_counts_what_was_measured_and_what_was_wrong():
