@@ -94,6 +94,10 @@ def judge(
             "the peak of the contraction.",
         )
     finding, widening = opening.finding, opening.widening_px
+    jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
+    is_faint = faint(gap)
+    parts = jump >= (FAINT_SIGNIFICANCE if is_faint else MIN_SIGNIFICANCE) * jump_error
+    clear = gap.contrast >= CLEAR_CONTRAST
     if not _widens(opening, calibration, belly):
         if gap.pooled:
             return _with(
@@ -101,17 +105,23 @@ def judge(
                 SeparationFlag.INDETERMINATE,
                 f"ends seem to part, but {HIDDEN}.",
             )
+        # That a widening is not certain does not say that there is none.
+        if clear and parts and widening >= 0.5 * smallest_jump(calibration, len(belly.columns)):
+            return _with(
+                finding,
+                SeparationFlag.INDETERMINATE,
+                f"ends seem to part, but that the gap between them {opening.opens} is not certain.",
+            )
         return _with(finding, SeparationFlag.NONE, f"{opening.stays}.")
     known = np.isfinite(widths.value)
     together = _correlation(widths.value[known], contraction.activation[known])
     torn = len(gap.rows) / DEPTHS
-    jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
     # Also what the tissue right beside the gap did, where the fit over a wider part smears it.
     back = [moved_along(motion, gap, suspect.rest, end) for end in suspect.ends]
     parted = max(jump, float(np.median(back[0] - back[1])))
-    is_faint = faint(gap)
-    significance = FAINT_SIGNIFICANCE if is_faint else MIN_SIGNIFICANCE
-    if jump < significance * jump_error or parted < MIN_JUMP_OF_WIDENING * widening:
+    enough = parted >= MIN_JUMP_OF_WIDENING * widening
+    # Tissue that parts, but by less than a clear gap widens, is no tissue that moves together.
+    if not (parts and (enough or clear)):
         return _with(
             finding,
             SeparationFlag.NONE,
@@ -122,8 +132,10 @@ def judge(
         amiss = f"it crosses only {100 * torn:.0f} % of the muscle"
     elif together < (FAINT_CORRELATION if is_faint else MIN_CORRELATION):
         amiss = "it does not follow the contraction"
+    elif not enough:
+        amiss = "the tissue on both sides of it parts by much less"
     if amiss is not None:
-        if gap.contrast < CLEAR_CONTRAST and not gap.pooled:
+        if not (clear or gap.pooled):
             return _with(
                 finding, SeparationFlag.NONE, f"a dark area changes with movement, but {amiss}."
             )
