@@ -344,3 +344,17 @@ def test_a_dark_area_that_is_lit_underneath_is_a_collection_and_a_shadow_is_none
     shadowed = scene.frames.copy()
     shadowed[:, int(middle[1]) :, 160:240] //= 12
     assert scene.analysed(frames=shadowed).contraction.collections == ()
+
+
+def test_a_collection_stands_out_from_its_surroundings_however_the_picture_fades():
+    scene = recorded(2, contractions=0)
+    top = float(np.median(scene.muscle.borders.superficial_y_px))
+    deep = float(np.median(scene.muscle.borders.deep_y_px))
+    middle = (200.0, 0.5 * (top + deep))
+    frames = with_dark_patch(scene, middle, (45, 0.3 * (deep - top)))
+    fade = np.linspace(0.15, 1.0, frames.shape[2])
+    faded = (frames * fade).astype(np.uint8)
+    (found,) = scene.analysed(frames=faded).contraction.collections
+    assert np.hypot(*np.subtract(found.centre_px, middle)) < 8
+    without = (scene.frames * fade).astype(np.uint8)
+    assert scene.analysed(frames=without).contraction.collections == ()
