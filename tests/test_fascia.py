@@ -177,17 +177,29 @@ def test_intervals_cover_the_truth_over_the_clinical_range():
     assert np.mean(covered) > 0.85
 
 
-@pytest.mark.parametrize("seed", [405, 409, 414, 415])
-def test_the_skin_is_no_border_of_the_fascia_where_the_fat_is_thin(seed):
+def under_thin_fat(seed):
+    """Return a heel as it is measured with 3 mm of fat, and its thickness at the insertion, mm."""
     scene = make_scene("heel", seed=seed, frames=1)
     frames = scene.array()
     superficial = np.array(sorted(scene.truth["fascia"]["superficial_px"]))
     border = np.interp(np.arange(frames.shape[2]), *superficial.T)
     skin = border - 3.0 / scene.spacing_mm[1]
     frames = np.where(np.arange(frames.shape[1])[:, None] < skin, 0, frames).astype(np.uint8)
-    result = measure(clip_of(frames, scene))
-    true = scene.truth["fascia"]["thickness_mm"]["insertion"]
+    return measure(clip_of(frames, scene)), scene.truth["fascia"]["thickness_mm"]["insertion"]
+
+
+@pytest.mark.parametrize("seed", [405, 414, 415])
+def test_the_skin_is_no_border_of_the_fascia_where_the_fat_is_thin(seed):
+    result, true = under_thin_fat(seed)
     assert result.thickness_mm.insertion.value == pytest.approx(true, abs=1.0)
+    assert result.confidence > 0.7
+
+
+def test_a_heel_whose_band_is_likelier_another_one_is_declined():
+    """The band is right, but others 1.6 mm away would do as well."""
+    result, _ = under_thin_fat(409)
+    assert result.status is Status.NONE_FOUND
+    assert "likelier another one than the fascia" in result.reason
 
 
 def test_a_bone_that_no_band_can_leave_has_no_fascia(as_is, frames, heel, monkeypatch):
