@@ -1,10 +1,15 @@
-"""One store of compiled kernels for every process of a run, filled before there are several."""
+"""For every process of a run: one store of compiled kernels, and no deadline for drawn examples."""
 
 import importlib
 import os
 import pkgutil
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("usguide", deadline=None)
+settings.load_profile("usguide")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -500,7 +500,7 @@ def test_odd_but_honest_sizes_open(tmp_path: Path, shape: tuple[int, int, int]) 
     assert (clip.header.region.width, clip.header.region.height) == (shape[2], shape[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_mutated_files_open_or_are_refused_politely(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

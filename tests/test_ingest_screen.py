@@ -104,7 +104,7 @@ def test_an_empty_screen_is_the_whole_frame(value: int) -> None:
     assert find_region(np.full((2, 100, 120), value, dtype=np.uint8)) == Region(0, 0, 120, 100)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.floats(-30, 30),
     st.floats(20, 40),

@@ -185,7 +185,7 @@ def test_a_clip_that_stands_still_at_both_ends_of_a_movement_does_not_tell_which
     st.lists(st.integers(0, 100), min_size=3, max_size=14),
     st.integers(10, 90),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_darkest_interval_is_the_best_of_all(profile, threshold):
     profile = np.array(profile, float)
     start, end = darkest_interval(profile, threshold)
