@@ -71,6 +71,14 @@ def wilson(successes: int, total: int) -> tuple[float, float]:
     return max(min(low, rate), 0.0), min(max(high, rate), 1.0)
 
 
+def counted(part: int, whole: int) -> str:
+    """Write a count of independent trials with Wilson's interval, or a dash if there are none."""
+    if whole == 0:
+        return "–"
+    low, high = wilson(part, whole)
+    return f"{part} of {whole} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+
 def estimate(
     values: NDArray[np.generic], clips: NDArray[np.generic], statistic: Statistic = mean
 ) -> Estimate:

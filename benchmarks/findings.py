@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.estimates import wilson
+from benchmarks.estimates import counted
 from usguide.fascia import FasciaStage
 from usguide.ingest.clip import Clip
 from usguide.model import FasciaResult, Measurement, Status
@@ -114,19 +114,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for name, one in tallies.items():
         errors = np.array(one.errors) if one.errors else np.array([np.nan])
+        covers = counted(one.covered, len(one.errors))
         print(
-            f"| {name}, {LEAST[name]} mm and more | {share(one.found, one.there)} "
-            f"| {share(one.false, one.absent)} | {one.declined} of {asked.heels} "
-            f"| {errors.mean():+.1f} ± {errors.std():.1f} | {share(one.covered, len(one.errors))} |"
+            f"| {name}, {LEAST[name]} mm and more | {counted(one.found, one.there)} "
+            f"| {counted(one.false, one.absent)} | {one.declined} of {asked.heels} "
+            f"| {errors.mean():+.1f} ± {errors.std():.1f} | {covers} |"
         )
-
-
-def share(part: int, whole: int) -> str:
-    """Return a share in words, with its 95 % interval."""
-    if whole == 0:
-        return "none"
-    low, high = wilson(part, whole)
-    return f"{part} of {whole} ({100 * max(low, 0.0):.0f} to {100 * high:.0f} %)"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import page
-from benchmarks.estimates import wilson
+from benchmarks.estimates import counted
 from usguide import Analysis, Options, analyze, open_clip
 from usguide.errors import UsguideError
 from usguide.model import SeparationFlag, Status, Task
@@ -59,14 +59,10 @@ def needle_masks(analysis: Analysis, case: Case) -> Judged:
     error, angle = np.array(errors), np.array(angles)
     shown = np.isfinite(error)
     near = int(np.sum(error[shown] <= case["tolerance_px"]))
-    low, high = wilson(near, marked)
     if not shown.any():
         return [("tip", f"in none of {marked} frames")]
     return [
-        (
-            f"tip within {case['tolerance_px']} px",
-            f"{near} of {marked} frames ({100 * low:.0f}–{100 * high:.0f} %)",
-        ),
+        (f"tip within {case['tolerance_px']} px", f"frames {counted(near, marked)}"),
         ("tip shown", f"{shown.sum()} of {marked}; without a needle {false}"),
         ("tip error, median", f"{np.median(error[shown]):.1f} px"),
         ("angle error, median", f"{np.nanmedian(angle):.1f} degrees"),

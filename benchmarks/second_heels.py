@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks import page, records, second_runs
-from benchmarks.estimates import estimate, wilson
+from benchmarks.estimates import counted, estimate
 from benchmarks.second_scanner import (
     LINES,
     Floats,
@@ -372,17 +372,15 @@ def figures(scores: list[Score], station: float | None = None) -> list[str]:
     ]
 
 
-def reliability(scores: list[Score]) -> list[tuple[str, str, str]]:
-    """Return rows of stated confidence, heels, and how many of them are right.
+def reliability(scores: list[Score]) -> list[tuple[str, str]]:
+    """Return rows of stated confidence, and how many of these heels are right.
 
     Right is the bone's side, and the thickness within ``WRONG_MM`` on average over the stations.
     """
     rows = []
     for low, high in ((0.0, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.0)):
         inside = [one for one in scores if low <= one.confidence < high + (high == 1.0)]
-        right = sum(_right(one) for one in inside)
-        share = "–" if not inside else _percent(right, len(inside))
-        rows.append((f"{low:g} to {high:g}", str(len(inside)), share))
+        rows.append((f"{low:g} to {high:g}", counted(sum(map(_right, inside)), len(inside))))
     return rows
 
 
@@ -392,25 +390,19 @@ def _right(score: Score) -> bool:
     return bool(score.clip["side_right"][0]) and float(np.nanmean(size)) <= WRONG_MM
 
 
-def _percent(some: int, of: int) -> str:
-    low, high = wilson(some, of)
-    return f"{100 * some / of:.0f} % ({100 * low:.0f}–{100 * high:.0f})"
-
-
 HEADS = ("measured", "MAE", "P95", "bias", "interval holds it", f"over {WRONG_MM:g} mm wrong")
 
 
 def report(scores: list[Score]) -> str:
     """Return what was measured, by station, shadow and probe, and the refusals' words."""
     taken = [score for score in scores if not score.reason]
-    low, high = wilson(len(taken), len(scores))
     side = sum(bool(score.clip["side_right"][0]) for score in taken)
     away = [float(score.clip["insertion_error_mm"][0]) for score in taken]
     lines = [
         f"## Accuracy on another simulator's heels\n\n{page.machine()}\n\n"
         f"Seeds {scores[0].seed} to {scores[-1].seed} of `python -m benchmarks.second_heels`, which"
         " has nothing in common with the simulator above ([how it differs](synthetic.md)): "
-        f"{len(taken)} of {len(scores)} heels measured ({100 * low:.0f} to {100 * high:.0f} %), "
+        f"heels measured: {counted(len(taken), len(scores))}, "
         f"the bone's side right in {side}; insertion off by "
         f"{np.nanmedian(away or [np.nan]):.1f} mm (median). Errors in mm.\n",
         page.table(
@@ -433,7 +425,7 @@ def report(scores: list[Score]) -> str:
             measured = sum(not score.reason for score in some)
             parts.append((name, f"{measured} of {len(some)}", *figures(some)))
     lines.append(page.table(("shadow, probe", "heels", *HEADS), parts))
-    lines.append(page.table(("stated confidence", "heels", "right"), reliability(scores)))
+    lines.append(page.table(("stated confidence", "right, of heels"), reliability(scores)))
     why = Counter(score.reason for score in scores if score.reason)
     if why:
         rows = [(words, str(number)) for words, number in why.most_common()]

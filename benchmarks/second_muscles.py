@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import page, records, second_runs
-from benchmarks.estimates import estimate, wilson
+from benchmarks.estimates import counted, estimate
 from benchmarks.second_contracting import render
 from benchmarks.second_muscle_scene import KINDS
 from benchmarks.tables import BRACKETS
@@ -180,14 +180,6 @@ def score(seed: int, folder: Path) -> Score:
     return judge(analyze(clip, Options(tasks=TASKS)), truth, truth["scale"] != "none")
 
 
-def _of(count: int, total: int) -> str:
-    """Return a share of clips with Wilson's interval."""
-    if not total:
-        return "–"
-    low, high = wilson(count, total)
-    return f"{count} of {total} ({100 * low:.0f} to {100 * high:.0f} %)"
-
-
 def _lengths(pairs: list[tuple[float, float]]) -> list[str]:
     """Return how many lengths were measured, their mean absolute error, and the cover."""
     told = [(abs(error), inside) for error, inside in pairs if np.isfinite(error)]
@@ -195,7 +187,7 @@ def _lengths(pairs: list[tuple[float, float]]) -> list[str]:
         return ["0", "–", "–"]
     error, inside = np.array(told).T
     mean = estimate(error, np.arange(len(error)))
-    return [str(len(told)), mean.text(), _of(int(inside.sum()), len(inside))]
+    return [str(len(told)), mean.text(), counted(int(inside.sum()), len(inside))]
 
 
 def report(scores: list[Score]) -> str:
@@ -209,7 +201,7 @@ def report(scores: list[Score]) -> str:
     minutes = sum(each.seconds for each in scores) / 60
 
     def flagged(some: list[Score], flag: str) -> str:
-        return _of(sum(each.flag == flag for each in some), len(some))
+        return counted(sum(each.flag == flag for each in some), len(some))
 
     area = np.array([each.area_error for each in scores])
     rows = [
@@ -217,15 +209,15 @@ def report(scores: list[Score]) -> str:
         ["called indeterminate instead", flagged(torn, "indeterminate")],
         ["falsely flagged, of clips without one", flagged(whole, "separation")],
         ["falsely flagged, of torn muscles that never contract", flagged(still, "separation")],
-        ["all contractions counted, and none else", _of(sum(each.cycles_right for each in scores),
-                                                        len(scores))],
+        ["all contractions counted, and none else",
+         counted(sum(each.cycles_right for each in scores), len(scores))],
         ["excursion, mean absolute error, mm",
          estimate(excursion, np.arange(len(scores))).text()],
-        ["collections found", _of(int(found), int(real))],
+        ["collections found", counted(int(found), int(real))],
         ["their area, mean absolute error over the true one",
          estimate(np.abs(area), np.arange(len(scores))).text()],
         ["false collections", f"{false} in {len(scores)} clips"],
-        ["twitches found", _of(int(seen), int(twitches))],
+        ["twitches found", counted(int(seen), int(twitches))],
         ["false twitches", f"{alarms} in {minutes:.1f} minutes"],
     ]  # fmt: skip
     lengths = [

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import page, records, second_runs
-from benchmarks.estimates import estimate, median, p95, wilson
+from benchmarks.estimates import counted, estimate, median, p95
 from benchmarks.second_needling import OUTSIDE_DB, PROBES, VISIBLE_DB, render
 from benchmarks.tables import BRACKETS, SIZE, breakdown, rate, where
 from usguide import Options, analyze, open_clip
@@ -163,7 +163,6 @@ def report(scores: list[Score]) -> str:
     exact, told, all_in_view, of = (
         clip[k][known] for k in ("passes_right", "passes_told", "passes_in_view", "clip")
     )
-    low, high = wilson(int(found.sum()), len(needles))
     rows = [
         ["recall: within 3 mm, of visible frames", rate(right[seen], number[seen])],
         ["precision: visible and within 3 mm, of claimed frames",
@@ -188,8 +187,8 @@ def report(scores: list[Score]) -> str:
         [
             f"## Needles of another simulator\n\n{page.machine()}\n\n"
             f"Seeds {scores[0].seed} to {scores[-1].seed} of `python -m benchmarks.second_needles` "
-            f"([how it differs](synthetic.md)): a needle is found in {found.sum()} of "
-            f"{len(needles)} clips that have one ({100 * low:.0f} to {100 * high:.0f} %); in "
+            f"([how it differs](synthetic.md)): of the clips "
+            f"with a needle, it is found in {counted(int(found.sum()), len(needles))}; in "
             f"{never} of them its tip can never be seen.\n",
             page.table(["", BRACKETS], rows),
             page.table(

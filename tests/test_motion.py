@@ -321,25 +321,27 @@ def test_vessels_in_a_healthy_muscle_are_no_collections_and_no_defect(seed):
     assert not result.separation.defect_at_rest
 
 
-def with_dark_patch(scene, middle, half):
-    """Make an ellipse of the muscle nearly free of echoes, in the same place of every frame."""
+def muscle_with_a_dark_patch():
+    """Return a muscle at rest, its frames with an ellipse nearly free of echoes, and the ellipse.
+
+    The ellipse is given by its middle and half axes, px.
+    """
+    scene = recorded(2, contractions=0)
+    top = float(np.median(scene.muscle.borders.superficial_y_px))
+    deep = float(np.median(scene.muscle.borders.deep_y_px))
+    middle, half = (200.0, 0.5 * (top + deep)), (45.0, 0.3 * (deep - top))
     y, x = np.mgrid[0 : scene.frames.shape[1], 0 : scene.frames.shape[2]]
     inside = ((x - middle[0]) / half[0]) ** 2 + ((y - middle[1]) / half[1]) ** 2 <= 1
     frames = scene.frames.copy()
     frames[:, inside] //= 12
-    return frames
+    return scene, frames, middle, half
 
 
 def test_a_dark_area_that_is_lit_underneath_is_a_collection_and_a_shadow_is_none():
-    scene = recorded(2, contractions=0)
-    top = float(np.median(scene.muscle.borders.superficial_y_px))
-    deep = float(np.median(scene.muscle.borders.deep_y_px))
-    middle = (200.0, 0.5 * (top + deep))
-    frames = with_dark_patch(scene, middle, (45, 0.3 * (deep - top)))
+    scene, frames, middle, half = muscle_with_a_dark_patch()
     (found,) = scene.analysed(frames=frames).contraction.collections
     assert np.hypot(*np.subtract(found.centre_px, middle)) < 8
-    spacing = scene.scene.spacing_mm
-    area = np.pi * 45 * 0.3 * (deep - top) * spacing[0] * spacing[1]
+    area = np.pi * np.prod(half) * np.prod(scene.scene.spacing_mm)
     assert found.area_mm2 == pytest.approx(area, rel=0.3)
     shadowed = scene.frames.copy()
     shadowed[:, int(middle[1]) :, 160:240] //= 12
@@ -347,11 +349,7 @@ def test_a_dark_area_that_is_lit_underneath_is_a_collection_and_a_shadow_is_none
 
 
 def test_a_collection_stands_out_from_its_surroundings_however_the_picture_fades():
-    scene = recorded(2, contractions=0)
-    top = float(np.median(scene.muscle.borders.superficial_y_px))
-    deep = float(np.median(scene.muscle.borders.deep_y_px))
-    middle = (200.0, 0.5 * (top + deep))
-    frames = with_dark_patch(scene, middle, (45, 0.3 * (deep - top)))
+    scene, frames, middle, _ = muscle_with_a_dark_patch()
     fade = np.linspace(0.15, 1.0, frames.shape[2])
     faded = (frames * fade).astype(np.uint8)
     (found,) = scene.analysed(frames=faded).contraction.collections

@@ -30,7 +30,7 @@ from usguide.output.overlay import Strip, render, still_view
 from usguide.output.report import write_report
 from usguide.output.summary import cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
-from usguide.output.words import because, number
+from usguide.output.words import because, confidence, number
 from usguide.output.writing import write_results
 
 COLUMNS = (
@@ -300,6 +300,12 @@ def test_report_lists_the_thickness_at_every_station(full: Analysis, tmp_path: P
         assert f">{station.distance_mm:g} mm</th><td>{said}</td>" in page
 
 
+def test_report_says_how_sure_the_heel_is(full: Analysis, tmp_path: Path) -> None:
+    fascia = dataclasses.replace(full.fascia, confidence=0.874)
+    page = page_of(dataclasses.replace(full, fascia=fascia), tmp_path, overlay=False)
+    assert page.count("confidence 87 %") == 1
+
+
 def test_report_says_why_nothing_was_measured(tmp_path: Path) -> None:
     page = page_of(made.nothing_measured(made.clip()), tmp_path, overlay=False)
     assert "Not measured because no bright convex bone line is in view." in page
@@ -343,6 +349,11 @@ def test_a_file_name_cannot_inject_markup(tmp_path: Path) -> None:
 )
 def test_reasons_read_as_clauses(reason: str, clause: str) -> None:
     assert because(reason) == clause
+
+
+def test_nothing_is_said_to_be_certain() -> None:
+    assert confidence(0.99) == "confidence 99 %"
+    assert confidence(0.9999) == "confidence over 99 %"
 
 
 @pytest.mark.parametrize(

@@ -46,5 +46,7 @@ def test_where_nothing_was_measured_nothing_is_drawn():
     band = profile(midline, thickness, (1.0, 1.0))
     assert thickness_caliper(band, 2.0, (1.0, 1.0)) is None
     assert thickness_caliper(band, 30.0, (1.0, 1.0)) is None
+    nowhere = FasciaProfile(*[np.empty(0)] * 4, np.empty((0, 2)), "mm")
+    assert thickness_caliper(nowhere, 0.0, (1.0, 1.0)) is None
     alone = FasciaProfile(*(np.array([v]) for v in (0.0, 4.0, 3.0, 5.0)), midline[:1], "mm")
     assert thickness_caliper(alone, 0.0, (1.0, 1.0)) is None

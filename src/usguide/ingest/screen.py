@@ -42,6 +42,7 @@ _GRAPHIC_CHROMA = 28.0
 grey maps at hand keeps within 10."""
 _GRAPHIC_MARGIN_PX = 3
 """Chroma is stored at half resolution and blurred by the encoder."""
+
 _UNLIT, _LIT_SHARE = 16, 0.003
 """Grey level up to which a pixel may only show what compression left, and the least share of a row
 or column that must be over it at some time to be more than a margin: a few pixels, for a water tank

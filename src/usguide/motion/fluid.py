@@ -41,6 +41,10 @@ MIN_CONTRAST = 1.3
 """Least contrast-to-noise ratio of a collection against each of its four sides. At both simulators'
 muscles collections had 1.3 to 3.7, lanes and dark corners up to 1.0."""
 
+SURE_CONTRAST = 2.0
+"""Contrast-to-noise ratio at which the confidence is 63 % of the share of frames; at the least
+contrast it is about a half. Not fitted: the confidence ranks collections, it is no probability."""
+
 MIN_AREA_MM2 = 20.0
 """Smaller ones are not told from vessels: a popliteal vessel is some 5 mm wide."""
 
@@ -248,6 +252,6 @@ def _described(area: _Area, share: float, header: Header) -> Collection:
         area_mm2=None if spacing is None else area.area * spacing[0] * spacing[1],
         extent_mm=extent_mm,
         centre_px=(float(centre[0]), float(centre[1])),
-        confidence=float(share * (1.0 - np.exp(-area.contrast / 2.0))),
+        confidence=float(share * (1.0 - np.exp(-area.contrast / SURE_CONTRAST))),
         outline_px=tuple((float(x), float(y)) for x, y in outline),
     )

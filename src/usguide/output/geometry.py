@@ -46,6 +46,8 @@ def thickness_caliper(
     spacing_mm : (float, float), optional
         Of a pixel, x and y; without one the profile is in px.
     """
+    if len(profile.distance) == 0:
+        return None
     at = int(np.abs(profile.distance - distance).argmin())
     thickness = profile.thickness[at]
     if not (math.isclose(profile.distance[at], distance, abs_tol=1e-6) and np.isfinite(thickness)):

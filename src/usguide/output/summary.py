@@ -23,7 +23,7 @@ from usguide.model import (
     SeparationFlag,
     Status,
 )
-from usguide.output.words import because, number, sentence
+from usguide.output.words import because, confidence, number, sentence
 
 
 class Tone(StrEnum):
@@ -126,7 +126,8 @@ def _fascia(fascia: FasciaResult) -> Card:
     if thickness is None:
         thickness, unit = fascia.thickness_px, "px"
     if thickness is not None:
-        figures += _figure("thickness at the insertion", thickness.insertion)
+        sure = "" if fascia.confidence is None else confidence(fascia.confidence)
+        figures += _figure("thickness at the insertion", thickness.insertion, detail=sure)
         place = ""
         if thickness.maximum_distance is not None:
             place = f"{number(thickness.maximum_distance, unit)} from the insertion"
@@ -138,7 +139,7 @@ def _fascia(fascia: FasciaResult) -> Card:
     figures += _figure("fibrillar pattern, 0 to 1", fascia.fibrillar_score)
     for gap in fascia.discontinuity:
         place = f"{number(gap.distance_mm, 'mm')} from the insertion"
-        sure = f"confidence {number(100 * gap.confidence, '%')}"
+        sure = confidence(gap.confidence)
         figures.append(
             Figure(
                 "interruption of the fibres",
@@ -153,7 +154,7 @@ def _fascia(fascia: FasciaResult) -> Card:
         place = f"{number(layer.distance_mm, 'mm')} from the insertion, {layer.border.value} border"
         figures += _figure("layer of fluid", layer.thickness_mm, detail=place)
     if fascia.spur is not None:
-        sure = f"confidence {number(100 * fascia.spur.confidence, '%')}"
+        sure = confidence(fascia.spur.confidence)
         figures += _figure("heel spur", fascia.spur.length_mm, detail=sure)
     note = " ".join([sentence(fascia.reason), *_not_looked_for(fascia)]).strip()
     return Card(title, fascia.status, tuple(figures), _category(fascia), note)

@@ -42,3 +42,9 @@ def number(value: float, unit: str, digits: int | None = None) -> str:
     # Adding zero turns -0.0 into 0.0.
     shown = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
     return f"{shown} {unit}" if unit in _DIGITS else shown
+
+
+def confidence(probability: float) -> str:
+    """Return a confidence, 0 to 1, in words; none is ever said to be certain."""
+    percent = 100 * probability
+    return "confidence over 99 %" if percent > 99 else f"confidence {number(percent, '%')}"
