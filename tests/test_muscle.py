@@ -12,10 +12,10 @@ from usguide import open_clip
 from usguide.ingest.clip import Clip
 from usguide.model import Region, Status
 from usguide.muscle import MuscleStage
-from usguide.muscle.bands import BandFinder
 from usguide.muscle.bellies import Belly
 from usguide.muscle.history import NEVER_CHOSEN, follow
 from usguide.muscle.picture import COLUMNS, ROWS
+from usguide.muscle.responses import Responses
 
 CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 SPACING = (0.08, 0.08)
@@ -207,12 +207,12 @@ def test_a_brighter_part_of_a_muscle_does_not_bound_it(seed):
 
 
 def test_the_skins_edge_is_no_border():
-    finder = BandFinder(np.ones((400, 480), dtype=np.bool_))
+    responses = Responses(np.ones((400, 480), dtype=np.bool_))
 
     def strongest(rows):
         grid = np.random.default_rng(rows).normal(60, 10, (ROWS, COLUMNS)).astype(np.float32)
         grid[:rows] += 90
-        under, over = finder.steps(grid)
+        under, over = responses.steps(grid)
         assert over.max() < 1.5
         return np.median(under.max(axis=0)), np.median(under.argmax(axis=0))
 

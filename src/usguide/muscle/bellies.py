@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
-from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, BandFinder
+from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, add_edges, find_lines
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
+from usguide.muscle.responses import Responses
 from usguide.muscle.streaks import streakiness
 
 NODES = 32
@@ -127,7 +128,7 @@ class BellyFinder:
 
     def __init__(self, tissue: Bools, calibration: Calibration) -> None:
         self._narrower = Narrower(tissue)
-        self._bands = BandFinder(self._narrower.tissue)
+        self._responses = Responses(self._narrower.tissue)
         self._height, self._width = tissue.shape
         self._calibration = calibration
         self._gap = _GAP
@@ -178,14 +179,15 @@ class BellyFinder:
 
     def _borders(self, grid: Grid, layers: bool) -> tuple[list[Band], list[Band]]:
         """Find the bands that may bound a muscle above, and those that may bound it beneath."""
-        responses = self._bands.responses(grid)
-        above, beneath = (self._bands.lines(response) for response in responses)
+        inside, lines = self._responses.inside, self._responses.lines(grid)
+        above, beneath = (find_lines(line, inside) for line in lines)
         pairs = self._ranked(above, beneath)
         if layers and (not pairs or pairs[0][0] < _SETTLED):
+            steps = self._responses.steps(grid)
             above, beneath = (
-                self._bands.edges(*side)
-                for side in zip(
-                    (above, beneath), responses, self._bands.steps(grid), STEP_SHARES, strict=True
+                add_edges(bands, line, step, inside, share)
+                for bands, line, step, share in zip(
+                    (above, beneath), lines, steps, STEP_SHARES, strict=True
                 )
             )
         return above, beneath
@@ -264,7 +266,7 @@ class BellyFinder:
     def _shown(self, y_px: Floats) -> Bools:
         """Say at which columns an edge lies in the picture: a fan has less of the upper one."""
         row = np.clip((y_px + 0.5) * ROWS / self._height, 0, ROWS - 1).astype(np.int64)
-        return np.asarray(self._bands.has_tissue[row, np.arange(COLUMNS)], dtype=np.bool_)
+        return np.asarray(self._responses.has_tissue[row, np.arange(COLUMNS)], dtype=np.bool_)
 
     def _to_mm(self, vector_px: Floats) -> Floats:
         """Scale a vector to mm, or leave it where there is no calibration."""
@@ -278,7 +280,7 @@ class BellyFinder:
         does along its length.
         """
         row = (np.arange(ROWS)[:, None] + 0.5) * self._height / ROWS - 0.5
-        inside = (row > top_px) & (row < bottom_px) & self._bands.has_tissue
+        inside = (row > top_px) & (row < bottom_px) & self._responses.has_tissue
         count = np.count_nonzero(inside, axis=0).reshape(_BLOCKS, -1).sum(axis=1)
         total = (grid * inside).sum(axis=0, dtype=np.float64).reshape(_BLOCKS, -1).sum(axis=1)
         levels = total[count > 0] / count[count > 0]
