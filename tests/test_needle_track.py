@@ -16,14 +16,15 @@ FAINT = np.isin(np.arange(60) % 12, [4, 5, 6, 7])
 """The middle of every stroke."""
 
 
-def pool_of(advance) -> Pool:
+def pool_of(advance, along=ALONG, onward: float = 0.0) -> Pool:
     """One shaft a frame, its tip so far along its line, that looks like a needle's."""
     frames = []
     for far in advance:
         one = np.zeros(1, CANDIDATE)
-        x, y = np.array([60.0, 60.0]) + far * ALONG
+        x, y = np.array([60.0, 60.0]) + far * along
         one["tip_x"], one["tip_y"] = x, y
-        one["tail_x"], one["tail_y"] = (x, y) - (60 + far) * ALONG
+        one["tail_x"], one["tail_y"] = (x, y) - (60 + far) * along
+        one["onward"] = onward
         for name, value in {"contrast": 4, "near": 4, "step": 4, "echo": 0.95, "score": 60}.items():
             one[name] = value
         frames.append(one)
@@ -70,4 +71,19 @@ def test_a_needle_that_rests_but_for_one_stroke_has_slid() -> None:
 @pytest.mark.parametrize(("looks", "claimed"), [(-0.45, False), (0.3, True)])
 def test_strokes_alone_make_no_needle(looks: float, claimed: bool) -> None:
     path = likeliest(pool_of(PISTONING), odds(looks, looks), FRAMES)
+    assert (path is not None) == claimed
+
+
+@pytest.mark.parametrize(("degrees", "claimed"), [(12.0, False), (20.0, False), (28.0, True)])
+def test_what_lies_as_layers_do_must_look_the_better(degrees: float, claimed: bool) -> None:
+    along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    path = likeliest(pool_of(PISTONING, along), odds(0.3, 0.3), FRAMES)
+    assert (path is not None) == claimed
+    assert likeliest(pool_of(PISTONING, along), odds(2.0, 2.0), FRAMES) is not None
+
+
+@pytest.mark.parametrize(("degrees", "claimed"), [(15.0, False), (45.0, True)])
+def test_what_lies_as_layers_do_and_curves_on_is_none(degrees: float, claimed: bool) -> None:
+    along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    path = likeliest(pool_of(PISTONING, along, onward=5.0), odds(4.0, 4.0), FRAMES)
     assert (path is not None) == claimed

@@ -20,13 +20,16 @@ from usguide.model import (
     NeedleTrack,
 )
 from usguide.needle.bared import LEAST_BARED
+from usguide.needle.bared import bared as share_bared
 from usguide.needle.candidates import Candidates, Workspace, search
 from usguide.needle.carried import MOST_CARRIED
+from usguide.needle.carried import carried as share_carried
 from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
-from usguide.needle.mmode import followed_along
+from usguide.needle.interrupted import is_its_end, to_the_furthest_end
+from usguide.needle.mmode import MMode, followed_along
 from usguide.needle.pool import Pool
 from usguide.needle.resemblance import resembling_odds
 from usguide.needle.ridges import Float32
@@ -287,25 +290,34 @@ class NeedleStage:
     ) -> NeedleTrack:
         """Describe the needle of a path; of one that moved, every tip is looked for on its line."""
         shafts, sure = pool.records[path.chosen], path.confidence
-        numbers = self._numbers()
         if path.moved and np.any(sure >= VISIBLE):
-            claims = np.where(sure >= VISIBLE, path.chosen, -1)
-            likely = resembling_odds(pool, odds, claims, numbers)
-            slides = np.array(self._slides)
-            shafts, sure, with_it, gone = followed_along(
-                pool, path, likely, numbers, slides, clip, self._workspace, hidden
-            )
-            if with_it > MOST_CARRIED and not self._hints:
+            shafts, sure, seen, depths = self._along_line(clip, pool, odds, path, hidden)
+            if seen is None or self._hints:
+                return self._observed().in_plane(shafts, sure, fascia)
+            if share_carried(seen.beside, depths) > MOST_CARRIED:
                 return none_found(
                     "a bright line is in view whose end moves along it, but the tissue beside it "
                     "moves with it, as beside a fibre"
                 )
-            if gone < LEAST_BARED and not self._hints:
-                return none_found(
-                    "a bright line is in view whose end moves along it, but the line is as bright "
-                    "beyond its end: it is no needle, or not the needle's tip"
-                )
+            if share_bared(seen.contrast, depths) < LEAST_BARED:
+                path = to_the_furthest_end(pool, odds, path, self._numbers())
+                if np.any(path.confidence >= VISIBLE):
+                    shafts, sure, seen, depths = self._along_line(clip, pool, odds, path, hidden)
+                if seen is None or not is_its_end(seen, depths):
+                    return none_found(
+                        "a bright line is in view whose end moves along it, but the line is as "
+                        "bright beyond its end: it is no needle, or not the needle's tip"
+                    )
         return self._observed().in_plane(shafts, sure, fascia, moved=path.moved)
+
+    def _along_line(
+        self, clip: Frames, pool: Pool, odds: Odds, path: Path, hidden: Bools
+    ) -> tuple[Candidates, Floats, MMode | None, Floats]:
+        """Look for every tip on the line of a path's claims; see :func:`followed_along`."""
+        numbers, slides = self._numbers(), np.array(self._slides)
+        claims = np.where(path.confidence >= VISIBLE, path.chosen, -1)
+        likely = resembling_odds(pool, odds, claims, numbers)
+        return followed_along(pool, path, likely, numbers, slides, clip, self._workspace, hidden)
 
     def _evidence(
         self, candidates: list[Candidates], slides: list[Floats], mean: Float32

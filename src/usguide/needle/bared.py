@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.model import Floats
+from usguide.model import Bools, Floats
 
 LEAST_BARED = 0.42
 """Share of a line's contrast that must be gone beyond its end. Of needles that were followed to
@@ -37,14 +37,30 @@ def bared(contrast: NDArray[np.float32], depth: Floats) -> float:
     float
         1 where nothing is left of it; 0 where it stays, or the end passes no place.
     """
-    known = np.isfinite(depth)
-    if not known.any():
-        return 0.0
-    least, most = np.quantile(depth[known], USUAL)
-    first, last = max(int(np.ceil(least)), 0), int(most)
-    looks = np.clip(np.nan_to_num(contrast[known, first:last]), 0.0, PLAIN).astype(np.float64)
-    covered = np.arange(first, first + looks.shape[1]) < depth[known, None]
+    looks, covered = places_passed(contrast, depth)
     if not covered.any() or covered.all():
         return 0.0
     shaft = float(looks[covered].mean())
     return 1 - float(looks[~covered].mean()) / shaft if shaft > 0 else 0.0
+
+
+def places_passed(contrast: NDArray[np.float32], depth: Floats) -> tuple[Floats, Bools]:
+    """Look at the places between which an end usually is, in the frames in which it is known.
+
+    Parameters
+    ----------
+    contrast, depth
+        As for :func:`bared`.
+
+    Returns
+    -------
+    looks : ndarray of float64, shape (known, passed)
+        Contrast of each place, in speckle noise, from 0 to ``PLAIN``.
+    covered : ndarray of bool, shape (known, passed)
+        Whether the end is beyond it.
+    """
+    known = np.isfinite(depth)
+    least, most = np.quantile(depth[known], USUAL) if known.any() else (0.0, 0.0)
+    first, last = max(int(np.ceil(least)), 0), int(most)
+    looks = np.clip(np.nan_to_num(contrast[known, first:last]), 0.0, PLAIN).astype(np.float64)
+    return looks, np.arange(first, first + looks.shape[1]) < depth[known, None]

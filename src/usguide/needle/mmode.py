@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from usguide.kernels.shafts import CORE, FLANK, HALF_WIDTH
 from usguide.kernels.strips import sample_strip, shaft_profiles
 from usguide.model import Bools, Floats, Frames
-from usguide.needle.bared import bared
 from usguide.needle.candidates import CANDIDATE, Candidates, Workspace
-from usguide.needle.carried import carried
 from usguide.needle.out_of_slice import in_slice
 from usguide.needle.path import MEMORY
 from usguide.needle.pool import SAME_OFFSET_PX, SAME_TURN_DEG, Pool
@@ -56,7 +54,7 @@ def followed_along(
     clip: Frames,
     workspace: Workspace,
     out_of_sight: Bools,
-) -> tuple[Candidates, Floats, float, float]:
+) -> tuple[Candidates, Floats, MMode | None, Floats]:
     """Find the tip of every frame along the line that a path's claims give.
 
     Parameters
@@ -85,22 +83,20 @@ def followed_along(
         the tip, it is that one. Frames that stand alone in time are as in the path.
     confidence : ndarray, shape (frames,)
         Estimated probability that the tip is within 3 mm.
-    with_it : float
-        Share of the tip's way that the tissue beside the shaft goes with it, see
-        :func:`usguide.needle.carried.carried`.
-    gone : float
-        Share of the shaft's contrast that is gone beyond the tip, see
-        :func:`usguide.needle.bared.bared`; 1 where all frames stand alone in time.
+    seen : MMode or None
+        What lies along the line; None where all frames stand alone in time.
+    depths : ndarray, shape (frames,)
+        Depth on it of the tips that are claimed so, working px; NaN elsewhere.
     """
     out, sure = pool.records[path.chosen], path.confidence.copy()
     parts = stretches(numbers)
+    depths = np.full(len(numbers), np.nan)
     if not parts:
-        return out, sure, 0.0, 1.0
+        return out, sure, None, depths
     claims = np.flatnonzero(path.confidence >= VISIBLE)
     seen = m_mode(pool, path, claims, numbers, slides, clip, workspace)
     on_line, depth = depths_on(pool, seen.entry, seen.along)
     shown = ~out_of_sight & (seen.apart <= MEMORY)
-    depths = np.full(len(numbers), np.nan)
     shallow = float(np.median(pool.records["gap"][path.chosen[claims]]))
     for part in parts:
         ends = np.flatnonzero(on_line & (pool.frame >= part.start) & (pool.frame < part.stop))
@@ -123,7 +119,7 @@ def followed_along(
         closest_last = np.argsort(-off, kind="stable")
         measured = closest_last[off[closest_last] < END_PX]
         out[part][where[measured]] = pool.records[ends[measured]]
-    return out, sure, carried(seen.beside, depths), bared(seen.contrast, depths)
+    return out, sure, seen, depths
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,15 +98,25 @@ def slides_slowly(
     first, last = int(front.min()), int(front.max())
     if last - first < LEAST_WAY_PX:
         return False
-    change = change[:, first:last]
-    share = explained(change, np.arange(first, last) < front[:, None])
+    covered = np.arange(first, last) < front[:, None]
     agreeing = np.mean(np.abs(claimed[known] - start - front[known]) < WITHIN_PX)
     return bool(
-        share > LEAST_EXPLAINED
-        and share - explained_at_once(change) > LEAST_AHEAD
+        runs_along(change[:, first:last], covered)
         and agreeing > LEAST_AGREEING
         and carried(beside, np.asarray(start + front, np.float64)) < MOST_CARRIED
     )
+
+
+def runs_along(change: Floats, covered: Bools) -> bool:
+    """Whether a front explains how places change, and better than one change of all at once.
+
+    Parameters
+    ----------
+    change, covered
+        As for :func:`explained`.
+    """
+    share = explained(change, covered)
+    return share > LEAST_EXPLAINED and share - explained_at_once(change) > LEAST_AHEAD
 
 
 def likeliest_front(change: Floats) -> NDArray[np.int64]:
