@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from usguide.fascia import FasciaStage
-from usguide.fascia.bone_odds import WEIGHTS, Profile, bone_odds, evidence
+from usguide.fascia.bone_odds import WEIGHTS, Profile, evidence, line_odds
 from usguide.fascia.calcaneus import find_calcaneus
 from usguide.fascia.front_edge import front_edges
 from usguide.ingest.clip import Clip
@@ -137,7 +137,7 @@ STRAIGHT = 100.0 + 0.1 * (X - X[0])
 
 
 def odds_of(levels, row):
-    return bone_odds(levels, Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
+    return line_odds(levels, Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
 
 
 def test_a_convex_line_over_a_shadow_is_likelier_bone_than_a_straight_one():

@@ -6,7 +6,8 @@ So nothing decides alone. A calcaneus is bright, smooth and convex; its line is 
 its front edge, where tissue begins that echoes more than what lies beneath the bone.
 
 What speaks for a bone is a weighted sum of such measured evidence, a logistic model: the logarithm
-of the odds that the line is one.
+of the odds that the line is one. Other bones are told by what lies around them, which is looked at
+for the likeliest lines only (:mod:`usguide.fascia.surroundings`).
 """
 
 from __future__ import annotations
@@ -83,10 +84,10 @@ class Profile:
     def of(cls, levels: Image, x: Floats, y: Floats, pixel_mm: float) -> Profile:
         """Measure a line in a normalised work picture, float32 of shape (rows, columns)."""
         columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-        line = _shown(levels, rows + np.arange(-LINE_PX, LINE_PX + 1)[:, None], columns)
+        line = shown(levels, rows + np.arange(-LINE_PX, LINE_PX + 1)[:, None], columns)
         near, far = (round(mm / pixel_mm) for mm in BENEATH_MM)
         down = np.arange(near, len(levels))[:, None]
-        whole = _shown(levels, rows + down, columns)
+        whole = shown(levels, rows + down, columns)
         # Twice as deep as the line lies the reverberation between it and the probe.
         twice = np.abs((rows + down) / (2.0 * rows) - 1.0) < REVERBERATION_SHARE
         parts = whole[: far - near + 1], whole[far - near + 1 :]
@@ -106,6 +107,13 @@ class Profile:
     def level_beneath(self) -> Floats:
         """Mean level beneath each column; 0 where nothing is shown."""
         return np.asarray(self.beneath[0] / np.maximum(self.beneath[1], 1.0))
+
+
+def shown(levels: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
+    """Levels at rows, shape (k, n), of columns, shape (n,); NaN below the picture."""
+    height, width = levels.shape
+    values = levels[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    return np.where(rows < height, np.minimum(values, LEVEL_MAX), np.nan)
 
 
 def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
@@ -130,14 +138,14 @@ def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
     near, far = (round(mm / pixel_mm) for mm in BENEATH_MM)
     first, last = (round(mm / pixel_mm) for mm in AHEAD_MM)
     depths = edge_y + np.arange(near, far + 1)[:, None]
-    ahead = _shown(levels, depths, np.arange(edge_x + first, min(edge_x + last, width)))
+    ahead = shown(levels, depths, np.arange(edge_x + first, min(edge_x + last, width)))
     end = round(END_MM / pixel_mm)
     back, front = (_slope(x[part], y[part]) for part in (slice(end), slice(-end, None)))
     beyond = np.arange(*(round(mm / pixel_mm) for mm in BEYOND_MM))
     beyond = beyond[edge_x + beyond < width]
     reach = round(BEYOND_REACH_MM / pixel_mm)
     straight = np.rint(edge_y + front * beyond).astype(np.int64)
-    drawn_on = _shown(levels, straight + np.arange(-reach, reach + 1)[:, None], edge_x + beyond)
+    drawn_on = shown(levels, straight + np.arange(-reach, reach + 1)[:, None], edge_x + beyond)
     level, beneath = float(line.mean()), _ratio(profile.beneath, 0.0)
     measured = np.array(
         [
@@ -156,17 +164,10 @@ def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
     return np.asarray(np.clip(measured, bounds[:, 1], bounds[:, 2]))
 
 
-def bone_odds(levels: Image, profile: Profile, pixel_mm: float) -> float:
-    """Return the logarithm of the odds that a line is the heel bone; as :func:`evidence`."""
+def line_odds(levels: Image, profile: Profile, pixel_mm: float) -> float:
+    """Return the logarithm of the odds that a line is the heel bone, whatever lies around it."""
     weights = np.array(list(WEIGHTS.values()))[:, 0]
     return float(evidence(levels, profile, pixel_mm) @ weights + OFFSET)
-
-
-def _shown(levels: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Floats:
-    """Levels at rows, shape (k, n), of columns, shape (n,); NaN below the picture."""
-    height, width = levels.shape
-    values = levels[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
-    return np.where(rows < height, np.minimum(values, LEVEL_MAX), np.nan)
 
 
 def _ratio(sums: Floats, unseen: float) -> float:

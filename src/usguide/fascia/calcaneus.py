@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from usguide.fascia.bone_odds import BENEATH_MM, LEVEL_MAX, Profile, bone_odds
+from usguide.fascia.bone_odds import BENEATH_MM, LEVEL_MAX, Profile, line_odds
 from usguide.fascia.front_edge import front_edges
+from usguide.fascia.surroundings import heel_bone_odds
 from usguide.fascia.workspace import Image
 from usguide.kernels.open_path import open_path
 from usguide.model import Bools, Floats
@@ -61,15 +62,20 @@ OFF_TISSUE_SCORE = -0.3
 STEP_COST = 0.1
 MEAN_SCORE_MIN = 0.12
 """Mean score of a line that is worth judging by its odds."""
-ODDS_MIN, ODDS_SURE = 1.5, 3.0
-"""Logarithm of the odds below which a line is no bone, for a false heel is worse than a missed one
-(a phantom's wall has 1.1); and above which no hazier shadow is tried."""
+LINE_ODDS_MIN, LINE_ODDS_SURE = -1.5, 3.0
+"""Logarithm of the odds of a line below which nothing that lies around it makes it a bone; and
+above which no hazier shadow is tried."""
+ODDS_MIN = 0.0
+"""Logarithm of the odds of a bone below which it is none."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""
 STRIDE = 2
 """Work pixels per pixel of the search grid."""
 CANDIDATES = 3
+LINES, SAME_EDGE_MM = 8, 2.0
+"""Lines, the likeliest, around which is looked; and how near to each other the ends of one line
+are that need not both be judged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,14 +139,14 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
             read = _orientations(levels, columns, rows, pixel_mm)
             crossing |= not read
             bones += read
-        if any(bone.odds > ODDS_SURE for bone in bones):
+        if any(bone.odds > LINE_ODDS_SURE for bone in bones):
             break
     chosen: list[Bone] = []
-    for bone in sorted(bones, key=lambda one: -one.odds):
+    lines = _likeliest(bones, levels, tissue, pixel_mm)
+    for bone in sorted(lines, key=lambda one: -one.odds):
         if bone.odds < ODDS_MIN or len(chosen) == CANDIDATES:
             break
-        known = any(bone.lies_on(other, SAME_MM / pixel_mm) for other in chosen)
-        if not known and not _is_copy(bone, levels, tissue, pixel_mm):
+        if not any(bone.lies_on(other, SAME_MM / pixel_mm) for other in chosen):
             chosen.append(bone)
     ending = [
         bone for bone in chosen if _edge_over_bottom(bone, tissue) * pixel_mm >= EDGE_OVER_BOTTOM_MM
@@ -154,6 +160,29 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
     if crossing:
         return "the bone-like line crosses the whole picture: it has no front edge"
     return "no bright line with a shadow beneath it"
+
+
+def _likeliest(bones: list[Bone], levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone]:
+    """Judge the likeliest of the lines that may be bones also by what lies around them."""
+    lines: list[Bone] = []
+    for bone in sorted(bones, key=lambda one: -one.odds):
+        if bone.odds < LINE_ODDS_MIN or len(lines) == LINES:
+            break
+        known = any(
+            bone.lies_on(other, SAME_MM / pixel_mm)
+            and abs(bone.x[-1] - other.x[-1]) < SAME_EDGE_MM / pixel_mm
+            for other in lines
+        )
+        if not known and not _is_copy(bone, levels, tissue, pixel_mm):
+            lines.append(bone)
+    pictures = {False: levels, True: levels[:, ::-1]}
+    return [
+        replace(
+            bone,
+            odds=heel_bone_odds(bone.odds, pictures[bone.mirrored], bone.x, bone.y, pixel_mm),
+        )
+        for bone in lines
+    ]
 
 
 def _is_copy(bone: Bone, levels: Image, tissue: Bools, pixel_mm: float) -> bool:
@@ -259,10 +288,10 @@ def _orientations(
             room_mm = (width - 1 - under.x[-1]) * pixel_mm
             slope = (under.y[-1] - under.y[0]) / max(end, 1)
             if room_mm >= ROOM_MIN_MM and abs(slope) <= SLOPE_MAX:
-                odds = bone_odds(picture, under, pixel_mm)
+                odds = line_odds(picture, under, pixel_mm)
                 bones.append(Bone(under.x, under.y, odds, mirrored))
                 # Beyond doubt at the line's own edge, which comes first.
-                if odds > ODDS_SURE:
+                if odds > LINE_ODDS_SURE:
                     break
     return bones
 
