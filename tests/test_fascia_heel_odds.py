@@ -87,17 +87,39 @@ def test_the_likeliest_of_the_first_frames_is_taken_and_measured_in_all(clip, mo
     assert np.isfinite(result.frame_thickness_px).all()
 
 
-def test_a_heel_in_one_of_three_frames_is_none(clip, monkeypatch):
-    result = measured(clip, lambda at, heel: heel if at == 0 else UNLIKELY, monkeypatch)
-    assert result.thickness_mm is None
+@pytest.mark.parametrize(
+    ("odds", "objection", "is_one"),
+    [(1.0, None, True), (1.0, UNLIKELY, False), (-0.5, None, False)],
+)
+def test_a_heel_in_one_of_three_frames_must_be_likely_and_seen_again(
+    clip, monkeypatch, odds, objection, is_one
+):
+    monkeypatch.setattr(stage_module, "seen_again", lambda *_seen: objection)
+    result = measured(
+        clip, lambda at, heel: replace(heel, odds=odds) if at == 0 else UNLIKELY, monkeypatch
+    )
+    assert (result.thickness_mm is not None) is is_one
+
+
+def test_a_heel_that_is_sure_is_looked_for_in_one_frame(clip, monkeypatch):
+    looked = []
+
+    def sure(at, heel):
+        looked.append(at)
+        return replace(heel, odds=4.0)
+
+    result = measured(clip, sure, monkeypatch)
+    assert looked == [0]
+    assert result.reference_frame == 0
+    assert np.isfinite(result.frame_thickness_px).all()
 
 
 def test_frames_that_disagree_widen_the_interval(clip, monkeypatch):
     def thicker(at, heel):
         pair = replace(heel.pair, upper_px=heel.pair.upper_px - 20 * (at == 1))
-        return replace(heel, pair=pair, odds=5.0 - at)
+        return replace(heel, pair=pair, odds=2.5 - at)
 
-    alike = measured(clip, lambda at, heel: replace(heel, odds=5.0 - at), monkeypatch)
+    alike = measured(clip, lambda at, heel: replace(heel, odds=2.5 - at), monkeypatch)
     apart = measured(clip, thicker, monkeypatch)
     one, other = (result.thickness_mm.stations[0].thickness for result in (alike, apart))
     assert other.value == pytest.approx(one.value, abs=0.05)

@@ -46,6 +46,11 @@ __all__ = ["FasciaStage"]
 
 LOOKS_FIRST = 3
 """Frames at the beginning, of a clip or of a heel found, that are all looked at closely."""
+ODDS_SURE = 3.0
+"""Logarithm of the odds of a heel that is looked for afresh in one frame only."""
+LONE_ODDS_MIN = 0.0
+"""Logarithm of the odds of a heel above which it is seen also where it is followed to in those of
+the first frames in which none was found: a less likely one must be found again from scratch."""
 LOOK_EVERY = SEARCH_EVERY = 12
 """Later, every so many frames the heel is looked for where it was followed to, or, where there is
 none to follow, in the whole picture."""
@@ -86,7 +91,8 @@ class _Series:
     @property
     def due(self) -> bool:
         """Whether the next frame is to be looked at closely."""
-        return self.doubted or len(self.records) % LOOK_EVERY == 0
+        first = self.looks < LOOKS_FIRST
+        return self.doubted or first or len(self.records) % LOOK_EVERY == 0
 
     def confirmed(self, least: int) -> bool:
         """Say whether it was looked at often enough and mostly seen."""
@@ -126,7 +132,8 @@ class FasciaStage:
         if series is None or followed is None:
             self._search(index, picture)
             return
-        close = series.due and not len(series.records) % READ_EVERY
+        recorded = len(series.records)
+        close = series.due and (recorded < LOOKS_FIRST or recorded % READ_EVERY == 0)
         if series.due and not self._sees_again(picture, series, followed):
             self._search(index, picture)
             return
@@ -187,7 +194,7 @@ class FasciaStage:
     def _search(self, index: int, picture: Image) -> None:
         """Look for a heel in the whole picture, if it is time to.
 
-        Where there is one, it is looked for afresh in the next frames too.
+        Where there is one and it is not sure, it is looked for afresh in the next frames too.
         """
         if self._rest > 0 and not self._first:
             self._rest -= 1
@@ -200,12 +207,17 @@ class FasciaStage:
                 return
         else:
             self._count(None)
-        self._first.append((index, picture, None if isinstance(heel, str) else heel))
-        if len(self._first) == LOOKS_FIRST:
+        found = None if isinstance(heel, str) else heel
+        self._first.append((index, picture, found))
+        sure = found is not None and found.odds >= ODDS_SURE
+        if sure or len(self._first) == LOOKS_FIRST:
             self._settle()
 
     def _settle(self) -> None:
-        """Take the likeliest heel of the first looks, and measure it in all of them."""
+        """Take the likeliest heel of the first looks, and measure it in all of them.
+
+        A frame in which none was found may show a likely one where it is followed to.
+        """
         first, self._first = self._first, []
         heels = [(at, heel) for at, (_, _, heel) in enumerate(first) if heel is not None]
         if not heels:
@@ -221,16 +233,17 @@ class FasciaStage:
             seen=len(heels),
         )
         self._series.append(series)
-        for number, view, _ in first:
+        for number, view, found in first:
             followed = series.tracker.follow(view)
-            if followed is not None:
-                self._record(number, view, series, followed, close=True)
+            if followed is None:
+                continue
+            if found is None and heel.odds >= LONE_ODDS_MIN:
+                series.seen += self._objection(view, series, followed) is None
+            self._record(number, view, series, followed, close=True)
 
     def _sees_again(self, picture: Image, series: _Series, followed: Followed) -> bool:
         """Look for a heel where it was followed to."""
-        objection = seen_again(
-            picture, self._workspace, series.tracker.heel, followed.pair, followed.shift_px
-        )
+        objection = self._objection(picture, series, followed)
         if objection is None or not series.doubted:
             # A doubt that lasts is one doubt, however often it is renewed.
             series.looks += 1
@@ -239,6 +252,12 @@ class FasciaStage:
             self._count(objection)
         series.doubted = objection is not None
         return objection is None
+
+    def _objection(self, picture: Image, series: _Series, followed: Followed) -> str | None:
+        """Say why no heel is seen where it was followed to, or None."""
+        return seen_again(
+            picture, self._workspace, series.tracker.heel, followed.pair, followed.shift_px
+        )
 
     def _count(self, objection: str | None) -> None:
         """Count a frame that was looked at closely, and why no heel was seen in it."""
