@@ -35,7 +35,7 @@ def verdict(rest_px, peak_px, parted_px, error_px=1.0, contrast=5.0, frayed_px=0
     """
     lines = (np.full((1, 400), y, np.float32) for y in (80, 180))
     muscle = MuscleResult(Status.MEASURED, "given.", borders=Borders(np.arange(400.0), *lines))
-    belly = belly_of(muscle, Region(0, 0, 400, 300))
+    belly = belly_of(muscle, Region(0, 0, 400, 300), np.ones((300, 400), bool))
     x, y = np.arange(8.0, 400.0, CELL), np.arange(10.0, 300.0, 20.0)
     moved = np.zeros((ENTRIES, len(y), len(x), 2), np.float32)
     moved[:, :, x > 205, 0] = parted_px * ACTIVATION[:, None, None]
@@ -60,7 +60,7 @@ def verdict(rest_px, peak_px, parted_px, error_px=1.0, contrast=5.0, frayed_px=0
         Levels(80, 80, 20),
         contrast,
     )
-    ends = beside(gap, belly.depth_lines(0, 24)[ROWS], 400, CELL)
+    ends = beside(gap, belly.depth_lines(0, 24)[ROWS], belly, CELL)
     parting = Parting(slice(3, 6), 10, 13, parted_px, error_px)
     fray = frayed_px * np.resize([-1.0, 1.0], len(ROWS)) * ACTIVATION[:, None]
     value = rest_px + (peak_px - rest_px) * ACTIVATION

@@ -21,12 +21,13 @@ from usguide.motion.defect import standing_gaps
 from usguide.motion.displacement import Field, Tracker, resample
 from usguide.motion.fascicles import between, direction
 from usguide.motion.fluid import GLANCES, Glances
-from usguide.motion.gap import along_rows, darkest_interval, out_of_the_dark
-from usguide.motion.history import FEWEST_ROWS, History
+from usguide.motion.gap import along_rows, darkest_interval, find_gap, out_of_the_dark
+from usguide.motion.history import FEWEST_ROWS, History, Motion
 from usguide.motion.judgement import not_negative, suggested_grade
 from usguide.motion.matching import supported
+from usguide.motion.parting import DEPTH_LINES, WINDOW, change_between, find_partings
 from usguide.motion.separation import without_parting
-from usguide.motion.strip import DEPTHS, belly_of
+from usguide.motion.strip import DEPTHS, belly_of, straighten
 
 # --- displacement -----------------------------------------------------------------------------
 
@@ -201,6 +202,15 @@ def test_darkest_interval_is_the_best_of_all(profile, threshold):
         assert (threshold - profile[inside]).sum() == pytest.approx(best)
 
 
+def test_what_is_not_shown_is_neither_dark_nor_bright():
+    profile = np.array([9.0, 9, 1, 1, np.nan, 1, 9, 9, np.nan, np.nan])
+    start, end = darkest_interval(profile, 5.0)
+    assert (start, end) == pytest.approx((1.5, 5.5))
+    assert darkest_interval(np.full(5, np.nan), 5.0) == (2.0, 2.0)
+    # It ends where the tissue ends, and goes no further.
+    assert darkest_interval(np.array([9.0, 9, 1, 1, np.nan, np.nan]), 5.0)[1] == 3.0
+
+
 def test_darkest_interval_finds_fractional_edges():
     x = np.arange(40, dtype=float)
     profile = np.clip((np.abs(x - 20.3) - 6.2) * 20 + 50, 0, 100)
@@ -247,7 +257,7 @@ def test_a_width_measured_below_zero_is_zero():
 
 
 def test_without_borders_the_region_stands_in_and_says_so():
-    belly = belly_of(NO_MUSCLE, Region(0, 0, 100, 80))
+    belly = belly_of(NO_MUSCLE, Region(0, 0, 100, 80), np.ones((80, 100), bool))
     assert not belly.known
     superficial, deep = belly.borders(7)
     assert superficial.shape == (100,)
@@ -279,16 +289,15 @@ def test_columns_inside_a_wide_gap_are_moved_to_its_ends(dark, inner, found):
     assert out_of_the_dark(strip, slice(6, 18), inner) == found
 
 
+def muscle_at(superficial, deep):
+    lines = (np.full((1, 400), y, np.float32) for y in (superficial, deep))
+    return MuscleResult(Status.MEASURED, "given.", borders=Borders(np.arange(400.0), *lines))
+
+
 def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():
     rng = np.random.default_rng(2)
     region = Region(0, 0, 400, 300)
-    columns = np.arange(400.0)
-    borders = Borders(
-        columns,
-        np.full((1, 400), 80, np.float32),
-        np.full((1, 400), 180, np.float32),
-    )
-    belly = belly_of(MuscleResult(Status.MEASURED, "given.", borders=borders), region)
+    belly = belly_of(muscle_at(80, 180), region, np.ones((300, 400), bool))
     scale = Calibration(0.1, 0.1, CalibrationSource.USER, 1.0)
     tissue = cv2.GaussianBlur(rng.integers(20, 200, (300, 400)).astype(np.uint8), (0, 0), 1.5)
     gap, shadow = tissue.copy(), tissue.copy()
@@ -299,6 +308,65 @@ def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():
     assert found.width == pytest.approx(50, abs=4)
     assert standing_gaps(shadow, 0, 0, belly, 17.0, scale) == []
     assert standing_gaps(tissue, 0, 0, belly, 17.0, scale) == []
+
+
+def fan_of(half):
+    """A muscle over 400 px, seen in ``half`` px about its middle only."""
+    tissue = np.zeros((300, 400), bool)
+    tissue[:, 200 - half : 200 + half] = True
+    return belly_of(muscle_at(80, 180), Region(0, 0, 400, 300), tissue), tissue
+
+
+def test_black_beside_the_sector_is_no_tissue_beside_a_gap():
+    """A gap near the sector's edge is as dark, and as wide, as if the picture went on."""
+    rng = np.random.default_rng(3)
+    picture = cv2.GaussianBlur(rng.integers(20, 200, (300, 400)).astype(np.uint8), (0, 0), 1.5)
+    picture[80:180, 240:290] = 5
+    whole, _ = fan_of(200)
+    fan, tissue = fan_of(125)
+    shown = np.where(tissue, picture, 0).astype(np.uint8)
+    rows, inner = slice(9, 15), (245.0, 285.0)
+    strip = straighten(shown, fan, 0)
+    assert np.array_equal(np.isfinite(strip), np.tile(tissue[0], (DEPTHS, 1)))
+    full = find_gap(straighten(picture, whole, 0), 0, rows, inner, 17.0)
+    cut = find_gap(strip, 0, rows, inner, 17.0)
+    assert cut.width == pytest.approx(full.width, abs=1)
+    assert cut.levels.right == pytest.approx(full.levels.right, rel=0.15)
+    assert cut.contrast > 0.5 * full.contrast
+    # Darkness that reaches the sector's edge has no end there.
+    picture[80:180, 240:400] = 5
+    shown = np.where(tissue, picture, 0).astype(np.uint8)
+    assert find_gap(straighten(shown, fan, 0), 0, rows, inner, 17.0) is None
+
+
+def test_what_lies_outside_the_sector_is_not_tracked():
+    fan, tissue = fan_of(110)
+    x, y = np.arange(8.0, 400.0, 17.0), np.arange(10.0, 300.0, 20.0)
+    still = np.zeros((2, len(y), len(x), 2), np.float32)
+    motion = Motion(
+        np.arange(2),
+        still,
+        np.ones(still.shape[:3], np.float32),
+        np.ones(2),
+        np.zeros(2, bool),
+        np.zeros((2, 2)),
+        x,
+        y,
+    )
+    _, trust = change_between(motion, fan, 0, 1)
+    assert np.array_equal(trust > 0, np.tile(tissue[0, x.astype(int)], (DEPTH_LINES, 1)))
+
+
+def test_a_greater_parting_beside_it_does_not_hide_another():
+    """The sector's edge stands still while tissue slides past it, and parts from it everywhere."""
+    along = np.zeros((DEPTH_LINES, 24))
+    along[:, 8:] = 6.0
+    along[:, 19:] = 18.0
+    found = find_partings(along, np.ones_like(along))
+    for step in (8, 19):
+        seen = {p.depths.start for p in found if p.left < step <= p.right}
+        assert seen == set(range(DEPTH_LINES - WINDOW + 1))
+    assert not any(p.left < 8 and p.right >= 19 for p in found)
 
 
 def test_that_nothing_parts_is_said_of_what_was_tracked_only():

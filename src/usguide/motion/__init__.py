@@ -89,7 +89,7 @@ class MotionStage:
             )
         header = self._header
         motion = self._history.motion()
-        belly = belly_of(muscle, header.region)
+        belly = belly_of(muscle, header.region, header.tissue)
         zones = _zones(motion, belly)
         step_s = _step_s(header, motion)
         size = header.calibration, header.region.width

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Calibration, Frame
 from usguide.motion.gap import FROM_BORDER, Gap, find_gap
-from usguide.motion.strip import DEPTHS, Belly, straighten
+from usguide.motion.strip import DEPTHS, Belly, profile_of, straighten
 from usguide.motion.suspects import CLEAR_CONTRAST, beside, is_lane
 from usguide.motion.width import Ends
 
@@ -65,15 +65,17 @@ def standing_gaps(
     found: list[tuple[Gap, Ends]] = []
     for first in range(0, DEPTHS - WINDOW + 1, STRIDE):
         rows = slice(first, first + WINDOW)
-        profile = strip[rows].mean(axis=0)
-        for start, end in _runs(profile < MAX_LEVEL * float(np.median(profile))):
+        profile = profile_of(strip[rows])
+        if not np.isfinite(profile).any():
+            continue
+        for start, end in _runs(profile < MAX_LEVEL * float(np.nanmedian(profile))):
             if not least <= end - start <= WIDEST_SHARE * width or start == 0 or end == width:
                 continue
             gap = find_gap(strip, entry, rows, (float(start), float(end)), cell)
             if gap is None or not _plain(gap) or any(_same(gap, other) for other, _ in found):
                 continue
             lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
-            ends = beside(gap, lines, width, cell)
+            ends = beside(gap, lines, belly, cell)
             lit = _lit(picture, gap, belly, frame)
             if ends is not None and lit and not is_lane(picture, gap, lines):
                 found.append((gap, ends))

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from usguide.model import Floats
 from usguide.motion.pool import clear_rows, middle_half
+from usguide.motion.strip import profile_of, smoothed
 
 EDGE_SHARE = 1.0 / 3.0
 """Level at which edges are found, from the gap (0) to the tissue (1): low, so that dark tissue
@@ -61,12 +61,14 @@ class Levels:
 def darkest_interval(profile: Floats, threshold: float) -> tuple[float, float]:
     """Interval with the largest sum of ``threshold - profile``; edges are fractions of a sample.
 
+    Samples that are NaN, where no tissue is shown, count as neither dark nor bright.
+
     Returns
     -------
     (start, end) : (float, float)
         Where the profile crosses the threshold, in samples; equal where nothing lies under it.
     """
-    gain = threshold - profile
+    gain = np.nan_to_num(threshold - profile)
     sums = np.concatenate([[0.0], np.cumsum(gain)])
     lowest = np.minimum.accumulate(sums[:-1])
     totals = sums[1:] - lowest
@@ -85,7 +87,7 @@ def _crossing(profile: Floats, inside: int, outside: int, threshold: float) -> f
     if not 0 <= outside < len(profile):
         return float(inside)
     low, high = float(profile[inside]), float(profile[outside])
-    if high <= low:
+    if not high > low:
         return float(inside)
     share = min(1.0, max(0.0, (threshold - low) / (high - low)))
     return inside + share * (outside - inside)
@@ -99,10 +101,15 @@ def levels_around(
     ``flank`` is how many columns at either side count as its tissue. None where a side has none.
     """
     width = strip.shape[1]
-    profile = strip[rows].mean(axis=0)
-    left = profile[max(0, inner[0] - flank) : max(0, inner[0])]
-    right = profile[min(width, inner[1]) : min(width, inner[1] + flank)]
-    middle = profile[max(0, inner[0]) : min(width, inner[1])]
+    profile = profile_of(strip[rows])
+    left, right, middle = (
+        part[np.isfinite(part)]
+        for part in (
+            profile[max(0, inner[0] - flank) : max(0, inner[0])],
+            profile[min(width, inner[1]) : min(width, inner[1] + flank)],
+            profile[max(0, inner[0]) : min(width, inner[1])],
+        )
+    )
     if min(len(left), len(right)) < flank // 3 or len(middle) < 2:
         return None
     return Levels(float(np.median(left)), float(np.median(right)), float(np.percentile(middle, 15)))
@@ -171,9 +178,7 @@ def find_gap(
     """
     low = max(0, int(inner[0] - cell))
     high = min(strip.shape[1], int(inner[1] + cell) + 1)
-    calm = np.asarray(
-        cv2.GaussianBlur(strip, (0, 0), sigmaX=max(0.5, 0.1 * cell), sigmaY=0.8), np.float32
-    )
+    calm = smoothed(strip, max(0.5, 0.1 * cell), 0.8)
     # The ends found by motion may reach into the gap, or stop short of it: settle the levels on
     # the darkest interval itself, then measure.
     first = levels_around(calm, rows, (int(inner[0]), int(inner[1]) + 1), int(3 * cell))
@@ -181,15 +186,13 @@ def find_gap(
         return None
     # Blood may reach further to the sides than what was seen to part.
     for _ in range(GROWTH):
-        profile = calm[rows, low:high].mean(axis=0).astype(np.float64)
-        start, end = darkest_interval(profile, first.threshold(EDGE_SHARE))
+        start, end = darkest_interval(profile_of(calm[rows, low:high]), first.threshold(EDGE_SHARE))
         beyond = start <= 0.0 < low, end >= high - low - 1 and high < strip.shape[1]
         if not any(beyond):
             break
         low = max(0, low - int(cell)) if beyond[0] else low
         high = min(strip.shape[1], high + int(cell)) if beyond[1] else high
-    profile = calm[rows, low:high].mean(axis=0).astype(np.float64)
-    start, end = darkest_interval(profile, first.threshold())
+    start, end = darkest_interval(profile_of(calm[rows, low:high]), first.threshold())
     margin = 0.3 * cell
     levels = levels_around(
         calm,
@@ -218,9 +221,8 @@ def find_gap(
     smooth = np.stack(
         [median_filter(edges[torn, side], SMOOTHED_ROWS, mode="nearest") for side in (0, 1)], axis=1
     )
-    profile = calm[torn].mean(axis=0).astype(np.float64)
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
-    contrast = _contrast(profile, *span)
+    contrast = _contrast(profile_of(calm[torn]), *span)
     return settled(
         Gap(entry, torn.astype(np.int64), smooth, middle_half(len(torn)), levels, contrast),
         len(strip),
@@ -267,12 +269,17 @@ def out_of_the_dark(
     inner : (float, float)
         The two columns.
     """
-    profile = strip[rows].mean(axis=0)
+    profile = profile_of(strip[rows])
     left, right = int(inner[0]), min(int(inner[1]), len(profile) - 1)
-    floor = float(np.percentile(profile[left : right + 1], 15))
-    usual = float(np.median(profile))
+    between = profile[left : right + 1]
+    between = between[np.isfinite(between)]
+    if len(between) == 0:
+        return inner
+    floor = float(np.percentile(between, 15))
+    usual = float(np.nanmedian(profile))
     level = floor + EDGE_SHARE * (usual - floor)
-    if floor > PLAIN_SHARE * usual or max(profile[left], profile[right]) >= level:
+    dark = profile[left] < level and profile[right] < level
+    if floor > PLAIN_SHARE * usual or not dark:
         return inner
     while left > 0 and profile[left] < level:
         left -= 1
@@ -286,14 +293,15 @@ def _contrast(profile: Floats, start: float, end: float) -> float:
     width = max(2, round(end - start))
     means = np.convolve(profile, np.full(width, 1.0 / width), mode="valid")
     middles = np.arange(len(means)) + 0.5 * (width - 1)
-    inside = profile[int(start) : int(end) + 1].mean()
+    inside = profile[int(start) : int(end) + 1]
+    inside = inside[np.isfinite(inside)]
     centre = 0.5 * (start + end)
-    beside = means[np.abs(middles - centre) >= width]
-    if len(beside) < 3:
+    beside = means[(np.abs(middles - centre) >= width) & np.isfinite(means)]
+    if len(beside) < 3 or len(inside) == 0:
         return 0.0
     usual = float(np.median(beside))
     spread = 1.4826 * float(np.median(np.abs(beside - usual)))
-    return (usual - float(inside)) / max(spread, 1.0)
+    return (usual - float(inside.mean())) / max(spread, 1.0)
 
 
 def along_rows(rows: NDArray[np.int64], values: Floats) -> Floats:

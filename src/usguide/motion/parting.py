@@ -80,7 +80,9 @@ def change_between(motion: Motion, belly: Belly, rest: int, peak: int) -> tuple[
     moved = now - then
     trust = np.minimum(_quality(motion, peak, now), _quality(motion, rest, then))
     width = belly.columns[-1]
-    trust = np.where((then[:, 0] < -0.02 * width) | (then[:, 0] > 1.02 * width), 0.0, trust)
+    outside = (then[:, 0] < -0.02 * width) | (then[:, 0] > 1.02 * width)
+    shown = belly.shows(now[:, 0], now[:, 1]) & belly.shows(then[:, 0], then[:, 1])
+    trust = np.where(outside | ~shown, 0.0, trust)
     return moved[:, 0].reshape(y.shape), trust.reshape(y.shape)
 
 
@@ -92,7 +94,7 @@ def _quality(motion: Motion, entry: int, points: Floats) -> Floats:
 
 
 def find_partings(along: Floats, trust: Floats) -> list[Parting]:
-    """Every depth window's strongest parting, best first.
+    """Every depth window's strongest partings that share no columns, best first.
 
     Beside a gap the displacement is a + b x on both sides, with one slope b (the muscle's own
     stretch or shortening) and a step between them. Shortening is not credited to the step.
@@ -106,7 +108,7 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
         u = (along[rows] * trust[rows]).sum(axis=0) / np.maximum(trust[rows].sum(axis=0), 1e-9)
         weight = np.where(weight >= MIN_TRUST, weight, 0.0)
         doubt = np.hypot(TRACKING_ERROR * u, LAYER_ERROR * sliding[rows].mean(axis=0))
-        best: Parting | None = None
+        seen: list[Parting] = []
         # An end is where tissue was still seen: fluid between two ends shows nothing to track.
         ends = np.flatnonzero(weight > 0)
         for left in ends[(ends >= 1) & (ends < columns - 2)]:
@@ -115,9 +117,27 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
                 if np.isnan(error):
                     continue
                 error = float(np.hypot(error, doubt[left : right + 1].mean()))
-                if best is None or jump - 2 * error > best.jump_px - 2 * best.error_px:
-                    best = Parting(rows, int(left), int(right), jump, error)
-        if best is not None and best.jump_px > 2 * best.error_px:
-            found.append(best)
-    found.sort(key=lambda p: p.jump_px - 2 * p.error_px, reverse=True)
-    return found
+                if jump > 2 * error:
+                    seen.append(Parting(rows, int(left), int(right), jump, error))
+        found += apart(sorted(seen, key=_certain, reverse=True))
+    return sorted(found, key=_certain, reverse=True)
+
+
+def apart(partings: list[Parting]) -> list[Parting]:
+    """Drop partings that lie over a better one, which comes before them."""
+    kept: list[Parting] = []
+    for parting in partings:
+        if not any(_overlap(other, parting) for other in kept):
+            kept.append(parting)
+    return kept
+
+
+def _overlap(one: Parting, other: Parting) -> bool:
+    """Whether two partings share columns and depths."""
+    beside = one.left <= other.right and other.left <= one.right
+    return beside and one.depths.start < other.depths.stop and other.depths.start < one.depths.stop
+
+
+def _certain(parting: Parting) -> float:
+    """Parting beyond two standard errors, px."""
+    return parting.jump_px - 2 * parting.error_px

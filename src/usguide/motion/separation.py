@@ -9,6 +9,8 @@ but the tissue on both sides of a lane moves together.
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
 from usguide.model import Frames, Separation, SeparationFlag
@@ -16,9 +18,9 @@ from usguide.motion.contraction import Contraction
 from usguide.motion.defect import standing_gaps
 from usguide.motion.history import Motion
 from usguide.motion.judgement import Finding, judge, standing
-from usguide.motion.parting import MIN_TRUST, change_between, find_partings
+from usguide.motion.parting import MIN_TRUST, apart, change_between, find_partings
 from usguide.motion.strip import Belly
-from usguide.motion.suspects import PLACES, Suspect, apart, faint, smallest_jump, suspect_at
+from usguide.motion.suspects import PLACES, Suspect, faint, smallest_jump, suspect_at
 from usguide.motion.width import settled_at, widths_of
 
 CYCLES = 3
@@ -110,14 +112,15 @@ def _parting(clip: Frames, motion: Motion, contraction: Contraction, belly: Bell
         along, trust = change_between(motion, belly, rest, peak)
         coverage = max(coverage, float((trust >= MIN_TRUST).mean()))
         partings = [p for p in find_partings(along, trust) if p.jump_px >= smallest]
-        partings = apart(partings)[:PLACES]
+        partings = apart(partings)
         if partings:
             frame = int(motion.frames[peak])
             picture, resting = clip[frame], clip[int(motion.frames[rest])]
-            for parting in partings:
-                suspect = suspect_at(picture, resting, motion, belly, parting, rest, peak, cell)
-                if suspect is not None:
-                    suspects.append(suspect)
+            places = (
+                suspect_at(picture, resting, motion, belly, parting, rest, peak, cell)
+                for parting in partings
+            )
+            suspects += islice((place for place in places if place is not None), PLACES)
     if not suspects:
         if coverage < MIN_COVERAGE:
             return verdict(

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.model import Floats, Frame, MuscleResult, Region
+from usguide.model import Bools, Floats, Frame, MuscleResult, Region
 
 DEPTHS = 24
 """Rows of the strip: a torn fraction in steps of 4 %, under the 5 % of Peetrons' first grade."""
@@ -38,6 +38,9 @@ class Belly:
     known : bool
         Whether the borders were found at all; otherwise most of the region stands in for the
         muscle, and fractions of its thickness mean nothing.
+    tissue : ndarray of bool, shape (height, width)
+        Where the region shows tissue: not in the corners that a fan leaves black, nor where
+        something is drawn over it.
     """
 
     columns: Floats
@@ -46,6 +49,7 @@ class Belly:
     deep: NDArray[np.float32]
     usual: tuple[Floats, Floats]
     known: bool
+    tissue: Bools
 
     def borders(self, frame: int) -> tuple[Floats, Floats]:
         """Superficial and deep y at every column in one source frame."""
@@ -64,9 +68,19 @@ class Belly:
         lines: Floats = superficial[None, :] + share[:, None] * (deep - superficial)[None, :]
         return lines
 
+    def shows(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> Bools:
+        """Whether points of the region, px, lie in the tissue; those outside take the nearest's."""
+        height, width = self.tissue.shape
+        row = np.clip(np.rint(y), 0, height - 1).astype(np.int64)
+        column = np.clip(np.rint(x), 0, width - 1).astype(np.int64)
+        return np.asarray(self.tissue[row, column], dtype=np.bool_)
 
-def belly_of(muscle: MuscleResult, region: Region) -> Belly:
-    """Borders of the muscle, or the middle of the region where none were found."""
+
+def belly_of(muscle: MuscleResult, region: Region, tissue: Bools) -> Belly:
+    """Borders of the muscle, or the middle of the region where none were found.
+
+    ``tissue``, shape (height, width), is where the region shows tissue.
+    """
     columns = np.arange(region.width, dtype=np.float64)
     borders = muscle.borders
     if borders is not None:
@@ -81,7 +95,7 @@ def belly_of(muscle: MuscleResult, region: Region) -> Belly:
             )
             if np.median(usual[1] - usual[0]) >= DEPTHS / 2:
                 x = borders.x_px[seen] - region.x
-                return Belly(columns, x, superficial, deep, usual, known=True)
+                return Belly(columns, x, superficial, deep, usual, known=True, tissue=tissue)
     ends = np.array([0.0, region.width - 1.0])
     top = np.full(2, 0.12 * region.height)
     bottom = np.full(2, 0.95 * region.height)
@@ -92,11 +106,12 @@ def belly_of(muscle: MuscleResult, region: Region) -> Belly:
         bottom.astype(np.float32)[None],
         (top, bottom),
         known=False,
+        tissue=tissue,
     )
 
 
 def straighten(frame: Frame, belly: Belly, index: int) -> NDArray[np.float32]:
-    """Grey levels of the muscle laid straight, float32 (DEPTHS, columns)."""
+    """Grey levels of the muscle laid straight, (DEPTHS, columns); NaN where there is no tissue."""
     lines = belly.depth_lines(index, DEPTHS * OVERSAMPLING).astype(np.float32)
     columns = np.broadcast_to(np.arange(frame.shape[1], dtype=np.float32), lines.shape)
     sampled = cv2.remap(
@@ -107,4 +122,26 @@ def straighten(frame: Frame, belly: Belly, index: int) -> NDArray[np.float32]:
         borderMode=cv2.BORDER_REPLICATE,
     )
     pooled = sampled.reshape(DEPTHS, OVERSAMPLING, -1).mean(axis=1, dtype=np.float32)
+    pooled[~belly.shows(columns[::OVERSAMPLING], lines[1::OVERSAMPLING])] = np.nan
     return np.asarray(pooled, dtype=np.float32)
+
+
+def smoothed(strip: NDArray[np.float32], along: float, across: float) -> NDArray[np.float32]:
+    """Smooth a strip by a Gaussian, SD in columns and rows; what is no tissue does not count."""
+    shown = np.isfinite(strip)
+    if shown.all():
+        return np.asarray(cv2.GaussianBlur(strip, (0, 0), sigmaX=along, sigmaY=across), np.float32)
+    weight = cv2.GaussianBlur(shown.astype(np.float32), (0, 0), sigmaX=along, sigmaY=across)
+    total = cv2.GaussianBlur(
+        np.where(shown, strip, np.float32(0)), (0, 0), sigmaX=along, sigmaY=across
+    )
+    return np.where(shown, total / np.maximum(weight, np.float32(1e-6)), np.float32(np.nan))
+
+
+def profile_of(strip: NDArray[np.floating]) -> Floats:
+    """Mean of the rows of a strip in each column, NaN where fewer than half of them show tissue."""
+    shown = np.isfinite(strip)
+    count = np.count_nonzero(shown, axis=0)
+    total = np.where(shown, strip, 0.0).sum(axis=0, dtype=np.float64)
+    mean: Floats = np.where(2 * count >= len(strip), total / np.maximum(count, 1), np.nan)
+    return mean

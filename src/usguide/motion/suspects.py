@@ -16,7 +16,7 @@ from usguide.motion.strip import DEPTHS, Belly, straighten
 from usguide.motion.width import Ends, settled_at
 
 PLACES = 3
-"""Places examined at the peak of each contraction."""
+"""Dark gaps examined at the peak of each contraction."""
 
 MIN_JUMP_MM = 0.7
 """Least parting that is looked into; half of the 1.5 mm of widening that must not be missed."""
@@ -54,21 +54,6 @@ class Suspect:
     """Tissue beside the gap at its entry, left and right: points (rows, m, 2) in region px."""
 
 
-def apart(partings: list[Parting]) -> list[Parting]:
-    """Drop partings that lie over a better one."""
-    kept: list[Parting] = []
-    for parting in partings:
-        if not any(_overlap(p, parting) for p in kept):
-            kept.append(parting)
-    return kept
-
-
-def _overlap(one: Parting, other: Parting) -> bool:
-    """Whether two partings share columns and depths."""
-    beside = one.left <= other.right and other.left <= one.right
-    return beside and one.depths.start < other.depths.stop and other.depths.start < one.depths.stop
-
-
 def suspect_at(
     picture: Frame,
     resting: Frame,
@@ -94,13 +79,13 @@ def suspect_at(
     lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
     if is_lane(picture, gap, lines):
         return None
-    ends = beside(gap, lines, strip.shape[1], cell)
+    ends = beside(gap, lines, belly, cell)
     if ends is None:
         return None
     return Suspect(settled_at(rest, resting, gap, ends, motion, belly, cell), parting, rest, ends)
 
 
-def beside(gap: Gap, lines: Floats, width: int, cell: float) -> Ends | None:
+def beside(gap: Gap, lines: Floats, belly: Belly, cell: float) -> Ends | None:
     """Points of the tissue at both sides of a gap; None where too little of it is in the picture.
 
     Parameters
@@ -109,18 +94,20 @@ def beside(gap: Gap, lines: Floats, width: int, cell: float) -> Ends | None:
         The gap.
     lines : ndarray, shape (k, width)
         y of each of its rows at every column, region px.
-    width : int
-        Columns of the strip.
+    belly : Belly
+        Where the muscle lies.
     cell : float
         Spacing of the motion cells, px.
     """
     ends = []
     for side, sign in ((0, -1.0), (1, 1.0)):
         x = gap.edges[:, side, None] + sign * np.linspace(0.7 * cell, 2.5 * cell, 6)
-        if np.count_nonzero((x >= 0) & (x <= width - 1)) < 0.3 * x.size:
-            return None
-        x = np.clip(x, 0, width - 1)
+        last = lines.shape[1] - 1
+        shown = (x >= 0) & (x <= last)
+        x = np.clip(x, 0, last)
         y = np.take_along_axis(lines, np.rint(x).astype(np.int64), axis=1)
+        if np.count_nonzero(shown & belly.shows(x, y)) < 0.3 * x.size:
+            return None
         ends.append(np.stack([x, y], axis=-1))
     return ends[0], ends[1]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Floats, Frame, Frames
 from usguide.motion.gap import EDGE_SHARE, Gap, along_rows, darkest_interval, settled
 from usguide.motion.history import Motion
-from usguide.motion.strip import DEPTHS, Belly, straighten
+from usguide.motion.strip import DEPTHS, Belly, profile_of, smoothed, straighten
 
 Ends = tuple[Floats, Floats]
 
@@ -68,13 +67,7 @@ def measure_width(
     reach = int(max(half + flank, float(halves.max()))) + 1
     steps = np.arange(-reach, reach + 1)
     columns = float(centres.mean()) + steps
-    seen = (columns >= 0) & (columns <= strip.shape[1] - 1)
-    inside = slice(max(0, int(reach - half)), int(reach + half) + 1)
-    outside = seen.copy()
-    outside[inside] = False
-    if not seen[inside].all() or np.count_nonzero(outside) < flank // 2:
-        return None
-    calm = np.asarray(cv2.GaussianBlur(strip, (0, 0), sigmaX=0.5, sigmaY=0.8), np.float32)
+    calm = smoothed(strip, 0.5, 0.8)
     axis = np.arange(strip.shape[1], dtype=np.float64)
     profiles = np.stack(
         [
@@ -83,10 +76,17 @@ def measure_width(
         ]
     )
     core = profiles[gap.core]
+    profile = profile_of(core)
+    seen = (columns >= 0) & (columns <= strip.shape[1] - 1) & np.isfinite(profile)
+    inside = slice(max(0, int(reach - half)), int(reach + half) + 1)
+    outside = seen.copy()
+    outside[inside] = False
+    if not seen[inside].all() or np.count_nonzero(outside) < flank // 2:
+        return None
     # As at the peak, the darker side counts: in a shadow the other one is brighter than the gap's.
     usual = (gap.levels.left, gap.levels.right)
     sides = [
-        (float(np.median(core[:, side])), level)
+        (float(np.nanmedian(core[:, side])), level)
         for side, level in zip((outside & (steps < 0), outside & (steps > 0)), usual, strict=True)
         if np.count_nonzero(side) >= flank // 4
     ]
@@ -104,7 +104,7 @@ def measure_width(
         ]
     )
     # A dip of the mean profile shallower than one full column of darkness is speckle.
-    dip = np.clip(dark - core[:, inside].mean(axis=0), 0.0, None).sum()
+    dip = np.clip(dark - profile[inside], 0.0, None).sum()
     if dip < dark - floor:
         return Width(0.0, 0.5, edges[:, 1] - edges[:, 0], 0.0)
     # No edge is sharper than the beam; one that looks softer borders on dark tissue.
@@ -135,9 +135,13 @@ def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: floa
     axis = np.arange(profiles.shape[1], dtype=np.float64)
     # Seen from the gap: rising from left to right.
     outward = steps if side == 1 else -steps
-    mean = np.mean(
-        [np.interp(edge + outward, axis, row) for row, edge in zip(profiles, edges, strict=True)],
-        axis=0,
+    mean = profile_of(
+        np.stack(
+            [
+                np.interp(edge + outward, axis, row)
+                for row, edge in zip(profiles, edges, strict=True)
+            ]
+        )
     )
     at = []
     for share in (0.25, 0.5):
