@@ -27,6 +27,7 @@ from usguide.needle.carried import carried as share_carried
 from usguide.needle.description import Observed, none_found
 from usguide.needle.drift import Drift
 from usguide.needle.evidence import LEAST_FRAMES, Odds, log_odds
+from usguide.needle.front_wall import on_front_wall
 from usguide.needle.hints import KNOWN, by_frame, heeded, known
 from usguide.needle.interrupted import is_its_end, to_the_furthest_end
 from usguide.needle.mmode import MMode, followed_along
@@ -289,6 +290,7 @@ class NeedleStage:
         fascia: FasciaResult,
     ) -> NeedleTrack:
         """Describe the needle of a path; of one that moved, every tip is looked for on its line."""
+        path = on_front_wall(pool, path, odds.full)
         shafts, sure = pool.records[path.chosen], path.confidence
         if path.moved and np.any(sure >= VISIBLE):
             shafts, sure, seen, depths = self._along_line(clip, pool, odds, path, hidden)
