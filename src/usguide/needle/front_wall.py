@@ -19,7 +19,9 @@ TURNED_DEG = 3.0
 """Angle between the two, at most: half of it is what either is measured to."""
 BEHIND_PX = 3.0, 20.0
 """How far the front wall may end before the place above its echo's end, working px, and how far
-beyond it: a back wall ends before the bevel."""
+beyond it: a back wall ends before the bevel. These bounds, and that the front wall has at
+least the contrast, too, were chosen on 340 synthetic clips of both simulators and on recordings of
+convex probes, in which other lines lie above the shaft."""
 
 
 def on_front_wall(pool: Pool, path: Path, odds: Floats) -> Path:
