@@ -1,5 +1,7 @@
 """Which path is a needle's: judged by all that it can be seen to do."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -86,4 +88,17 @@ def test_what_lies_as_layers_do_must_look_the_better(degrees: float, claimed: bo
 def test_what_lies_as_layers_do_and_curves_on_is_none(degrees: float, claimed: bool) -> None:
     along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
     path = likeliest(pool_of(PISTONING, along, onward=5.0), odds(4.0, 4.0), FRAMES)
+    assert (path is not None) == claimed
+
+
+@pytest.mark.parametrize(("aslant", "claimed"), [(0.1, True), (0.25, False)])
+def test_a_line_that_veers_once_it_is_followed_is_none(aslant: float, claimed: bool) -> None:
+    # One stroke is plain and straight; in those that show once the line is known it is carried.
+    later = np.arange(60) >= 15
+    across = np.array([ALONG[1], -ALONG[0]])
+    off = aslant * np.outer(np.where(later, PISTONING - 10, 0.0), across)
+    pool = pool_of(PISTONING)
+    pool = dataclasses.replace(pool, tip=pool.tip + off, tail=pool.tail + off)
+    shown = np.where(later, -3.0, 2.0)
+    path = likeliest(pool, Odds(shown, shown, np.full(60, 0.5)), FRAMES)
     assert (path is not None) == claimed

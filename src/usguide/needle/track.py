@@ -49,8 +49,9 @@ HOP_COST = 0.7
 An end of a septum that was found at several places of its line hopped by 2.4; a needle without
 strokes in view by 0.6, and a quick one by 4.4, which looked like one in every frame."""
 VEER_DEG = 7.5
-"""Largest angle between where the tips travel and where the shafts point: needles had at most 5,
-fibres at the ends of torn and contracting muscles 9 to 17."""
+"""Largest angle between where the tips travel and where the shafts point, before a path is
+followed and after: needles had at most 5, fibres and aponeuroses at the ends of torn and
+contracting muscles 9 to 17."""
 FEWEST = 3
 """Least frames that a path must claim."""
 STEADY = 0.2
@@ -173,6 +174,8 @@ def likeliest(
         return None
     if best_moved:
         again, best = followed(pool, odds, best, numbers, shown)
+        if not given and veer_deg(pool, best, numbers) >= VEER_DEG:
+            return None
     else:
         again = odds.appearance
     return Path(best, confidence(again, best), best_moved)
