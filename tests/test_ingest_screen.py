@@ -131,6 +131,81 @@ def test_a_fan_is_found_with_its_geometry(
     assert np.count_nonzero(found & mask) / np.count_nonzero(found | mask) > 0.96
 
 
+def flickering(seen: NDArray[np.bool_], frames: int = 3) -> NDArray[np.uint8]:
+    """Speckle of its own in every frame where echoes are seen, and black elsewhere."""
+    grains = np.random.default_rng(0).rayleigh(35, (frames, *seen.shape))
+    return np.where(seen, np.clip(grains, 0, 255), 0).astype(np.uint8)
+
+
+def assert_shows(
+    region: Region, truth: Fan, seen: NDArray[np.bool_], picture: NDArray[np.bool_]
+) -> None:
+    """Half a degree, and 3 px: all that is seen is tissue, and nothing beside the picture."""
+    assert region.fan is not None
+    assert region.fan.angle_left_deg == pytest.approx(truth.angle_left_deg, abs=0.5)
+    assert region.fan.angle_right_deg == pytest.approx(truth.angle_right_deg, abs=0.5)
+    tissue = np.zeros(picture.shape, dtype=np.bool_)
+    tissue[region.slices] = tissue_mask(None, region)
+    around = np.ones((7, 7), np.uint8)
+    assert not (tissue & (cv2.dilate(picture.astype(np.uint8), around) == 0)).any()
+    assert not (~tissue & (cv2.erode(seen.astype(np.uint8), around) > 0)).any()
+
+
+@settings(max_examples=25)
+@given(
+    half_angle=st.floats(18, 42),
+    face=st.floats(0.05, 1.0),
+    across=st.floats(-0.05, 0.05),
+    margin=st.integers(4, 60),
+    wider=st.sampled_from([0.8, 1.0, 1.15]),
+    deeper=st.sampled_from([0.8, 1.0, 1.2]),
+)
+def test_a_fan_is_found_wherever_the_screen_cuts_it(
+    half_angle: float, face: float, across: float, margin: int, wider: float, deeper: float
+) -> None:
+    """``face`` is the radius of the face over the depth; from 1 on, the screen is too small."""
+    height, width = 440, 620
+    wide = 2 * (face + 1) * np.sin(np.radians(half_angle))
+    high = face + 1 - face * np.cos(np.radians(half_angle))
+    depth = min(wider * width / wide, deeper * (height - margin) / high)
+    inner = face * depth
+    apex = width * (0.5 + across), margin - inner * float(np.cos(np.radians(half_angle)))
+    truth = Fan(apex, inner, inner + depth, -half_angle, half_angle)
+    mask = fan_mask(truth, 0, 0, width, height)
+    assert_shows(find_region(flickering(mask)), truth, mask, mask)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("half_angle", [16.0, 24.0, 36.0])
+def test_a_side_without_contact_mirrors_the_other_one(side: int, half_angle: float) -> None:
+    truth = Fan((320.0, -150.0), 200.0, 530.0, -half_angle, half_angle)
+    picture = fan_mask(truth, 0, 0, 640, 400)
+    y, x = np.mgrid[:400, :640]
+    ringing = np.hypot(x - 320, y + 150) < 215  # is all that such a side shows
+    part = side * np.degrees(np.arctan2(x - 320, y + 150)) / half_angle
+    lost = np.random.default_rng(2).random(part.shape) < 1 / (1 + np.exp(12 * (0.6 - part)))
+    seen = picture & (ringing | ~lost)
+    surely = picture & (ringing | (part < 0.2))
+    assert_shows(find_region(flickering(seen)), truth, surely, picture)
+
+
+@pytest.mark.parametrize("background", [0, 60])
+def test_a_trapezoid_among_text_begins_at_its_flat_face(background: int) -> None:
+    truth = Fan((320.0, -560.0), 600.0, 980.0, -12.0, 12.0)
+    picture = fan_mask(truth, 0, 0, 640, 480)
+    picture[:40] = False
+    shown = flickering(picture)
+    shown[:, ~picture] = background
+    letters = np.random.default_rng(1).random((2, 10, 90)) < 0.5
+    for frame in shown:  # in both upper corners, and a ruler beside its lower one
+        frame[12:22, 20:110][letters[0]] = 220
+        frame[12:22, 530:620][letters[1]] = 220
+        frame[60:420:20, 548:556] = 220
+    region = find_region(shown)
+    assert_shows(region, truth, picture, picture)
+    assert abs(region.y - 40) <= 1
+
+
 def test_a_rectangle_is_no_fan() -> None:
     echoes = np.zeros((200, 300), dtype=np.bool_)
     echoes[10:180, 40:260] = True
@@ -290,8 +365,8 @@ def test_the_picture_on_real_screens(name: str, file: str, least: float) -> None
 def test_the_fan_of_one_probe_is_the_same_in_all_its_clips(number: str) -> None:
     fan = opened(f"needle_convex_{number}/frames").header.region.fan
     assert fan is not None
-    assert fan.apex_px == pytest.approx((285, -331), abs=10)
-    assert fan.radius_min_px == pytest.approx(363, abs=10)
+    assert fan.apex_px == pytest.approx((286, -316), abs=8)
+    assert fan.radius_min_px == pytest.approx(352, abs=8)
 
 
 @pytest.mark.clips

@@ -6,6 +6,7 @@ changes from frame to frame. Where neither tells, the whole frame is taken for t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from usguide.ingest.fan import fan_mask, fit_fan
 from usguide.ingest.rectangle import CHANGE, Box, picture_rectangle
-from usguide.model import Bools, Frame, Region
+from usguide.model import Bools, Fan, Frame, Region
 
 _TEXTURE = 3
 """Range of grey levels in 3 x 3 px from which on a place is textured: above the rounding of a
@@ -80,24 +81,62 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     if solid is None:
         return whole
     changing = _dense(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else None
-    fan = fit_fan(solid, changing) or fit_fan(_outline(alive, solid), changing)
-    if fan is not None:
-        mask = fan_mask(fan, 0, 0, w, h)
-        fan = replace(fan, apex_px=(fan.apex_px[0] + x, fan.apex_px[1] + y))
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        return Region(
-            x + int(columns[0]),
-            y + int(rows[0]),
-            int(columns[-1] - columns[0]) + 1,
-            int(rows[-1] - rows[0]) + 1,
-            fan,
-        )
+    for echoes in _ever_lit(stated, alive, solid):
+        fan = fit_fan(echoes, changing)
+        if fan is not None:
+            return _cut_out(fan, echoes, solid if changing is None else changing, x, y)
     if box is not None:
         return whole
     left, top, right, bottom = picture_rectangle(samples, alive, solid, _odd(alive, _BLOCK_SHARE))
     if (right - left) * (bottom - top) < _MIN_AREA * w * h:
         return whole
     return Region(left, top, right - left, bottom - top)
+
+
+def _cut_out(fan: Fan, echoes: Bools, dim: Bools, x: int, y: int) -> Region:
+    """Return the box around what a fan shows, which cuts off one with a flat face or bottom.
+
+    ``x`` and ``y`` are where the first pixel of ``echoes`` is.
+    """
+    height, width = echoes.shape
+    mask = fan_mask(fan, 0, 0, width, height)
+    shown = mask & (echoes | dim)
+    rows = np.flatnonzero(shown.mean(axis=1) >= _LIT_SHARE)
+    columns = np.flatnonzero(shown.mean(axis=0) >= _LIT_SHARE)
+    # The probe's face is bright.
+    top = int(np.flatnonzero((mask & echoes).mean(axis=1) >= _LIT_SHARE)[0])
+    return Region(
+        x + int(columns[0]),
+        y + top,
+        int(columns[-1] - columns[0]) + 1,
+        int(rows[-1] - top) + 1,
+        replace(fan, apex_px=(fan.apex_px[0] + x, fan.apex_px[1] + y)),
+    )
+
+
+def _ever_lit(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Iterator[Bools]:
+    """Where echoes are ever seen: in the picture's outline, also beside it, and only in its core.
+
+    Lit is what differs from the ground beside the core, be that black or grey.
+    """
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    beside = np.zeros(solid.shape, dtype=np.bool_)
+    beside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    beside &= ~solid & ~alive
+    ground = 0
+    if np.count_nonzero(beside) > _LIT_SHARE * np.count_nonzero(solid):
+        ground = int(np.bincount(samples[:, beside].min(axis=0)).argmax())
+    lit = samples.max(axis=0) > min(254, ground + _UNLIT)
+    lit |= samples.min(axis=0) < max(0, ground - _UNLIT)
+    outline = _near(_outline(alive, solid))
+    yield lit & outline
+    if len(samples) > 2:
+        yield lit & (outline | (np.ptp(samples, axis=0) >= _UNLIT))
+    yield lit & _near(solid)
+
+
+def _near(area: Bools) -> Bools:
+    return np.asarray(cv2.dilate(area.astype(np.uint8), np.ones((5, 5), np.uint8))) > 0
 
 
 def _shrunk(luma: Frame, times: int) -> Frame:
