@@ -174,7 +174,7 @@ class FasciaStage:
         if self._observed == 0:
             return FasciaResult(Status.NONE_FOUND, "no frame is large enough to show a heel")
         series = [one for one in self._series if one.records]
-        if not series:
+        if not self._found:
             reason = max(self._reasons, key=self._reasons.__getitem__, default="no heel in view")
             return FasciaResult(
                 Status.NONE_FOUND, f"this is not a long-axis view of a heel: {reason}"
@@ -214,7 +214,7 @@ class FasciaStage:
             self._settle()
 
     def _settle(self) -> None:
-        """Take the likeliest heel of the first looks, and measure it in all of them.
+        """Take the likeliest heel of the first looks, if enough show it, and measure it in all.
 
         A frame in which none was found may show a likely one where it is followed to.
         """
@@ -232,7 +232,6 @@ class FasciaStage:
             looks=len(first),
             seen=len(heels),
         )
-        self._series.append(series)
         for number, view, found in first:
             followed = series.tracker.follow(view)
             if followed is None:
@@ -240,6 +239,10 @@ class FasciaStage:
             if found is None and heel.odds >= LONE_ODDS_MIN:
                 series.seen += self._objection(view, series, followed) is None
             self._record(number, view, series, followed, close=True)
+        if series.confirmed(len(first)):
+            self._series.append(series)
+        else:
+            self._rest = SEARCH_EVERY - 1
 
     def _sees_again(self, picture: Image, series: _Series, followed: Followed) -> bool:
         """Look for a heel where it was followed to."""

@@ -30,8 +30,10 @@ FOLLOWED_MIN_MM = 12.0
 """How far a band must be seen, for shorter ones are often no fascia: 13.5 mm and more on single
 frames of 122 heels of two simulators; 6.5 to 12.0 mm at five of eight lines that were no heel's.
 """
-ODDS_MIN = -1.0
-"""Logarithm of the odds of a heel below which it is declined: a wrong one is likelier by far."""
+ODDS_MIN = -0.5
+"""Logarithm of the odds of a heel below which it is declined. Under the end of a bone in a
+contracting muscle, in which every third frame was looked at, the likeliest band has -0.65, most
+others less than -1."""
 UNLIKELY = "the band that leaves the bone-like line is likelier another one than the fascia"
 FOLLOWED_SHARE_MIN = 0.5
 """Least share of the way to a place beyond faint stretches in which the band is seen. It is 0.57
