@@ -41,6 +41,8 @@ _MIN_INSIDE = 0.97
 """Share of the echoes that must lie inside the fan."""
 _MIN_FILLED = 0.3
 """Share of the fan near which echoes must be: shadows and water are dark."""
+_SAME_ARC = 0.97
+"""The arc on which rays end is the deepest one if hardly any echo lies beyond it."""
 _RAY_DEG = 0.5
 _FIRST, _LAST = 15, 97
 """Percentiles, over rays, of where the echoes of a ray begin and end: a ray may be dark at either
@@ -136,10 +138,11 @@ def fit_fan(echoes: Bools, beyond: Bools | None = None) -> Fan | None:
     if alone and ((inner is None and outer is None) or right.angle_deg < _CURVED_DEG):
         return None
     near = float(np.percentile(rays.first, _FIRST)) if inner is None else -inner
-    if outer is None:
-        outer = _reach(rays)
-        if beyond is not None:
-            outer = max(outer, _reach(_rays(beyond, apex, left.angle_deg, right.angle_deg)))
+    reach = _reach(rays)
+    if beyond is not None:
+        reach = max(reach, _reach(_rays(beyond, apex, left.angle_deg, right.angle_deg)))
+    if outer is None or outer < _SAME_ARC * reach:
+        outer = reach  # Dim echoes go on where the bright ones end, or the screen cuts the arc off.
     fan = Fan(apex, near, outer, left.angle_deg, right.angle_deg)
     return fan if _holds(fan, echoes) else None
 

@@ -80,11 +80,11 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     solid = _solid(alive)
     if solid is None:
         return whole
-    changing = _dense(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else None
+    dim = _dense(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else solid
     for echoes in _ever_lit(stated, alive, solid):
-        fan = fit_fan(echoes, changing)
+        fan = fit_fan(echoes, dim)
         if fan is not None:
-            return _cut_out(fan, echoes, solid if changing is None else changing, x, y)
+            return _cut_out(fan, echoes, dim, x, y)
     if box is not None:
         return whole
     left, top, right, bottom = picture_rectangle(samples, alive, solid, _odd(alive, _BLOCK_SHARE))
