@@ -23,6 +23,8 @@ The shares and angles of this module were set on six convex clips of one scanner
 recordings, and 683 clips of the second simulator, 515 of them convex or trapezoid."""
 _MIN_ALONE = 0.55
 """The same if the other side is not seen at all."""
+_MIN_OBLIQUE = 0.5
+"""The same if it is far from upright, as no edge of a rectangle is."""
 _MIN_ARC, _CURVED_DEG = 0.4, 15.0
 """Share of the rays that must begin or end on an arc, and how far from straight down its end must
 be for it to be told from a straight edge: a lone side then need not be seen that well."""
@@ -134,9 +136,11 @@ def fit_fan(echoes: Bools, beyond: Bools | None = None) -> Fan | None:
         return None
     inner = _arc(-rays.first, np.ones(len(rays.first), dtype=np.bool_))
     outer = _arc(rays.last, ~rays.cut)
-    alone = min(left.seen, right.seen) == 0.0 and max(left.seen, right.seen) < _MIN_ALONE
-    if alone and ((inner is None and outer is None) or right.angle_deg < _CURVED_DEG):
-        return None
+    seen = max(left.seen, right.seen)
+    if min(left.seen, right.seen) == 0.0 and seen < _MIN_ALONE:
+        curved = right.angle_deg >= _CURVED_DEG
+        if not curved or (seen < _MIN_OBLIQUE and inner is None and outer is None):
+            return None
     near = float(np.percentile(rays.first, _FIRST)) if inner is None else -inner
     reach = _reach(rays)
     if beyond is not None:
