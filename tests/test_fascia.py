@@ -177,13 +177,13 @@ def test_intervals_cover_the_truth_over_the_clinical_range():
     assert np.mean(covered) > 0.85
 
 
-def under_thin_fat(seed):
-    """Return a heel as it is measured with 3 mm of fat, and its thickness at the insertion, mm."""
+def under_thin_fat(seed, fat_mm=3.0):
+    """Return a heel as it is measured with so much fat, and its thickness at the insertion, mm."""
     scene = make_scene("heel", seed=seed, frames=1)
     frames = scene.array()
     superficial = np.array(sorted(scene.truth["fascia"]["superficial_px"]))
     border = np.interp(np.arange(frames.shape[2]), *superficial.T)
-    skin = border - 3.0 / scene.spacing_mm[1]
+    skin = border - fat_mm / scene.spacing_mm[1]
     frames = np.where(np.arange(frames.shape[1])[:, None] < skin, 0, frames).astype(np.uint8)
     return measure(clip_of(frames, scene)), scene.truth["fascia"]["thickness_mm"]["insertion"]
 
@@ -193,6 +193,13 @@ def test_the_skin_is_no_border_of_the_fascia_where_the_fat_is_thin(seed):
     result, true = under_thin_fat(seed)
     assert result.thickness_mm.insertion.value == pytest.approx(true, abs=1.0)
     assert result.confidence > 0.7
+
+
+@pytest.mark.parametrize("seed", [428, 437, 445])
+def test_two_millimetres_of_fat_are_tissue_enough_over_the_fascia(seed):
+    """A line beneath its superficial border was taken for that: 0.7, 4.0 and 2.4 mm too thin."""
+    result, true = under_thin_fat(seed, 2.0)
+    assert result.thickness_mm.insertion.value == pytest.approx(true, abs=0.5)
 
 
 def test_a_heel_whose_band_is_likelier_another_one_is_declined():
