@@ -47,8 +47,8 @@ OFFSET = -10.4
 half of these, the odd half kept aside: 490 heels of another simulator, 80 of ours; 80 contracting
 muscles and 157 needlings of another simulator, 60 muscles and 31 phantoms of ours; 36 real
 recordings of muscles and needles. The fat over the two real heels has levels of 0.55 and 0.62; what
-lies over the bright lines of four real muscles, 0.10 to 0.18. Darker or brighter fat than the levels
-given counts as these do, with which the likelihood is the largest: dark fat alone is no objection."""
+lies over the bright lines of four real muscles, 0.10 to 0.18. Darker fat than the least level given
+counts as that does: dark fat alone is no objection. With these levels the likelihood is largest."""
 
 
 def heel_bone_odds(line_odds: float, levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
