@@ -73,3 +73,7 @@ def test_an_end_that_tissue_goes_with_is_not() -> None:
     goes = np.stack([[np.roll(texture, round(at))[:PLACES]] * 2 for at in slow])
     assert is_its_end(seen(shaft), slow)
     assert not is_its_end(seen(shaft, goes), slow)
+
+
+def test_an_end_that_is_known_in_no_frame_is_not() -> None:
+    assert not is_its_end(seen(line(0.2)), np.full(FRAMES, np.nan))

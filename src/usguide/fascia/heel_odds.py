@@ -29,8 +29,7 @@ BONE, FOLLOWED, DOUBT, SHARPNESS, OFFSET = 0.47, 3.54, -1.44, -3.91, -15.08
 right and the stations are, on average, within 1 mm, over all the heels that the lines in one frame
 each may be: 168 of another simulator (even seeds of ``benchmarks.second_heels`` below 490), 56 of
 ours, and 210 pictures without a heel. That was before the bone's odds took in what lies around its
-line; since then, of 170 heels of the other simulator, 94 % are right where 90 % are said to be, on
-even and odd seeds alike."""
+line; how often the odds are right since then, on other heels, is in ``docs/benchmarks.md``."""
 
 
 def heel_odds(bone_odds: float, pair: BorderPair, followed_mm: float, pixel_mm: float) -> float:

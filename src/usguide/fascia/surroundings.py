@@ -80,14 +80,7 @@ def heel_bone_odds(line_odds: float, levels: Image, x: Floats, y: Floats, pixel_
 def fat_level(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
     """Mean level of the tissue over a line; 0 where the line lies in the skin.
 
-    Parameters
-    ----------
-    levels : ndarray of float32, shape (rows, columns)
-        Normalised work picture, the bone's front towards the right.
-    x, y : ndarray of float64, shape (n,)
-        The line from back to front, work px.
-    pixel_mm : float
-        Nominal size of a work pixel.
+    Parameters as of :func:`heel_bone_odds`.
     """
     first, last = (round(mm / pixel_mm) for mm in FAT_MM)
     columns, rows = _read(x), _read(y)
@@ -100,7 +93,8 @@ def fat_level(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
 def beyond_edge(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> tuple[float, float]:
     """Draw a line on beyond its edge, along the brightest arc, and measure it.
 
-    The arc is ``y = tan(a) s + b s^2 / 2``, over a fixed grid. Parameters as of :func:`fat_level`.
+    The arc is ``y = tan(a) s + b s^2 / 2``, over a fixed grid. Parameters as of
+    :func:`heel_bone_odds`.
 
     Returns
     -------

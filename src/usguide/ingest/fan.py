@@ -39,6 +39,7 @@ _UPRIGHT_DEG, _FLATTEST_DEG = 2.0, 65.0
 _MIN_OPENING_DEG = 12.0
 """Between the sides; below, the picture is a rectangle."""
 _MAX_ASYMMETRY_DEG = 8.0
+"""By how much one side may be steeper than the other, if both are plainly seen."""
 _MIN_INSIDE = 0.97
 """Share of the echoes that must lie inside the fan."""
 _MIN_FILLED = 0.3
@@ -46,12 +47,14 @@ _MIN_FILLED = 0.3
 _SAME_ARC = 0.97
 """The arc on which rays end is the deepest one if hardly any echo lies beyond it."""
 _RAY_DEG = 0.5
+"""Width of a ray."""
 _FIRST, _LAST = 15, 97
 """Percentiles, over rays, of where the echoes of a ray begin and end: a ray may be dark at either
 end, and hardly ever is one lit beyond it."""
 _TOUCHES = 99
 """Percentile, over rows, of how far out the outermost echoes of a dark side reach."""
 _TRIALS = 300
+"""Pairs of echoes through which a side is tried: of a side on which 0.08 of them lie, some two."""
 
 
 class _Side(NamedTuple):

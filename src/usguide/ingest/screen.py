@@ -83,8 +83,9 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     dim = _dense(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else solid
     for echoes in _ever_lit(stated, alive, solid):
         fan = fit_fan(echoes, dim)
-        if fan is not None:
-            return _cut_out(fan, echoes, dim, x, y)
+        region = None if fan is None else _cut_out(fan, echoes, dim, x, y)
+        if region is not None:
+            return region
     if box is not None:
         return whole
     left, top, right, bottom = picture_rectangle(samples, alive, solid, _odd(alive, _BLOCK_SHARE))
@@ -93,10 +94,10 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     return Region(left, top, right - left, bottom - top)
 
 
-def _cut_out(fan: Fan, echoes: Bools, dim: Bools, x: int, y: int) -> Region:
+def _cut_out(fan: Fan, echoes: Bools, dim: Bools, x: int, y: int) -> Region | None:
     """Return the box around what a fan shows, which cuts off one with a flat face or bottom.
 
-    ``x`` and ``y`` are where the first pixel of ``echoes`` is.
+    ``x`` and ``y`` are where the first pixel of ``echoes`` is. None where its echoes are too few.
     """
     height, width = echoes.shape
     mask = fan_mask(fan, 0, 0, width, height)
@@ -104,12 +105,14 @@ def _cut_out(fan: Fan, echoes: Bools, dim: Bools, x: int, y: int) -> Region:
     rows = np.flatnonzero(shown.mean(axis=1) >= _LIT_SHARE)
     columns = np.flatnonzero(shown.mean(axis=0) >= _LIT_SHARE)
     # The probe's face is bright.
-    top = int(np.flatnonzero((mask & echoes).mean(axis=1) >= _LIT_SHARE)[0])
+    bright = np.flatnonzero((mask & echoes).mean(axis=1) >= _LIT_SHARE)
+    if not len(bright) or not len(columns):
+        return None
     return Region(
         x + int(columns[0]),
-        y + top,
+        y + int(bright[0]),
         int(columns[-1] - columns[0]) + 1,
-        int(rows[-1] - top) + 1,
+        int(rows[-1] - bright[0]) + 1,
         replace(fan, apex_px=(fan.apex_px[0] + x, fan.apex_px[1] + y)),
     )
 

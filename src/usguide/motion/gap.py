@@ -87,7 +87,7 @@ def _crossing(profile: Floats, inside: int, outside: int, threshold: float) -> f
     if not 0 <= outside < len(profile):
         return float(inside)
     low, high = float(profile[inside]), float(profile[outside])
-    if not high > low:
+    if not high > low:  # Nor where one of them shows no tissue.
         return float(inside)
     share = min(1.0, max(0.0, (threshold - low) / (high - low)))
     return inside + share * (outside - inside)

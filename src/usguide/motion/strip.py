@@ -127,7 +127,11 @@ def straighten(frame: Frame, belly: Belly, index: int) -> NDArray[np.float32]:
 
 
 def smoothed(strip: NDArray[np.float32], along: float, across: float) -> NDArray[np.float32]:
-    """Smooth a strip by a Gaussian, SD in columns and rows; what is no tissue does not count."""
+    """Smooth a strip by a Gaussian; what is no tissue, NaN, does not count and stays so.
+
+    ``strip`` is of shape (rows, columns), ``along`` and ``across`` are standard deviations in
+    columns and in rows.
+    """
     shown = np.isfinite(strip)
     if shown.all():
         return np.asarray(cv2.GaussianBlur(strip, (0, 0), sigmaX=along, sigmaY=across), np.float32)
@@ -139,7 +143,10 @@ def smoothed(strip: NDArray[np.float32], along: float, across: float) -> NDArray
 
 
 def profile_of(strip: NDArray[np.floating]) -> Floats:
-    """Mean of the rows of a strip in each column, NaN where fewer than half of them show tissue."""
+    """Mean of the rows of a strip in each column, NaN where fewer than half of them show tissue.
+
+    From shape (rows, columns) to (columns,).
+    """
     shown = np.isfinite(strip)
     count = np.count_nonzero(shown, axis=0)
     total = np.where(shown, strip, 0.0).sum(axis=0, dtype=np.float64)

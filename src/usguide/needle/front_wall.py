@@ -50,7 +50,10 @@ def on_front_wall(pool: Pool, path: Path, odds: Floats) -> Path:
 
 
 def fronts(pool: Pool, claim: int, others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which of some candidates of a claim's frame may be the front wall of which it is an echo."""
+    """Which of some candidates of a claim's frame may be the front wall of which it is an echo.
+
+    ``others`` are candidates by number, int64 of shape (n,); those that may be are returned.
+    """
     along, away = pool.along[claim], pool.tip[others] - pool.tip[claim]
     way = np.sign(along[0])
     higher = way * (away[:, 0] * along[1] - away[:, 1] * along[0])

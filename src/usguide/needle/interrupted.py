@@ -56,11 +56,9 @@ def is_its_end(seen: MMode, depth: Floats) -> bool:
     depth : ndarray, shape (frames,)
         Where the end is, working px; NaN where that is not known.
     """
+    if bared(seen.contrast, depth) < LEAST_BARED or carried(seen.beside, depth) > MOST_CARRIED:
+        return False
     looks, covered = places_passed(seen.contrast, depth)
     passed = covered.any(axis=0) & ~covered.all(axis=0)
     change = looks[:, passed] - looks[:, passed].mean(axis=0)
-    return (
-        bared(seen.contrast, depth) >= LEAST_BARED
-        and carried(seen.beside, depth) <= MOST_CARRIED
-        and runs_along(change, covered[:, passed])
-    )
+    return runs_along(change, covered[:, passed])
