@@ -80,6 +80,18 @@ def test_a_truncated_video_with_its_index_is_salvaged(tmp_path: Path) -> None:
     assert any("of the 40 frames" in w for w in header.warnings)
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_video_that_promises_its_length_says_when_pictures_are_missing(
+    tmp_path: Path, share: float
+) -> None:
+    path = write_video(tmp_path / "a.mkv", speckle(60, 64, 80), fps=25)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    header = open_clip(path).header
+    told = [w for w in header.warnings if "of the 2.4 s that the file promises" in w]
+    assert len(told) == (share < 1)
+    assert (header.frames == 60) == (share == 1)
+
+
 def _move_index_to_front(source: Path, target: Path) -> None:
     import av
 

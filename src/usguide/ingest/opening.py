@@ -46,6 +46,9 @@ _SCALES_AGREE = 0.005
 """Scales closer than this are one: half a per cent is below any length measured here."""
 _RULER_AGREES = 0.03
 """How far the ruler may be from the stated scale before the reader is told."""
+_END_MISSING_S = 0.5
+"""Time without pictures at a video's end from which on the reader is told: sound that runs on
+after the last picture, as telephones record it, is shorter."""
 
 
 def open_clip(
@@ -199,6 +202,12 @@ def _header(
         notes.append(
             f"Only {frames} of the {recording.expected} frames that the file promises are whole; "
             "the others are left out."
+        )
+    shown_s = float(seen.times_s[-1] - seen.times_s[0]) * frames / max(frames - 1, 1)
+    if recording.expected_s - shown_s > _END_MISSING_S:
+        notes.append(
+            f"Its pictures end after {shown_s:.1f} of the {recording.expected_s:.1f} s that the "
+            "file promises: it was cut short while being copied, or only sound follows."
         )
     if box is None and len(recording.scaled) > 1:
         notes.append(

@@ -89,6 +89,8 @@ class Recording:
         every time.
     expected : int
         Frames the file promises, 0 where it does not say.
+    expected_s : float
+        How long the file promises to last, in s, 0 where it does not say or says its frames.
     times : callable or None
         From positions in the original recording, int64 of shape (n,), to seconds, where the
         header states them (NaN where not); frames of a container carry their own instead.
@@ -115,6 +117,7 @@ class Recording:
     height: int
     pictures: Callable[[], Iterator[Picture]]
     expected: int = 0
+    expected_s: float = 0.0
     times: Callable[[NDArray[np.int64]], Floats] | None = None
     timing_source: TimingSource = TimingSource.NONE
     scaled: tuple[ScaledBox, ...] = ()

@@ -73,6 +73,7 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
                 )
             width, height = stream.codec_context.width, stream.codec_context.height
             expected = stream.frames
+            expected_s = 0 if expected else (container.duration or 0) / av.time_base
             ratio = stream.sample_aspect_ratio
             first = next(_frames(container, stream), None)
             if first is not None and quarter_turns(first) % 2:
@@ -98,6 +99,7 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
         height=height,
         pictures=functools.partial(_pictures, source, width, height),
         expected=expected,
+        expected_s=expected_s,
         timing_source=TimingSource.CONTAINER,
         square=square,
         warnings=tuple(warnings),
