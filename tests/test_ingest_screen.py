@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -67,7 +68,57 @@ def test_tissue_above_a_shadow_at_the_side_is_picture_and_text_there_is_not(side
     assert abs(region.height - 360) <= 2
 
 
-@pytest.mark.parametrize("times", [3, 4])
+def _as_jpeg(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    _, encoded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 40])
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+
+
+def _soft(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.GaussianBlur(shown, (0, 0), 1.5), dtype=np.uint8)
+
+
+def _dark(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(0.7 * shown, dtype=np.uint8)
+
+
+def in_shadow(shown: NDArray[np.uint8], box: tuple[int, int, int, int]) -> None:
+    """Leave nothing in a box but a scanner's own dim noise, over a ground of 0 or 50."""
+    x, y, w, h = box
+    grains = cv2.GaussianBlur(np.random.default_rng(3).normal(0, 12, (h, w)), (0, 0), 1.5)
+    noise = np.linspace(26, 12, h)[:, None] + grains
+    shown[:, y : y + h, x : x + w] = np.clip(np.rint(noise), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("changed", [np.copy, _as_jpeg, _soft, _dark])
+@pytest.mark.parametrize("background", [0, 50])
+def test_a_dim_deep_half_is_picture_however_a_still_was_stored(
+    changed: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], background: int
+) -> None:
+    shown = screen((150, 70, 380, 360), background=background)
+    in_shadow(shown, (150, 250, 380, 180))
+    region = find_region(changed(shown[0])[None])
+    ends = (region.x, region.y, region.x + region.width, region.y + region.height)
+    assert ends == pytest.approx((150, 70, 530, 430), abs=8)  # a JPEG's blocks
+
+
+@pytest.mark.parametrize("level", [0, 9])
+@pytest.mark.parametrize("frame", [0, 8])
+def test_a_picture_cut_out_of_its_screen_keeps_its_shadow(level: int, frame: int) -> None:
+    shown = speckle(1, 300, 400)
+    shown[:, 140:] = level
+    framed = np.pad(shown, ((0, 0), (frame, frame), (frame, frame)))
+    assert find_region(framed) == Region(frame, frame, 400, 300)
+
+
+def test_black_bars_are_no_shadow() -> None:
+    shown = speckle(1, 300, 400)
+    shown[:, :60] = shown[:, 240:] = 0
+    region = find_region(shown)
+    assert abs(region.y - 60) <= 2
+    assert abs(region.y + region.height - 240) <= 2
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
 @pytest.mark.parametrize("frames", [1, 5])
 def test_an_enlarged_screen_shows_the_same_picture(times: int, frames: int) -> None:
     shown = screen((150, 70, 380, 360), frames=frames)

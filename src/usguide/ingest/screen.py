@@ -20,6 +20,9 @@ from usguide.model import Bools, Fan, Frame, Region
 _TEXTURE = 3
 """Range of grey levels in 3 x 3 px from which on a place is textured: above the rounding of a
 decoder, below electronic noise."""
+_GROUND, _GRAIN_PX = 3, 9
+"""Grey levels from the screen's ground from which on a place is textured by any grain at all within
+so many px: dim noise that an encoder has left in few of its blocks of 8 px."""
 _BLOCK_SHARE = 1 / 40
 """Size of the window, as a share of the frame's shorter side, in which most pixels of a picture
 are textured or change."""
@@ -27,6 +30,9 @@ _SOLID_SHARE = 1 / 10
 """Narrower things, as a share of the shorter side, are text, rulers and bars, not a picture."""
 _SPARSE_DENSITY = 0.3
 """Share of textured pixels in the dark corners of a fan."""
+_STRAY_SHARE = 0.05
+"""Most that stands out, echoes in a shadow or letters over it, beneath a picture that fills the
+frame but for a black bottom."""
 _MIN_AREA = 0.1
 """Smallest picture, as a share of the frame."""
 _MAX_BAND = 0.15
@@ -88,7 +94,11 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
             return region
     if box is not None:
         return whole
-    left, top, right, bottom = picture_rectangle(samples, alive, solid, _odd(alive, _BLOCK_SHARE))
+    block = _odd(alive, _BLOCK_SHARE)
+    left, top, right, bottom = picture_rectangle(samples, alive, solid, block)
+    if left < block and top < block and right > width - block and _is_dark(samples[:, bottom:]):
+        # Cut out of its screen: beneath is its own shadow, and a frame as wide as beside it.
+        bottom = height - min(left, width - right)
     if (right - left) * (bottom - top) < _MIN_AREA * w * h:
         return whole
     return Region(left, top, right - left, bottom - top)
@@ -125,10 +135,7 @@ def _ever_lit(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Iterato
     rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
     beside = np.zeros(solid.shape, dtype=np.bool_)
     beside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-    beside &= ~solid & ~alive
-    ground = 0
-    if np.count_nonzero(beside) > _LIT_SHARE * np.count_nonzero(solid):
-        ground = int(np.bincount(samples[:, beside].min(axis=0)).argmax())
+    ground = _ground(samples, beside & ~solid & ~alive)
     lit = samples.max(axis=0) > min(254, ground + _UNLIT)
     lit |= samples.min(axis=0) < max(0, ground - _UNLIT)
     outline = _near(_outline(alive, solid))
@@ -230,14 +237,38 @@ def within_margins(samples: NDArray[np.uint8], region: Region) -> Bools:
 
 def _alive(samples: NDArray[np.uint8]) -> Bools:
     """Where a picture is textured or changes, shape (height, width)."""
-    square = np.ones((3, 3), np.uint8)
-    textured = np.zeros(samples.shape[1:], dtype=np.bool_)
+    alive = np.zeros(samples.shape[1:], dtype=np.bool_)
     for luma in samples:
-        frame: Frame = np.ascontiguousarray(luma)
-        textured |= cv2.subtract(cv2.dilate(frame, square), cv2.erode(frame, square)) >= _TEXTURE
+        alive |= _ranges(luma, 3) >= _TEXTURE
     if len(samples) > 2:
-        textured |= np.ptp(samples, axis=0) >= CHANGE
-    return textured
+        alive |= np.ptp(samples, axis=0) >= CHANGE
+    clear = cv2.dilate(alive.astype(np.uint8), np.ones((_GRAIN_PX, _GRAIN_PX), np.uint8)) == 0
+    ground = _ground(samples, clear)
+    for luma in samples:
+        off_ground = cv2.absdiff(luma, np.full_like(luma, ground)) >= _GROUND
+        alive |= off_ground & (_ranges(luma, _GRAIN_PX) > 0)
+    return alive
+
+
+def _ranges(frame: Frame, size: int) -> Frame:
+    """Range of grey levels in a square around each pixel."""
+    square = np.ones((size, size), np.uint8)
+    return np.asarray(cv2.subtract(cv2.dilate(frame, square), cv2.erode(frame, square)))
+
+
+def _ground(samples: NDArray[np.uint8], places: Bools) -> int:
+    """Most frequent of the darkest levels that some places have over the frames; 0 of too few."""
+    if np.count_nonzero(places) <= _LIT_SHARE * places.size:
+        return 0
+    return int(np.bincount(samples[:, places].min(axis=0)).argmax())
+
+
+def _is_dark(samples: NDArray[np.uint8]) -> bool:
+    """Whether little stands out from the usual level in any frame."""
+    if samples.size == 0:
+        return False
+    apart = np.abs(samples.astype(np.int16) - int(np.median(samples)))
+    return bool((apart.max(axis=0) > _UNLIT).mean() <= _STRAY_SHARE)
 
 
 def _odd(area: Bools, share: float) -> int:
