@@ -1,7 +1,6 @@
-"""The B-mode picture on a scanner's screen, and what inside it is not tissue.
+"""The B-mode picture on a scanner's screen, a fan or a rectangle, and what in it is not tissue.
 
-Screen furniture is flat or still; a B-mode picture is textured by speckle and noise all over, and
-changes from frame to frame. Where neither tells, the whole frame is taken for the picture.
+Where nothing tells the picture from the screen, the whole frame is taken for it.
 """
 
 from __future__ import annotations
@@ -14,32 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.ingest.fan import fan_mask, fit_fan
+from usguide.ingest.live_area import (
+    block_px,
+    dense_places,
+    ground_level,
+    live_places,
+    solid_area,
+    with_corners,
+)
 from usguide.ingest.rectangle import CHANGE, Box, picture_rectangle
 from usguide.model import Bools, Fan, Frame, Region
 
-_TEXTURE = 3
-"""Range of grey levels in 3 x 3 px from which on a place is textured: above the rounding of a
-decoder, below electronic noise."""
-_GROUND, _GRAIN_PX = 3, 9
-"""Grey levels from the screen's ground from which on a place is textured by any grain at all within
-so many px: dim noise that an encoder has left in few of its blocks of 8 px."""
-_BLOCK_SHARE = 1 / 40
-"""Size of the window, as a share of the frame's shorter side, in which most pixels of a picture
-are textured or change."""
-_SOLID_SHARE = 1 / 10
-"""Narrower things, as a share of the shorter side, are text, rulers and bars, not a picture."""
-_SPARSE_DENSITY = 0.3
-"""Share of textured pixels in the dark corners of a fan."""
 _STRAY_SHARE = 0.05
 """Most that stands out, echoes in a shadow or letters over it, beneath a picture that fills the
 frame but for a black bottom."""
 _MIN_AREA = 0.1
 """Smallest picture, as a share of the frame."""
-_MAX_BAND = 0.15
-"""Widest dark band across a picture, as a share of the part already found."""
-_MIN_PART = 0.25
-"""Narrowest part beyond such a band, as a share of the part already found. The shares were tuned,
-with those of a rectangle, on eight real screens of five vendors."""
 _SHORTER_SIDE_PX = 640
 """Frames are looked at in their own size up to twice this shorter side, larger ones in so many
 parts of it: enlarged speckle is smooth from pixel to pixel, and windows take long to move."""
@@ -82,11 +71,11 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     whole = Region(x, y, w, h)
     if min(w, h) < 32:
         return whole
-    alive = _alive(stated)
-    solid = _solid(alive)
+    alive = live_places(stated)
+    solid = solid_area(alive)
     if solid is None:
         return whole
-    dim = _dense(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else solid
+    dim = dense_places(np.ptp(stated, axis=0) >= CHANGE) if len(stated) > 2 else solid
     for echoes in _ever_lit(stated, alive, solid):
         fan = fit_fan(echoes, dim)
         region = None if fan is None else _cut_out(fan, echoes, dim, x, y)
@@ -94,7 +83,7 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
             return region
     if box is not None:
         return whole
-    block = _odd(alive, _BLOCK_SHARE)
+    block = block_px(alive)
     left, top, right, bottom = picture_rectangle(samples, alive, solid, block)
     if left < block and top < block and right > width - block and _is_dark(samples[:, bottom:]):
         # Cut out of its screen: beneath is its own shadow, and a frame as wide as beside it.
@@ -102,6 +91,14 @@ def find_region(samples: NDArray[np.uint8], box: Box | None = None) -> Region:
     if (right - left) * (bottom - top) < _MIN_AREA * w * h:
         return whole
     return Region(left, top, right - left, bottom - top)
+
+
+def _is_dark(samples: NDArray[np.uint8]) -> bool:
+    """Whether little stands out from the usual level in any frame."""
+    if samples.size == 0:
+        return False
+    apart = np.abs(samples.astype(np.int16) - int(np.median(samples)))
+    return bool((apart.max(axis=0) > _UNLIT).mean() <= _STRAY_SHARE)
 
 
 def _cut_out(fan: Fan, echoes: Bools, dim: Bools, x: int, y: int) -> Region | None:
@@ -135,10 +132,10 @@ def _ever_lit(samples: NDArray[np.uint8], alive: Bools, solid: Bools) -> Iterato
     rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
     beside = np.zeros(solid.shape, dtype=np.bool_)
     beside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-    ground = _ground(samples, beside & ~solid & ~alive)
+    ground = ground_level(samples, beside & ~solid & ~alive)
     lit = samples.max(axis=0) > min(254, ground + _UNLIT)
     lit |= samples.min(axis=0) < max(0, ground - _UNLIT)
-    outline = _near(_outline(alive, solid))
+    outline = _near(with_corners(alive, solid))
     yield lit & outline
     if len(samples) > 2:
         yield lit & (outline | (np.ptp(samples, axis=0) >= _UNLIT))
@@ -233,103 +230,6 @@ def within_margins(samples: NDArray[np.uint8], region: Region) -> Bools:
         return ~inside
     inside[high[0] :, wide[0] : wide[-1] + 1] = True
     return inside
-
-
-def _alive(samples: NDArray[np.uint8]) -> Bools:
-    """Where a picture is textured or changes, shape (height, width)."""
-    alive = np.zeros(samples.shape[1:], dtype=np.bool_)
-    for luma in samples:
-        alive |= _ranges(luma, 3) >= _TEXTURE
-    if len(samples) > 2:
-        alive |= np.ptp(samples, axis=0) >= CHANGE
-    clear = cv2.dilate(alive.astype(np.uint8), np.ones((_GRAIN_PX, _GRAIN_PX), np.uint8)) == 0
-    ground = _ground(samples, clear)
-    for luma in samples:
-        off_ground = cv2.absdiff(luma, np.full_like(luma, ground)) >= _GROUND
-        alive |= off_ground & (_ranges(luma, _GRAIN_PX) > 0)
-    return alive
-
-
-def _ranges(frame: Frame, size: int) -> Frame:
-    """Range of grey levels in a square around each pixel."""
-    square = np.ones((size, size), np.uint8)
-    return np.asarray(cv2.subtract(cv2.dilate(frame, square), cv2.erode(frame, square)))
-
-
-def _ground(samples: NDArray[np.uint8], places: Bools) -> int:
-    """Most frequent of the darkest levels that some places have over the frames; 0 of too few."""
-    if np.count_nonzero(places) <= _LIT_SHARE * places.size:
-        return 0
-    return int(np.bincount(samples[:, places].min(axis=0)).argmax())
-
-
-def _is_dark(samples: NDArray[np.uint8]) -> bool:
-    """Whether little stands out from the usual level in any frame."""
-    if samples.size == 0:
-        return False
-    apart = np.abs(samples.astype(np.int16) - int(np.median(samples)))
-    return bool((apart.max(axis=0) > _UNLIT).mean() <= _STRAY_SHARE)
-
-
-def _odd(area: Bools, share: float) -> int:
-    """Odd window size that is a share of the shorter side."""
-    shorter = int(min(area.shape))
-    return max(7, round(shorter * share)) | 1
-
-
-def _dense(flags: Bools, share: float = 0.5) -> Bools:
-    """Places around which at least a share of the pixels are flagged."""
-    block = _odd(flags, _BLOCK_SHARE)
-    dense: Bools = cv2.boxFilter(flags.astype(np.float32), -1, (block, block)) > share
-    return dense
-
-
-def _solid(alive: Bools) -> Bools | None:
-    """Largest area, without text and bars, where most places are alive, or None."""
-    dense = _dense(alive).astype(np.uint8)
-    block, size = _odd(alive, _BLOCK_SHARE), _odd(alive, _SOLID_SHARE)
-    opened = cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((size, size), np.uint8), borderValue=0)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
-    if count < 2:
-        return None
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    chosen = np.zeros(count, dtype=np.bool_)
-    chosen[[largest, *_parts_of(np.asarray(stats, dtype=np.int32), largest)]] = True
-    core = chosen.take(np.asarray(labels, dtype=np.int32))
-    # Opening has rounded the corners: give back what is dense right around the core.
-    near = cv2.dilate(core.astype(np.uint8), np.ones((block, block), np.uint8))
-    solid: Bools = (near > 0) & (dense > 0)
-    return solid
-
-
-def _outline(alive: Bools, solid: Bools) -> Bools:
-    """Add to a solid area what hangs together with it sparsely: the dark corners of a fan."""
-    size = round(1.5 * _odd(alive, _BLOCK_SHARE)) | 1
-    round_window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    sparse = _dense(alive, _SPARSE_DENSITY).astype(np.uint8)
-    opened = cv2.morphologyEx(sparse, cv2.MORPH_OPEN, round_window, borderValue=0)
-    count, labels = cv2.connectedComponents(opened, connectivity=4)
-    touched = np.zeros(count, dtype=np.bool_)
-    touched[np.asarray(labels)[solid]] = True
-    touched[0] = False
-    outline: Bools = touched.take(np.asarray(labels, dtype=np.int32))
-    return outline
-
-
-def _parts_of(stats: NDArray[np.integer], largest: int) -> list[int]:
-    """Find areas that a narrow dark band parts from the largest one: above, below or beside it."""
-    x, y, w, h = stats[largest, :4]
-    found = []
-    for label in range(1, len(stats)):
-        px, py, pw, ph = stats[label, :4]
-        gap_x = max(px - (x + w), x - (px + pw))
-        gap_y = max(py - (y + h), y - (py + ph))
-        within_x = px >= x - 2 and px + pw <= x + w + 2 and pw >= _MIN_PART * w
-        within_y = py >= y - 2 and py + ph <= y + h + 2 and ph >= _MIN_PART * h
-        stacked, beside = within_x and gap_y < _MAX_BAND * h, within_y and gap_x < _MAX_BAND * w
-        if label != largest and (stacked or beside):
-            found.append(label)
-    return found
 
 
 def _coloured(colours: NDArray[np.uint8]) -> Bools:
