@@ -263,6 +263,13 @@ def test_a_clip_listed_but_not_there_is_recorded(tmp_path: Path) -> None:
     assert "extra" in found.notes[0]
 
 
+def test_what_a_listing_gives_wins_also_where_it_is_nothing(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    rows = touch(tmp_path / "list.csv", b"path,fps,region\na.mp4,0,0\n")
+    (entry,) = find_recordings([rows], Options(fps=20.0, region=2)).entries
+    assert (entry.options.fps, entry.options.region) == (0.0, 0)  # refused when it is opened
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
