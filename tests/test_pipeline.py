@@ -171,10 +171,33 @@ def test_progress_counts_the_frames_of_each_pass(journal: Journal) -> None:
     assert (journal.needle_read, journal.motion_read) == (3, 3)
 
 
-def test_no_task_is_wrong_usage(journal: Journal) -> None:
-    with pytest.raises(ConfigError, match="no task"):
-        pipeline.analyze(CountedClip(), Options(tasks=frozenset()))
+@pytest.mark.parametrize(
+    ("tasks", "said"), [(frozenset(), "nothing"), (["spleen"], "spleen"), ("fascia", "f, a, s")]
+)
+def test_what_is_no_task_is_wrong_usage(journal: Journal, tasks: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"{said}.* cannot be asked for; there are fascia"):
+        pipeline.analyze(CountedClip(), Options(tasks=tasks))
     assert journal.started == []
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (Options(spacing_mm=(0.1, 0.1)), "spacing_mm"),
+        (Options(region=(0, 0, 4, 4)), "region"),
+        (Options(fps=25.0), "fps"),
+    ],
+)
+def test_options_that_the_clip_was_opened_without_are_refused(
+    journal: Journal, options: Options, name: str
+) -> None:
+    clip = Clip.from_array(np.zeros((5, 8, 9), np.uint8))
+    with pytest.raises(ConfigError, match=f"without the {name} of the options"):
+        pipeline.analyze(clip, options)
+    assert journal.started == []
+    whole = Options(spacing_mm=(0.1, 0.1), region=(0, 0, 9, 8), fps=25.0)
+    given = Clip.from_array(np.zeros((5, 8, 9), np.uint8), spacing_mm=0.1, fps=25.0)
+    assert pipeline.analyze(given, whole).options is whole
 
 
 @pytest.mark.usefixtures("journal")

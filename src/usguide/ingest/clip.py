@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.errors import ConfigError
+from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.recording import pseudonym
 from usguide.model import (
     Calibration,
@@ -63,7 +65,7 @@ class Clip:
         cls,
         frames: NDArray[np.uint8],
         *,
-        spacing_mm: tuple[float, float] | None = None,
+        spacing_mm: float | tuple[float, float] | None = None,
         fps: float | None = None,
     ) -> Clip:
         """Wrap frames already in memory, for synthetic scenes and for method developers.
@@ -72,23 +74,25 @@ class Clip:
         ----------
         frames : ndarray of uint8, shape (n, height, width)
             Luma.
-        spacing_mm : (float, float), optional
-            Millimetres per pixel along x and y.
+        spacing_mm : float or (float, float), optional
+            Millimetres per pixel, or along x and along y.
         fps : float, optional
             Frames per second; without it, the clip has no timing.
 
         Raises
         ------
+        CalibrationError
+            If ``spacing_mm`` cannot be a pixel spacing.
         ConfigError
             If the frames are of another type or shape, or empty; or the rate is no rate.
         """
-        if frames.ndim != 3 or frames.dtype != np.uint8 or 0 in frames.shape[1:]:
+        frames = np.asarray(frames)
+        if frames.ndim != 3 or frames.dtype != np.uint8 or not frames.size:
             raise ConfigError(
                 f"The frames are {frames.dtype} of shape {frames.shape}; give grey levels, uint8 "
                 "of shape (frames, height, width)."
             )
-        if fps is not None and not (np.isfinite(fps) and fps > 0):
-            raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
+        fps = given_rate(fps)
         count, height, width = frames.shape
         sha256 = hashlib.sha256(np.ascontiguousarray(frames).tobytes()).hexdigest()
         return cls(
@@ -101,11 +105,7 @@ class Clip:
                 height=height,
                 region=Region(0, 0, width, height),
                 tissue=np.ones((height, width), dtype=np.bool_),
-                calibration=Calibration()
-                if spacing_mm is None
-                else Calibration(
-                    spacing_mm[0], spacing_mm[1], CalibrationSource.USER, 1.0, "given by the caller"
-                ),
+                calibration=given_scale(spacing_mm) or Calibration(),
                 timing=Timing(
                     None if fps is None else np.arange(count) / fps,
                     TimingSource.NONE if fps is None else TimingSource.USER,
@@ -118,3 +118,44 @@ class Clip:
             ),
             lambda: iter(frames),
         )
+
+
+_NUMBER = (int, float, np.number)
+
+
+def given_scale(spacing_mm: float | tuple[float, float] | None) -> Calibration | None:
+    """Return the calibration of millimetres per pixel that somebody gave; None for none.
+
+    Raises
+    ------
+    CalibrationError
+        If they cannot be a pixel spacing.
+    """
+    if spacing_mm is None:
+        return None
+    given: tuple[Any, ...] = (
+        (spacing_mm, spacing_mm) if isinstance(spacing_mm, _NUMBER) else tuple(spacing_mm)
+    )
+    sensible = (isinstance(v, _NUMBER) and math.isfinite(v) and v > 0 for v in given)
+    if len(given) != 2 or not all(sensible):
+        said = " x ".join(map(str, dict.fromkeys(given)))
+        raise CalibrationError(
+            f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as one "
+            "positive number, or two for x and y."
+        )
+    return Calibration(
+        float(given[0]), float(given[1]), CalibrationSource.USER, 1.0, "given by the user"
+    )
+
+
+def given_rate(fps: float | None) -> float | None:
+    """Return frames per second that somebody gave.
+
+    Raises
+    ------
+    ConfigError
+        If it is no positive number.
+    """
+    if fps is not None and not (isinstance(fps, _NUMBER) and math.isfinite(fps) and fps > 0):
+        raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
+    return fps
