@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Clip:
     @classmethod
     def from_array(
         cls,
-        frames: NDArray[np.uint8],
+        frames: NDArray[np.uint8] | Sequence[Frame],
         *,
         spacing_mm: float | tuple[float, float] | None = None,
         fps: float | None = None,
@@ -72,7 +72,7 @@ class Clip:
 
         Parameters
         ----------
-        frames : ndarray of uint8, shape (n, height, width)
+        frames : ndarray of uint8, shape (n, height, width), or as many of shape (height, width)
             Luma.
         spacing_mm : float or (float, float), optional
             Millimetres per pixel, or along x and along y.
@@ -86,15 +86,15 @@ class Clip:
         ConfigError
             If the frames are of another type or shape, or empty; or the rate is no rate.
         """
-        frames = np.asarray(frames)
-        if frames.ndim != 3 or frames.dtype != np.uint8 or not frames.size:
+        stack = np.asarray(frames)
+        if stack.ndim != 3 or stack.dtype != np.uint8 or not stack.size:
             raise ConfigError(
-                f"The frames are {frames.dtype} of shape {frames.shape}; give grey levels, uint8 "
+                f"The frames are {stack.dtype} of shape {stack.shape}; give grey levels, uint8 "
                 "of shape (frames, height, width)."
             )
         fps = given_rate(fps)
-        count, height, width = frames.shape
-        sha256 = hashlib.sha256(np.ascontiguousarray(frames).tobytes()).hexdigest()
+        count, height, width = stack.shape
+        sha256 = hashlib.sha256(np.ascontiguousarray(stack).tobytes()).hexdigest()
         return cls(
             Header(
                 path=Path("array"),
@@ -116,7 +116,7 @@ class Clip:
                 study=pseudonym(sha256),
                 name="array",
             ),
-            lambda: iter(frames),
+            lambda: iter(stack),
         )
 
 
