@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from usguide import pipeline
-from usguide.errors import ConfigError
+from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.clip import Clip
 from usguide.model import (
     ContractionResult,
     FasciaResult,
     Header,
+    Hint,
     MotionResult,
     MuscleResult,
     NeedleTrack,
@@ -174,9 +175,23 @@ def test_progress_counts_the_frames_of_each_pass(journal: Journal) -> None:
 @pytest.mark.parametrize(
     ("tasks", "said"), [(frozenset(), "nothing"), (["spleen"], "spleen"), ("fascia", "f, a, s")]
 )
-def test_what_is_no_task_is_wrong_usage(journal: Journal, tasks: Any, said: str) -> None:
+def test_what_is_no_task_is_wrong_usage(tasks: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=f"{said}.* cannot be asked for; there are fascia"):
-        pipeline.analyze(CountedClip(), Options(tasks=tasks))
+        Options(tasks=tasks)
+
+
+def test_a_scale_or_a_rate_that_cannot_be_is_refused_with_the_options() -> None:
+    with pytest.raises(CalibrationError, match="makes no sense"):
+        Options(spacing_mm=(0.1, 0.0))
+    for fps in (0.0, 1e-300, 1e9):
+        with pytest.raises(ConfigError, match=r"give a number from 0\.017 to 100,000"):
+            Options(fps=fps)
+
+
+def test_hints_about_a_needle_that_is_not_asked_for_are_refused(journal: Journal) -> None:
+    told = Options(tasks=frozenset({Task.FASCIA}), hints=(Hint(0, None),))
+    with pytest.raises(ConfigError, match="none is asked for"):
+        pipeline.analyze(CountedClip(), told)
     assert journal.started == []
 
 

@@ -101,17 +101,14 @@ def analyze(
     Raises
     ------
     ConfigError
-        If a path is given for a clip, no task is asked for, the clip was opened without the
-        spacing, region or rate of the options, or a hint about the needle fits no frame of the
-        clip or comes together with ``online``.
+        If a path is given for a clip, the clip was opened without the spacing, region or rate of
+        the options, or a hint about the needle fits no frame of the clip, or comes together with
+        ``online`` or where no needle is asked for.
     """
     if isinstance(clip, (str, PathLike)):
         raise ConfigError(f"{clip} is a path; open it first: analyze(open_clip({str(clip)!r})).")
     options = Options() if options is None else options
     asked = frozenset(options.tasks)
-    if not asked or asked - frozenset(Task):
-        said = ", ".join(map(str, options.tasks)) or "nothing"
-        raise ConfigError(f"tasks: {said} cannot be asked for; there are {', '.join(Task)}.")
     _check_given(options, clip.header)
     stages = load_stages()
     clock = _Clock(progress or unwatched)
@@ -172,6 +169,8 @@ def _check_given(options: Options, header: Header) -> None:
             raise ConfigError(
                 f"the clip was opened without the {name} of the options: give it to open_clip."
             )
+    if options.hints and {Task.NEEDLE, Task.CONTRACTION}.isdisjoint(options.tasks):
+        raise ConfigError("hints are about a needle, and none is asked for: add the task needle.")
 
 
 class _Observer(Protocol):

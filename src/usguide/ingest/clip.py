@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.errors import CalibrationError, ConfigError
+from usguide.errors import ConfigError
 from usguide.ingest.recording import pseudonym
 from usguide.model import (
     Calibration,
-    CalibrationSource,
     Frame,
     Header,
     Region,
     SourceKind,
     Timing,
     TimingSource,
+    checked_rate,
 )
 
 
@@ -92,7 +90,7 @@ class Clip:
                 f"The frames are {stack.dtype} of shape {stack.shape}; give grey levels, uint8 "
                 "of shape (frames, height, width)."
             )
-        fps = given_rate(fps)
+        fps = checked_rate(fps)
         count, height, width = stack.shape
         sha256 = hashlib.sha256(np.ascontiguousarray(stack).tobytes()).hexdigest()
         return cls(
@@ -105,7 +103,7 @@ class Clip:
                 height=height,
                 region=Region(0, 0, width, height),
                 tissue=np.ones((height, width), dtype=np.bool_),
-                calibration=given_scale(spacing_mm) or Calibration(),
+                calibration=Calibration.given(spacing_mm),
                 timing=Timing(
                     None if fps is None else np.arange(count) / fps,
                     TimingSource.NONE if fps is None else TimingSource.USER,
@@ -118,44 +116,3 @@ class Clip:
             ),
             lambda: iter(stack),
         )
-
-
-_NUMBER = (int, float, np.number)
-
-
-def given_scale(spacing_mm: float | tuple[float, float] | None) -> Calibration | None:
-    """Return the calibration of millimetres per pixel that somebody gave; None for none.
-
-    Raises
-    ------
-    CalibrationError
-        If they cannot be a pixel spacing.
-    """
-    if spacing_mm is None:
-        return None
-    given: tuple[Any, ...] = (
-        (spacing_mm, spacing_mm) if isinstance(spacing_mm, _NUMBER) else tuple(spacing_mm)
-    )
-    sensible = (isinstance(v, _NUMBER) and math.isfinite(v) and v > 0 for v in given)
-    if len(given) != 2 or not all(sensible):
-        said = " x ".join(map(str, dict.fromkeys(given)))
-        raise CalibrationError(
-            f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as one "
-            "positive number, or two for x and y."
-        )
-    return Calibration(
-        float(given[0]), float(given[1]), CalibrationSource.USER, 1.0, "given by the user"
-    )
-
-
-def given_rate(fps: float | None) -> float | None:
-    """Return frames per second that somebody gave.
-
-    Raises
-    ------
-    ConfigError
-        If it is no positive number.
-    """
-    if fps is not None and not (isinstance(fps, _NUMBER) and math.isfinite(fps) and fps > 0):
-        raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
-    return fps

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.errors import ConfigError
-from usguide.ingest.clip import Clip, given_rate, given_scale
+from usguide.ingest.clip import Clip
 from usguide.ingest.graphics import drawn_in_grey
 from usguide.ingest.printed_depth import is_never_imaged, picture_depth_px
 from usguide.ingest.recording import Recording, ScaledBox, pseudonym
@@ -32,6 +32,7 @@ from usguide.model import (
     Region,
     Timing,
     TimingSource,
+    checked_rate,
     printable,
 )
 
@@ -89,8 +90,8 @@ def open_clip(
         If ``region`` or ``fps`` make no sense for this recording.
     """
     path = Path(path)
-    spacing = given_scale(spacing_mm)
-    rate = given_rate(fps)
+    spacing = None if spacing_mm is None else Calibration.given(spacing_mm)
+    rate = checked_rate(fps)
     recording = read_source(path)
     box: Region | None = None
     if isinstance(region, (int, np.integer)):
