@@ -263,6 +263,13 @@ def test_a_clip_listed_but_not_there_is_recorded(tmp_path: Path) -> None:
     assert "extra" in found.notes[0]
 
 
+def test_what_a_listing_gives_wins_also_where_it_is_nothing(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    rows = touch(tmp_path / "list.csv", b"path,region\na.mp4,0\n")
+    (entry,) = find_recordings([rows], Options(region=2)).entries
+    assert entry.options.region == 0  # refused when it is opened
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -270,6 +277,7 @@ def test_a_clip_listed_but_not_there_is_recorded(tmp_path: Path) -> None:
         ("path,spacing\na.mp4,wide\n", "line 2: spacing"),
         ("path,task\na.mp4,spleen\n", "line 2: task"),
         ("path,task\n,fascia\n", "line 2: the path is empty"),
+        ("path,fps\na.mp4,0\n", "line 2: 0.0 frames per second"),
     ],
 )
 def test_a_wrong_listing_is_refused_with_its_line(tmp_path: Path, content: str, words: str) -> None:

@@ -64,6 +64,8 @@ def test_the_documentation_lists_every_column() -> None:
         (["--time-limit", "0"], "positive number"),
         (["--jobs", "2", "--scheduler", "tcp://h:1"], "local processes"),
         (["--task", "spleen"], "no task"),
+        (["--fps", "0"], "frames per second make no sense"),
+        (["--spacing", "0"], "pixel spacing of 0.0 mm makes no sense"),
     ],
 )
 def test_wrong_usage_is_said(

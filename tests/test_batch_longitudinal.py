@@ -53,6 +53,8 @@ def test_sessions_with_numbers_are_sorted_by_them_and_the_first_is_the_baseline(
 def test_dates_are_sorted_and_words_keep_the_order_of_the_listing() -> None:
     by_date = insertion([row("a", "2026-10-02", 3.0), row("a", "2026-03-11", 5.0)])
     assert by_date[0]["baseline"] == "2026-03-11"
+    by_day = insertion([row("a", "12.01.2025", 5.0), row("a", "03.05.2026", 3.0)])
+    assert by_day[0]["baseline"] == "12.01.2025"  # the day says nothing of the order
     by_word = insertion([row("a", "before", 5.0), row("a", "after", 3.0)])
     assert by_word[0]["baseline"] == "before"
 

@@ -302,6 +302,7 @@ def test_info_is_one_screen_for_a_person(run: Run, capsys: pytest.CaptureFixture
     assert "0.25 × 0.2 mm" in err
     assert "3 only repeat an earlier one" in err
     assert "Note: the last frame is cut short" in err
+    assert "Burned-in text" in err
     assert len(err.splitlines()) < 24
     assert all(len(line) <= 100 for line in err.splitlines())
 

@@ -37,6 +37,7 @@ from usguide.ingest.burned_text import TextSearch
 from usguide.ingest.deidentify import deidentify
 from usguide.ingest.deidentify_attributes import EMPTIED, KEPT, PSEUDONYMS, REMAPPED
 from usguide.ingest.deidentify_profile import Pseudonyms, clean_header
+from usguide.ingest.screen_text import text_in_words
 from usguide.ingest.sources import read_source
 
 pytestmark = [
@@ -360,6 +361,29 @@ def test_tissue_that_rests_for_a_while_is_not_taken_for_text() -> None:
     found = search.conclude()
     assert not found.mask.any()
     assert not found.doubt
+
+
+@pytest.mark.parametrize(
+    ("named", "lettered", "frames", "words"),
+    [
+        (True, True, 12, "in 1 place in the picture and in 1 place beside it, which may name the"),
+        (True, False, 12, "in 1 place beside it, which may name the patient"),
+        (False, False, 12, "none found"),
+        (False, False, 1, "none found. There are too few different frames"),
+    ],
+)
+def test_where_text_is_burned_in_is_told(
+    tmp_path: Path, named: bool, lettered: bool, frames: int, words: str
+) -> None:
+    screen = cine(frames)
+    if not named:
+        screen[:, :30] = 0
+    if lettered:
+        for frame in screen:
+            cv2.putText(frame, "E Muster", (60, 90), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 230, 1)
+    said, warned = text_in_words(open_clip(written(tmp_path / "a.dcm", screen)))
+    assert said.startswith(words)
+    assert warned is (said != "none found")
 
 
 # --- videos and images ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import output_analyses as made
 import usguide
 from usguide import cli
-from usguide.errors import UnreadableError
+from usguide.errors import ConfigError, UnreadableError
 from usguide.followup.change import (
     Change,
     Verdict,
@@ -307,6 +307,11 @@ def test_exit_codes_say_what_went_wrong(tmp_path: Path) -> None:
     assert cli.run(["compare", str(good), str(good), "--sides", "up"]) == 2
     assert cli.run(["compare", str(good), str(good), "--spacing", "0.1"]) == 2
     assert cli.run(["compare", str(good)]) == 2
+
+
+def test_sides_that_are_none_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'up' is none; there are unsaid, same, other"):
+        usguide.compare(tmp_path / "absent", tmp_path / "absent", sides="up")
 
 
 @pytest.mark.slow

@@ -342,6 +342,31 @@ def test_an_exported_study_is_searched_in_its_folders(tmp_path: Path) -> None:
         open_clip(tmp_path)
 
 
+def test_links_that_lead_in_circles_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "ST01").mkdir()
+    for name in ("one", "other"):
+        (tmp_path / "ST01" / name).symlink_to(tmp_path, target_is_directory=True)
+    write_dicom(tmp_path / "ST01" / "IM01", speckle(2, 40, 50))
+    assert open_clip(tmp_path).header.frames == 2
+
+
+def test_a_folder_of_more_files_than_a_study_is_not_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usguide.ingest.sources._MOST_FILES", 3)
+    for number in range(4):
+        (tmp_path / f"below{number}").mkdir()
+        (tmp_path / f"below{number}" / "notes.txt").write_text("no recording")
+    with pytest.raises(UnreadableError, match="over 3 files; give one recording"):
+        open_clip(tmp_path)
+
+
+def test_what_is_neither_file_nor_folder_is_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableError, match="neither a file nor a folder"):
+        open_clip(tmp_path / "pipe")
+
+
 def dicomdir(folder: Path, *frames: int) -> Path:
     """Write ultrasound cines of so many frames and a DICOMDIR that lists them."""
     files = FileSet()
@@ -384,12 +409,25 @@ def test_a_dicomdir_without_ultrasound_says_so() -> None:
 
 @pytest.mark.parametrize(
     "frames",
-    [np.zeros((3, 60, 80)), np.zeros((60, 80), np.uint8), np.zeros((3, 0, 80), np.uint8)],
-    ids=["fractions", "one frame", "empty"],
+    [
+        np.zeros((3, 60, 80)),
+        np.zeros((60, 80), np.uint8),
+        np.zeros((3, 0, 80), np.uint8),
+        np.zeros((0, 60, 80), np.uint8),
+        [[[0.5]]],
+    ],
+    ids=["fractions", "one frame", "empty", "no frame", "a list"],
 )
 def test_frames_in_memory_of_another_kind_are_refused(frames: Any) -> None:
     with pytest.raises(ConfigError, match=r"uint8 of shape \(frames, height, width\)"):
         Clip.from_array(frames)
+
+
+def test_the_scale_of_frames_in_memory_is_checked_as_that_of_a_file() -> None:
+    frames = np.zeros((2, 60, 80), np.uint8)
+    assert Clip.from_array(frames, spacing_mm=0.1).header.calibration.spacing_mm == (0.1, 0.1)
+    with pytest.raises(CalibrationError, match="makes no sense"):
+        Clip.from_array(frames, spacing_mm=(0.1, -0.1))
 
 
 def test_a_rate_that_is_none_is_refused_of_frames_in_memory() -> None:
@@ -449,8 +487,15 @@ def test_a_region_outside_the_frame_is_refused(tmp_path: Path, region: Any) -> N
         open_clip(path, region=region)
 
 
-@pytest.mark.parametrize("fps", [0, -5, math.nan])
-def test_a_rate_that_is_none_is_refused(tmp_path: Path, fps: float) -> None:
+def test_a_number_from_an_array_chooses_a_region_as_any_other(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
+    number: Any = np.int64(2)
+    with pytest.raises(ConfigError, match="there is no number 2"):
+        open_clip(path, region=number)
+
+
+@pytest.mark.parametrize("fps", [0, -5, math.nan, "25"])
+def test_a_rate_that_is_none_is_refused(tmp_path: Path, fps: Any) -> None:
     path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))
     with pytest.raises(ConfigError, match="frames per second"):
         open_clip(path, fps=fps)
@@ -501,6 +546,7 @@ def test_bad_input_is_refused_in_one_sentence_that_names_it(tmp_path: Path, case
     assert path.name in message
     assert "\n" not in message
     assert message.endswith(".")
+    assert "<" not in message  # a Python object
     assert caught.value.exit_code == 3
 
 

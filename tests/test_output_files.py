@@ -24,13 +24,17 @@ from usguide.model import (
     Status,
     Strain,
 )
+from usguide.output import drawing
+from usguide.output.annotation import Annotator
 from usguide.output.charts import gap_against_contraction
+from usguide.output.drawing import View
+from usguide.output.geometry import thickness_caliper
 from usguide.output.keyframes import key_frames
 from usguide.output.overlay import Strip, render, still_view
 from usguide.output.report import write_report
 from usguide.output.summary import cards
 from usguide.output.tables import FRAME_COLUMNS, write_frames
-from usguide.output.words import because, confidence, number
+from usguide.output.words import because, confidence, number, sentence
 from usguide.output.writing import write_results
 
 COLUMNS = (
@@ -421,6 +425,33 @@ def test_every_interruption_is_named_and_missing_strain_is_said(full: Analysis) 
     assert by_title["Contraction"].note.endswith(
         "Its strain was not measured because the deep border leaves the picture."
     )
+
+
+def test_a_card_does_not_say_its_figure_again(full: Analysis) -> None:
+    known = dataclasses.replace(full.motion.contraction, reason="1 contraction found.")
+    unknown = dataclasses.replace(known, reason="Rest is not told.", rest_known=False)
+    for contraction, noted in ((known, False), (unknown, True)):
+        motion = dataclasses.replace(full.motion, contraction=contraction)
+        said = {card.title: card for card in cards(dataclasses.replace(full, motion=motion))}
+        assert (sentence(contraction.reason) in said["Contraction"].note) is noted
+
+
+def test_the_label_of_the_insertion_leaves_its_ring_free(full: Analysis) -> None:
+    assert full.fascia.profile is not None
+    line = np.column_stack([np.linspace(30.0, 90.0, 61), np.full(61, 40.0)])
+    profile = dataclasses.replace(full.fascia.profile, midline_px=line)
+    ends = thickness_caliper(profile, 0.0, full.header.calibration.spacing_mm)
+    assert ends is not None
+    fascia = dataclasses.replace(
+        full.fascia, profile=profile, insertion_px=tuple(ends[1]), fluid=(), spur=None
+    )
+    view = View(0.0, 0.0, 6.0, 960, 720, 2, 12)
+    canvas = np.zeros((720, 960, 3), np.uint8)
+    drawn = Annotator(dataclasses.replace(full, fascia=fascia), view)
+    drawn.draw(canvas, 0, made.clip()[0])
+    x, y = np.rint(view.canvas_px(ends[1])).astype(int)
+    lowest = canvas[y + 6 : y + 11, x, ::-1].astype(int)  # of the ring, four strokes down
+    assert (np.abs(lowest - drawing.SKY_BLUE).max(axis=1) < 20).any()
 
 
 def test_results_appear_together_and_replace_an_earlier_run(full: Analysis, tmp_path: Path) -> None:

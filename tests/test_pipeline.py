@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from usguide import pipeline
-from usguide.errors import ConfigError
+from usguide.errors import CalibrationError, ConfigError
 from usguide.ingest.clip import Clip
 from usguide.model import (
     ContractionResult,
     FasciaResult,
     Header,
+    Hint,
     MotionResult,
     MuscleResult,
     NeedleTrack,
@@ -171,10 +172,47 @@ def test_progress_counts_the_frames_of_each_pass(journal: Journal) -> None:
     assert (journal.needle_read, journal.motion_read) == (3, 3)
 
 
-def test_no_task_is_wrong_usage(journal: Journal) -> None:
-    with pytest.raises(ConfigError, match="no task"):
-        pipeline.analyze(CountedClip(), Options(tasks=frozenset()))
+@pytest.mark.parametrize(
+    ("tasks", "said"), [(frozenset(), "nothing"), (["spleen"], "spleen"), ("fascia", "f, a, s")]
+)
+def test_what_is_no_task_is_wrong_usage(tasks: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"{said}.* cannot be asked for; there are fascia"):
+        Options(tasks=tasks)
+
+
+def test_a_scale_or_a_rate_that_cannot_be_is_refused_with_the_options() -> None:
+    with pytest.raises(CalibrationError, match="makes no sense"):
+        Options(spacing_mm=(0.1, 0.0))
+    for fps in (0.0, 1e-300, 1e9):
+        with pytest.raises(ConfigError, match=r"give a number from 0\.017 to 100,000"):
+            Options(fps=fps)
+
+
+def test_hints_about_a_needle_that_is_not_asked_for_are_refused(journal: Journal) -> None:
+    told = Options(tasks=frozenset({Task.FASCIA}), hints=(Hint(0, None),))
+    with pytest.raises(ConfigError, match="none is asked for"):
+        pipeline.analyze(CountedClip(), told)
     assert journal.started == []
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (Options(spacing_mm=(0.1, 0.1)), "spacing_mm"),
+        (Options(region=(0, 0, 4, 4)), "region"),
+        (Options(fps=25.0), "fps"),
+    ],
+)
+def test_options_that_the_clip_was_opened_without_are_refused(
+    journal: Journal, options: Options, name: str
+) -> None:
+    clip = Clip.from_array(np.zeros((5, 8, 9), np.uint8))
+    with pytest.raises(ConfigError, match=f"without the {name} of the options"):
+        pipeline.analyze(clip, options)
+    assert journal.started == []
+    whole = Options(spacing_mm=(0.1, 0.1), region=(0, 0, 9, 8), fps=25.0)
+    given = Clip.from_array(np.zeros((5, 8, 9), np.uint8), spacing_mm=0.1, fps=25.0)
+    assert pipeline.analyze(given, whole).options is whole
 
 
 @pytest.mark.usefixtures("journal")

@@ -215,20 +215,24 @@ def info(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
 ) -> None:
-    """Say what a recording is: its picture, scale and timing, without measuring anything."""
+    """Say what a recording is: its picture, scale, timing and text, without measuring anything."""
     from usguide.request import read_options
 
     options = read_options({"region": region})
     with terminal.watching() as watch:
         with terminal.announcing_compilation():
             from usguide.ingest.opening import open_as_asked
-        header = open_as_asked(path, options, watch).header
+            from usguide.ingest.screen_text import text_in_words
+        clip = open_as_asked(path, options, watch)
+        text, warn = text_in_words(clip, watch)
     if json:
         from usguide.output.result_json import header_document, to_json
 
-        terminal.give(to_json(header_document(header)))
+        document = header_document(clip.header)
+        document["warnings"] += [f"Text is burned in: {text}."] if warn else []
+        terminal.give(to_json(document))
     else:
-        terminal.describe(header)
+        terminal.describe(clip.header, text)
 
 
 _SCENES = """\

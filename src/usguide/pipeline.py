@@ -25,6 +25,7 @@ from usguide import __version__
 from usguide.errors import ConfigError
 from usguide.model import (
     Analysis,
+    CalibrationSource,
     ContractionResult,
     FasciaResult,
     Frame,
@@ -39,6 +40,7 @@ from usguide.model import (
     SeparationFlag,
     Status,
     Task,
+    TimingSource,
     unwatched,
 )
 
@@ -85,8 +87,8 @@ def analyze(
         each of at most four lines that may be one moved slowly, and once more if contraction is
         asked for.
     options : Options, optional
-        What to measure; everything by default. Spacing, region and timing are already in the
-        clip's header: here they are only recorded.
+        What to measure; everything by default. Spacing, region and rate must be those with which
+        the clip was opened: here they are only recorded.
     progress : callable, optional
         Told ``(name, done, total)`` as frames go by, ``name`` one of the keys of
         ``Analysis.seconds``.
@@ -99,17 +101,15 @@ def analyze(
     Raises
     ------
     ConfigError
-        If a path is given for a clip, no task is asked for, or a hint about the needle fits no
-        frame of the clip or comes together with ``online``.
+        If a path is given for a clip, the clip was opened without the spacing, region or rate of
+        the options, or a hint about the needle fits no frame of the clip, or comes together with
+        ``online`` or where no needle is asked for.
     """
     if isinstance(clip, (str, PathLike)):
         raise ConfigError(f"{clip} is a path; open it first: analyze(open_clip({str(clip)!r})).")
     options = Options() if options is None else options
-    asked = options.tasks
-    if not asked:
-        raise ConfigError(
-            "no task is asked for: name at least one of " + ", ".join(task.value for task in Task)
-        )
+    asked = frozenset(options.tasks)
+    _check_given(options, clip.header)
     stages = load_stages()
     clock = _Clock(progress or unwatched)
     header = clip.header
@@ -154,6 +154,23 @@ def analyze(
         seconds=clock.seconds,
         warnings=header.warnings,
     )
+
+
+def _check_given(options: Options, header: Header) -> None:
+    """Refuse options that the clip was not opened with: its measurements would not follow them."""
+    scale, rate = header.calibration.source, header.timing.source
+    box = header.region.x, header.region.y, header.region.width, header.region.height
+    for name, forgotten in (
+        ("spacing_mm", options.spacing_mm is not None and scale is not CalibrationSource.USER),
+        ("fps", options.fps is not None and rate is not TimingSource.USER),
+        ("region", isinstance(options.region, tuple) and options.region != box),
+    ):
+        if forgotten:
+            raise ConfigError(
+                f"the clip was opened without the {name} of the options: give it to open_clip."
+            )
+    if options.hints and {Task.NEEDLE, Task.CONTRACTION}.isdisjoint(options.tasks):
+        raise ConfigError("hints are about a needle, and none is asked for: add the task needle.")
 
 
 class _Observer(Protocol):

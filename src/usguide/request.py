@@ -73,7 +73,8 @@ def read_options(asked: Mapping[str, Any]) -> Options:
     Raises
     ------
     ConfigError
-        If one of them is no task or not the numbers it should be, or the file is no list of hints.
+        If one of them is no task or not the numbers it should be, or the file is no list of hints;
+        as :class:`usguide.model.Options` says.
     """
     spacing = _numbers("spacing", asked.get("spacing"), (1, 2), "MM or X,Y")
     region = _numbers("region", asked.get("region"), (1, 4), "X,Y,W,H in whole pixels, or N")
@@ -109,7 +110,7 @@ def read_hints(path: Path) -> tuple[Hint, ...]:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: the hints cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: the hints cannot be read ({error}); give {form}.") from None
     if not isinstance(rows, list):
         raise ConfigError(f"{path}: the hints are no list; give {form}.")

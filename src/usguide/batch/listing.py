@@ -10,7 +10,8 @@ from usguide.errors import ConfigError, UnreadableError
 from usguide.model import Options
 from usguide.request import read_options
 
-OPTION_COLUMNS = ("task", "spacing", "region", "fps")
+OPTION_COLUMNS = {"task": "tasks", "spacing": "spacing_mm", "region": "region", "fps": "fps"}
+"""What a column gives, by its name: a field of :class:`usguide.model.Options`."""
 IDENTITY_COLUMNS = ("subject", "session", "time_point", "side")
 COLUMNS = ("path", *OPTION_COLUMNS, *IDENTITY_COLUMNS)
 DELIMITERS = ",;\t"
@@ -99,9 +100,5 @@ def _settled(text: dict[str, str], options: Options) -> Options:
         asked["task"] = [name.strip() for name in str(asked["task"]).split(",")]
     given = read_options(asked)
     return replace(
-        options,
-        tasks=given.tasks if "task" in asked else options.tasks,
-        spacing_mm=given.spacing_mm or options.spacing_mm,
-        region=given.region or options.region,
-        fps=given.fps or options.fps,
+        options, **{OPTION_COLUMNS[name]: getattr(given, OPTION_COLUMNS[name]) for name in asked}
     )

@@ -131,9 +131,13 @@ def follow(rows: Sequence[Row]) -> tuple[Course, ...]:
     )
 
 
+_YEAR_LAST = re.compile(r"(?<!\d)(?<!\d\D)\d{1,2}\D\d{1,2}\D(\d{4}|\d{2})(?!\d)")
+"""A date as 03.05.2026: a day in May for some, in March for others."""
+
+
 def _in_order(names: list[str]) -> list[str]:
-    """Sort sessions by their numbers or dates; words stay in the order of the listing."""
-    if not all(any(letter.isdigit() for letter in name) for name in names):
+    """Sort sessions by their numbers, or dates from the year on; others stay as they are listed."""
+    if not all(re.search(r"\d", name) and not _YEAR_LAST.search(name) for name in names):
         return names
     return sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
 

@@ -41,8 +41,6 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print compare.json to stdout.")] = False,
 ) -> None:
     """Say what changed between two examinations, against the minimal detectable change."""
-    if sides not in ("unsaid", "same", "other"):
-        raise ConfigError(f"--sides {sides}: say same or other, or leave it out.")
     from usguide.output.writing import check_directory
     from usguide.request import read_options
 

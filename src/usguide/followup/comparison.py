@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from usguide.errors import ConfigError
 from usguide.followup.change import Change, Verdict
 from usguide.followup.examined import Examined, is_result, of_analysis, read_result
 from usguide.followup.quantities import QUANTITIES, compare_quantity
@@ -84,8 +85,10 @@ def compare(
     IngestError
         If either cannot be read.
     ConfigError
-        If the options make no sense.
+        If the options, or ``sides``, make no sense.
     """
+    if sides not in tuple(Sides):
+        raise ConfigError(f"sides: {sides!r} is none; there are {', '.join(Sides)}.")
     first, second = (_examine(one, options or Options(), progress) for one in (before, after))
     said = Sides(sides)
     changes = tuple(

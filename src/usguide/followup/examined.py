@@ -80,7 +80,7 @@ def read_result(path: Path, quantities: tuple[Quantity, ...]) -> Examined:
         document = json.loads(file.read_text("utf-8"))
     except OSError as error:
         raise UnreadableError(f"{file} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableError(
             f"{file}: is not a result of usguide (it is not JSON: {error}); give a folder that "
             "analyze wrote, or the recording."

@@ -142,8 +142,8 @@ class TextSearch:
             )
         elif self._still_share > _MAX_STILL_SHARE:
             doubt = (
-                f"{self._still_share:.0%} of the picture is bright and does not move, so text "
-                "there cannot be told from echoes."
+                f"{100 * self._still_share:.0f} % of the picture is bright and does not move, so "
+                "text there cannot be told from echoes."
             )
         return BurnedText(self._text, doubt)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from usguide.errors import ConfigError
 from usguide.ingest.recording import pseudonym
 from usguide.model import (
     Calibration,
-    CalibrationSource,
     Frame,
     Header,
     Region,
     SourceKind,
     Timing,
     TimingSource,
+    checked_rate,
 )
 
 
@@ -61,36 +61,38 @@ class Clip:
     @classmethod
     def from_array(
         cls,
-        frames: NDArray[np.uint8],
+        frames: NDArray[np.uint8] | Sequence[Frame],
         *,
-        spacing_mm: tuple[float, float] | None = None,
+        spacing_mm: float | tuple[float, float] | None = None,
         fps: float | None = None,
     ) -> Clip:
         """Wrap frames already in memory, for synthetic scenes and for method developers.
 
         Parameters
         ----------
-        frames : ndarray of uint8, shape (n, height, width)
+        frames : ndarray of uint8, shape (n, height, width), or as many of shape (height, width)
             Luma.
-        spacing_mm : (float, float), optional
-            Millimetres per pixel along x and y.
+        spacing_mm : float or (float, float), optional
+            Millimetres per pixel, or along x and along y.
         fps : float, optional
             Frames per second; without it, the clip has no timing.
 
         Raises
         ------
+        CalibrationError
+            If ``spacing_mm`` cannot be a pixel spacing.
         ConfigError
             If the frames are of another type or shape, or empty; or the rate is no rate.
         """
-        if frames.ndim != 3 or frames.dtype != np.uint8 or 0 in frames.shape[1:]:
+        stack = np.asarray(frames)
+        if stack.ndim != 3 or stack.dtype != np.uint8 or not stack.size:
             raise ConfigError(
-                f"The frames are {frames.dtype} of shape {frames.shape}; give grey levels, uint8 "
+                f"The frames are {stack.dtype} of shape {stack.shape}; give grey levels, uint8 "
                 "of shape (frames, height, width)."
             )
-        if fps is not None and not (np.isfinite(fps) and fps > 0):
-            raise ConfigError(f"{fps} frames per second make no sense; give a positive number.")
-        count, height, width = frames.shape
-        sha256 = hashlib.sha256(np.ascontiguousarray(frames).tobytes()).hexdigest()
+        fps = checked_rate(fps)
+        count, height, width = stack.shape
+        sha256 = hashlib.sha256(np.ascontiguousarray(stack).tobytes()).hexdigest()
         return cls(
             Header(
                 path=Path("array"),
@@ -101,11 +103,7 @@ class Clip:
                 height=height,
                 region=Region(0, 0, width, height),
                 tissue=np.ones((height, width), dtype=np.bool_),
-                calibration=Calibration()
-                if spacing_mm is None
-                else Calibration(
-                    spacing_mm[0], spacing_mm[1], CalibrationSource.USER, 1.0, "given by the caller"
-                ),
+                calibration=Calibration.given(spacing_mm),
                 timing=Timing(
                     None if fps is None else np.arange(count) / fps,
                     TimingSource.NONE if fps is None else TimingSource.USER,
@@ -116,5 +114,5 @@ class Clip:
                 study=pseudonym(sha256),
                 name="array",
             ),
-            lambda: iter(frames),
+            lambda: iter(stack),
         )

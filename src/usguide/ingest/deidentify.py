@@ -14,20 +14,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from av.error import FFmpegError
 
 from usguide.errors import ConfigError, IngestError, OutputError, UnreadableError
 from usguide.ingest.blanking import shown_area, write_image, write_video
-from usguide.ingest.burned_text import BurnedText, TextSearch
-from usguide.ingest.clip import Clip
+from usguide.ingest.burned_text import BurnedText
 from usguide.ingest.deidentify_audit import Box, Copy, Deidentified
 from usguide.ingest.deidentify_dicom import copy_dicom
 from usguide.ingest.deidentify_profile import Pseudonyms, Removal
 from usguide.ingest.images import entries_in
 from usguide.ingest.opening import open_clip
 from usguide.ingest.recording import Recording
+from usguide.ingest.screen_text import find_text
 from usguide.ingest.sources import DICOM_SUFFIXES, has_dicom_preamble, read_source
 from usguide.ingest.video import whole_frames
 from usguide.model import Bools, Header, Progress, SourceKind, unwatched
@@ -39,9 +38,6 @@ _SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
     SourceKind.IMAGES: ("",),
 }
 """How the name of a copy may end: formats that keep the pixels without loss."""
-
-_MARGIN = 0.05
-"""Around the picture, searched for text too, as a share of the frame's height."""
 
 
 def deidentify(
@@ -151,7 +147,7 @@ def _copy(
     clip = open_clip(path, region=region, progress=progress)
     header, recording = clip.header, read_source(path)
     keep = shown_area(header.region, header.height, header.width)
-    text = _find_text(clip, keep, progress)
+    text = find_text(clip, keep, progress)
     inside = BurnedText(text.mask & keep, text.doubt)
     keep &= ~text.mask
     doubts = tuple(filter(None, (_region_doubt(recording, header, region), inside.doubt)))
@@ -221,18 +217,6 @@ def _check_suffix(recording: Recording, output: Path) -> None:
             f"{output}: a copy of this recording cannot end in {output.suffix or 'nothing'}; "
             f"end its name in {names}."
         )
-
-
-def _find_text(clip: Clip, keep: Bools, progress: Progress) -> BurnedText:
-    """Search what is kept, and a margin around it: a text cut at the edge is hard to tell."""
-    header = clip.header
-    margin = round(_MARGIN * header.height)
-    near = cv2.dilate(keep.astype(np.uint8), np.ones((2 * margin + 1,) * 2, np.uint8)) > 0
-    search = TextSearch(near)
-    for index, frame in enumerate(clip.decode()):
-        search.observe(frame)
-        progress("text", index + 1, header.frames)
-    return search.conclude()
 
 
 def _region_doubt(recording: Recording, header: Header, given: Box | int | None) -> str:

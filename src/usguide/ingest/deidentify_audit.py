@@ -92,8 +92,8 @@ class Copy:
         """Say what was done, what could not be checked, and what else matters."""
         x, y, width, height = self.region_px
         said = [
-            f"wrote {self.output}: {self.frames} frame(s), {self.blanked:.0%} of each blanked "
-            f"outside the picture of {width} x {height} px at {x},{y}."
+            f"wrote {self.output}: {self.frames} frame(s), {100 * self.blanked:.0f} % of each "
+            f"blanked outside the picture of {width} x {height} px at {x},{y}."
         ]
         if self.kind is SourceKind.DICOM:
             header = self.header

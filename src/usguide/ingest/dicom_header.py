@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
 from usguide.ingest.recording import ScaledBox, pseudonym
-from usguide.model import Floats, TimingSource
+from usguide.model import FRAME_STEP_S, Floats, TimingSource
 
 _FORMAT_2D = 1
 """RegionSpatialFormat of a B-mode picture (PS3.3 C.8.5.5.1.1)."""
@@ -28,9 +28,6 @@ _TISSUE = 1
 _MM_PER_CM = 10.0
 _PLAUSIBLE_MM_PER_PX = (1e-4, 10.0)
 """A micrometre per ten pixels to a centimetre per pixel: outside, the number is a dummy."""
-
-_PLAUSIBLE_STEP_MS = (0.01, 60_000.0)
-"""From 100,000 frames a second, ten times the fastest ultrafast scanners, to one a minute."""
 
 _IDENTIFYING = (
     "PatientName",
@@ -206,8 +203,8 @@ def _regular(step_s: float) -> Times:
 
 def _is_step(step_ms: Any) -> Any:
     """Whether milliseconds between two frames are possible."""
-    low, high = _PLAUSIBLE_STEP_MS
-    return (step_ms >= low) & (step_ms <= high)
+    low, high = FRAME_STEP_S
+    return (step_ms >= 1000 * low) & (step_ms <= 1000 * high)
 
 
 # --- identity ---------------------------------------------------------------------------------

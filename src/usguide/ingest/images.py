@@ -156,6 +156,8 @@ def _open(path: Path) -> Iterator[Image.Image]:
                 # Sizes are checked against our own limit, before decoding.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 image = opened.enter_context(Image.open(file))
+        except UnidentifiedImageError as error:
+            raise UnreadableError(f"{path}: is not an image, or is damaged.") from error
         except _ERRORS as error:
             raise UnreadableError(
                 f"{path}: is not an image, or is damaged ({_first_line(error)})."

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.errors import CalibrationError, ConfigError
+from usguide.errors import ConfigError
 from usguide.ingest.clip import Clip
 from usguide.ingest.graphics import drawn_in_grey
 from usguide.ingest.printed_depth import is_never_imaged, picture_depth_px
@@ -34,12 +32,12 @@ from usguide.model import (
     Region,
     Timing,
     TimingSource,
+    checked_rate,
     printable,
 )
 
 Box = tuple[int, int, int, int]
 
-_NUMBER = (int, float, np.number)
 _PART_OF_REGION = 0.05
 """Share of the region from which on a picture with a scale of its own is part of it."""
 _SCALES_AGREE = 0.005
@@ -95,12 +93,12 @@ def open_clip(
         If ``region`` or ``fps`` make no sense for this recording.
     """
     path = Path(path)
-    spacing = _checked_spacing(spacing_mm)
-    rate = _checked_fps(fps)
+    spacing = None if spacing_mm is None else Calibration.given(spacing_mm)
+    rate = checked_rate(fps)
     recording = read_source(path)
     box: Region | None = None
-    if isinstance(region, int):
-        recording = _with_one_picture(recording, region)
+    if isinstance(region, (int, np.integer)):
+        recording = _with_one_picture(recording, int(region))
     elif region is not None:
         box = _checked_region(region, recording)
     seen = survey(recording, progress)
@@ -119,30 +117,6 @@ def open_as_asked(path: Path, options: Options, progress: Progress | None = None
 
 
 # --- what the user asked for ------------------------------------------------------------------
-
-
-def _checked_spacing(spacing_mm: float | tuple[float, float] | None) -> Calibration | None:
-    if spacing_mm is None:
-        return None
-    given: tuple[Any, ...] = (
-        (spacing_mm, spacing_mm) if isinstance(spacing_mm, _NUMBER) else tuple(spacing_mm)
-    )
-    sensible = (isinstance(v, _NUMBER) and math.isfinite(v) and v > 0 for v in given)
-    if len(given) != 2 or not all(sensible):
-        said = " x ".join(map(str, dict.fromkeys(given)))
-        raise CalibrationError(
-            f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as one "
-            "positive number, or two for x and y."
-        )
-    return Calibration(
-        float(given[0]), float(given[1]), CalibrationSource.USER, 1.0, "given by the user"
-    )
-
-
-def _checked_fps(fps: float | None) -> float | None:
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise ConfigError(f"{fps:g} frames per second make no sense; give a positive number.")
-    return fps
 
 
 def _with_one_picture(recording: Recording, chosen: int) -> Recording:

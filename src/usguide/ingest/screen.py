@@ -186,7 +186,7 @@ def tissue_mask(colours: NDArray[np.uint8] | None, region: Region) -> Bools:
     Parameters
     ----------
     colours : ndarray of uint8, shape (height, width, 3), or None
-        The first frame in RGB.
+        A frame in RGB.
     region : Region
 
     Returns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,8 @@ from usguide.ingest.recording import Recording
 from usguide.ingest.video import read_video
 
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
-_MOST_FILES = 1000
-"""A folder with more DICOM files below it is an archive, and takes long to look through."""
+_MOST_FILES = 10_000
+"""A folder with more files below it is an archive, or a disk, and takes long to look through."""
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".ts", ".gif"}
 )
@@ -37,11 +38,16 @@ def read_source(path: Path) -> Recording:
     try:
         if path.is_dir():
             return _read_folder(path)
-        if not path.is_file():
+        if not path.exists():
             raise UnreadableError(f"{path}: there is no such file or folder; check the path.")
+        if not path.is_file():
+            raise UnreadableError(f"{path}: is neither a file nor a folder; copy it into a file.")
         return _read_file(path)
-    except PermissionError as error:
-        raise UnreadableError(f"{path}: may not be read; check its permissions.") from error
+    except OSError as error:
+        raise UnreadableError(
+            f"{error.filename or path}: cannot be read: {error.strerror or error}; check its "
+            "permissions, and the disk."
+        ) from error
 
 
 def _read_file(path: Path) -> Recording:
@@ -89,12 +95,13 @@ def _read_folder(folder: Path) -> Recording:
             f"{folder}: holds {len(videos)} video(s); give one of them, e.g. {videos[0].name}."
         )
     # As scanners export them: a folder of studies, of series, of files.
-    nested = list(itertools.islice(_dicom_below(folder), _MOST_FILES + 1))
-    if len(nested) > _MOST_FILES:
+    below = list(itertools.islice(_files_below(folder), _MOST_FILES + 1))
+    if len(below) > _MOST_FILES:
         raise UnreadableError(
-            f"{folder}: holds an archive of over {_MOST_FILES} DICOM files; give one recording of "
-            "it, or the folder to usguide batch."
+            f"{folder}: holds over {_MOST_FILES} files; give one recording of it, or the folder to "
+            "usguide batch."
         )
+    nested = [file for file in below if file.is_file() and _may_be_dicom(file)]
     if nested:
         return _read_only_one(folder, nested)
     raise UnreadableError(f"{folder}: holds no DICOM file, image or video; give another folder.")
@@ -113,13 +120,12 @@ def _may_be_dicom(file: Path) -> bool:
     return file.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(file)
 
 
-def _dicom_below(folder: Path) -> Iterator[Path]:
-    """DICOM files in the folders of a folder, in order of their names."""
-    for below in sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(".")):
-        for file in sorted(below.iterdir()):
-            if file.is_file() and not file.name.startswith(".") and _may_be_dicom(file):
-                yield file
-        yield from _dicom_below(below)
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Files in the folders of a folder, in order of their names; links to folders stay closed."""
+    for name, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        if Path(name) != folder:
+            yield from (Path(name, one) for one in sorted(files) if not one.startswith("."))
 
 
 def _read_dicomdir(path: Path) -> Recording:

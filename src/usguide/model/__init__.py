@@ -41,6 +41,7 @@ from usguide.model.motion import (
 from usguide.model.muscle import MuscleResult
 from usguide.model.needle import Hint, NeedlePass, NeedlePlane, NeedleTrack
 from usguide.model.recording import (
+    FRAME_STEP_S,
     Calibration,
     CalibrationSource,
     Fan,
@@ -50,6 +51,7 @@ from usguide.model.recording import (
     SourceKind,
     Timing,
     TimingSource,
+    checked_rate,
 )
 from usguide.model.values import (
     Z_95,
@@ -67,6 +69,7 @@ from usguide.model.values import (
 )
 
 __all__ = [
+    "FRAME_STEP_S",
     "STATIONS_MM",
     "THICKENED_MM",
     "Z_95",
@@ -115,6 +118,7 @@ __all__ = [
     "Timing",
     "TimingSource",
     "Twitch",
+    "checked_rate",
     "printable",
     "unwatched",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from usguide.errors import ConfigError
 from usguide.model.fascia import FasciaResult
 from usguide.model.motion import MotionResult
 from usguide.model.muscle import MuscleResult
 from usguide.model.needle import Hint, NeedleTrack
-from usguide.model.recording import Header
+from usguide.model.recording import Calibration, Header, checked_rate
 from usguide.model.values import Status
 
 
@@ -24,7 +25,13 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for; defaults are what ``usguide analyze PATH`` does."""
+    """What the user asked for; defaults are what ``usguide analyze PATH`` does.
+
+    Raises
+    ------
+    ConfigError
+        If there is no task or an unknown one, or a spacing or a rate that cannot be.
+    """
 
     tasks: frozenset[Task] = frozenset(Task)
     spacing_mm: tuple[float, float] | None = None
@@ -38,6 +45,13 @@ class Options:
     """What a person knows of the needle, which its path honours."""
     online: bool = False
     """Follow the needle without looking at later frames."""
+
+    def __post_init__(self) -> None:
+        if not self.tasks or set(self.tasks) - set(Task):
+            said = ", ".join(map(str, self.tasks)) or "nothing"
+            raise ConfigError(f"tasks: {said} cannot be asked for; there are {', '.join(Task)}.")
+        Calibration.given(self.spacing_mm)
+        checked_rate(self.fps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

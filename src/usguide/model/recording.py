@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.errors import CalibrationError, ConfigError
 from usguide.model.values import Bools, Floats, Frame, Point
+
+_NUMBER = (int, float, np.number)
+
+FRAME_STEP_S = (1e-5, 60.0)
+"""Time from frame to frame that is possible: from 100,000 frames a second, ten times the fastest
+ultrafast scanners, to one a minute."""
 
 
 class CalibrationSource(StrEnum):
@@ -73,6 +80,30 @@ class Calibration:
         for spacing in both:
             if spacing is not None and not (np.isfinite(spacing) and spacing > 0):
                 raise ValueError(f"{spacing} mm is not a pixel spacing")
+
+    @classmethod
+    def given(cls, spacing_mm: float | tuple[float, float] | None) -> Calibration:
+        """Return what somebody gave as millimetres per pixel, or along x and along y.
+
+        Raises
+        ------
+        CalibrationError
+            If they cannot be a pixel spacing.
+        """
+        if spacing_mm is None:
+            return cls()
+        both: tuple[Any, ...] = (
+            (spacing_mm, spacing_mm) if isinstance(spacing_mm, _NUMBER) else tuple(spacing_mm)
+        )
+        sensible = (isinstance(v, _NUMBER) and np.isfinite(v) and v > 0 for v in both)
+        if len(both) != 2 or not all(sensible):
+            said = " x ".join(map(str, dict.fromkeys(both)))
+            raise CalibrationError(
+                f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as one "
+                "positive number, or two for x and y."
+            )
+        x, y = (float(value) for value in both)
+        return cls(x, y, CalibrationSource.USER, 1.0, "given by the user")
 
     @property
     def spacing_mm(self) -> tuple[float, float] | None:
@@ -141,6 +172,23 @@ class Region:
     def slices(self) -> tuple[slice, slice]:
         """Index of the region in a source frame, (rows, columns)."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+def checked_rate(fps: float | None) -> float | None:
+    """Return frames per second that somebody gave.
+
+    Raises
+    ------
+    ConfigError
+        If no scanner has that rate.
+    """
+    low, high = FRAME_STEP_S
+    if fps is not None and not (isinstance(fps, _NUMBER) and fps > 0 and low <= 1 / fps <= high):
+        raise ConfigError(
+            f"{fps} frames per second make no sense; give a number from {1 / high:.2g} to "
+            f"{1 / low:,.0f}."
+        )
+    return fps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -45,6 +45,9 @@ _TWITCH_LINGERS_S = 0.4
 # is less than this share as wide, and a bracket there would point at intact muscle.
 GAP_SHOWN_SHARE = 0.5
 
+# Radius of the ring around the insertion, in strokes.
+_RING = 4.0
+
 # Lengths a scale bar may have, in mm, and the share of the picture's width it should stay under.
 _BAR_MM = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 _BAR_SHARE = 0.3
@@ -164,8 +167,8 @@ class Annotator:
         if fascia.insertion_px is not None:
             at = self.view.canvas_px(np.array(fascia.insertion_px) + drop)
             stroke = self.view.stroke
-            drawing.ring(canvas, at, 4.0 * stroke, drawing.INK, width=stroke + 2)
-            drawing.ring(canvas, at, 4.0 * stroke, FASCIA, width=stroke)
+            drawing.ring(canvas, at, _RING * stroke, drawing.INK, width=stroke + 2)
+            drawing.ring(canvas, at, _RING * stroke, FASCIA, width=stroke)
         self._thickness(canvas, drop)
 
     def _thickness(self, canvas: Picture, drop: Floats) -> None:
@@ -175,16 +178,17 @@ class Annotator:
         if fascia.profile is None or stated is None:
             return
         spacing = self.analysis.header.calibration.spacing_mm
-        # Below the band, and above it: the two may lie close together.
+        # Below the band and the insertion's ring, and above it: the two may lie close together.
+        letter, ring = self.view.letter, _RING * self.view.stroke
         named = (
-            (0.0, stated.insertion, "", 1),
-            (stated.maximum_distance, stated.maximum, "max ", 0),
+            (0.0, stated.insertion, "", 1, ring + letter),
+            (stated.maximum_distance, stated.maximum, "max ", 0, -1.6 * letter),
         )
         for station in stated.stations:
             ends = thickness_caliper(fascia.profile, station.distance_mm, spacing)
             if ends is not None:
                 self._line(canvas, ends + drop, FASCIA, opacity=0.5)
-        for distance, measured, name, end in named:
+        for distance, measured, name, end, down in named:
             if distance is None or measured is None or (name and measured == stated.insertion):
                 continue
             ends = thickness_caliper(fascia.profile, distance, spacing)
@@ -195,9 +199,9 @@ class Annotator:
             drawing.words(
                 canvas,
                 f"{name}{measured.value:.1f} {measured.unit}",
-                (x, y + (0.6 if end else -1.6) * self.view.letter),
+                (x, y + down),
                 FASCIA,
-                size=self.view.letter,
+                size=letter,
                 plate=True,
             )
 

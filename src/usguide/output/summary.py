@@ -273,14 +273,16 @@ def _contraction(contraction: ContractionResult) -> Card:
                 else number(largest.excursion_mm, "mm"),
             )
         )
-    note, strain = sentence(contraction.reason), contraction.strain
+    # That so many were found is the figure above.
+    note = "" if contraction.rest_known else sentence(contraction.reason)
+    strain = contraction.strain
     if strain is not None and strain.peak is not None:
         figures += _figure("strain along the muscle", strain.peak.scaled(100, "%"), digits=1)
         if not contraction.rest_known:
             note += " The sign of the strain depends on it."
     elif strain is not None:
         note += f" Its strain was not measured because {because(strain.reason)}."
-    return Card(title, contraction.status, tuple(figures), note=note)
+    return Card(title, contraction.status, tuple(figures), note=note.strip())
 
 
 def _separation(contraction: ContractionResult) -> Card:

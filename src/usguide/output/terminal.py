@@ -154,14 +154,14 @@ def summarize(analysis: Analysis, report: Path) -> None:
     console.print(Text(f"Report: {report}"), soft_wrap=True)
 
 
-def describe(header: Header) -> None:
-    """Print one screen about a recording."""
+def describe(header: Header, text: str) -> None:
+    """Print one screen about a recording, and what is said of text burned into it."""
     from usguide.output.quality import recording_facts
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for name, fact in recording_facts(header):
+    for name, fact in [*recording_facts(header), ("Burned-in text", text)]:
         table.add_row(name, Text(fact))
     console.print(table)
     for warning in header.warnings:
