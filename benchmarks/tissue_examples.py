@@ -19,7 +19,7 @@ import numpy as np
 from usguide.errors import ConfigError
 from usguide.fascia.calcaneus import find_calcaneus
 from usguide.fascia.detection import Scale, turned
-from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, upright_band
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, straight_band
 from usguide.fascia.tissues import COLUMNS, EDGE_COLUMN, FIRST_MM, ROWS, seen
 from usguide.fascia.workspace import Image, Workspace
 from usguide.ingest.clip import Clip
@@ -129,7 +129,7 @@ def example(seed: int, folder: Path) -> Example | None:
     right = [] if isinstance(bones, str) else [one for one in bones if one.mirrored == mirrored]
     if not right:
         return None
-    band = upright_band(right[0].edge, levels.shape[1], space.pixel_mm)
+    band = straight_band(right[0].edge, levels.shape[1], space.pixel_mm)
     strip = Strip.cut(turned(levels, mirrored), band, ROWS_MM, space.pixel_mm)
 
     def rows(name: str) -> tuple[Floats, Floats]:

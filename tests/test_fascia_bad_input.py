@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from usguide import Clip, Options, analyze, open_clip
-from usguide.fascia.borders import beneath_fat
+from usguide.fascia.candidates import beneath_fat
 from usguide.fascia.course import BorderPair
 from usguide.fascia.straighten import Band
 from usguide.model import Status, Task

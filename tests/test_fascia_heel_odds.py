@@ -11,14 +11,14 @@ from usguide.fascia import FasciaStage
 from usguide.fascia.course import BorderPair
 from usguide.fascia.detection import UNLIKELY, detect
 from usguide.fascia.heel_odds import doubted, heel_odds
-from usguide.fascia.straighten import upright_band
+from usguide.fascia.straighten import straight_band
 from usguide.synth import make_scene
 
 PIXEL_MM = 0.1
 
 
 def band(thickness_mm=3.0, doubt_mm=0.1, sharp_mm=0.3):
-    laid = upright_band((60.0, 120.0), 500, PIXEL_MM)
+    laid = straight_band((60.0, 120.0), 500, PIXEL_MM)
     columns = np.ones(len(laid.distance_mm))
     return BorderPair(
         laid,

@@ -10,7 +10,7 @@ from usguide.fascia.course import Course
 from usguide.fascia.detection import FOLLOWED_EVIDENCE_MIN, followed_mm
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.refinement import refine
-from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip, straight_band
 from usguide.fascia.tissues import COLUMNS, EDGE_COLUMN, FIRST_MM, ROWS, STRIDE, Tissues
 
 PIXEL_MM = 0.1
@@ -40,8 +40,11 @@ def strip_of(upper_mm, lower_mm, seed=0, septum_mm=None):
     return Strip(band, ROWS_MM / PIXEL_MM, levels.astype(np.float32))
 
 
-def recognised(upper_mm, lower_mm, sure=5.0):
-    """Tissues as a network would see them that is as sure of every row, the bone's edge at 0."""
+def recognised(upper_mm, lower_mm, sure=5.0, tilt=0.0):
+    """Tissues as a network would see them that is as sure of every row, the bone's edge at 0.
+
+    Along a strip of that tilt, from which the borders are counted.
+    """
     row_mm = STRIDE * ROW_MM
     depth = FIRST_MM + row_mm * (np.arange(ROWS // STRIDE)[:, None] + 0.5)
     ahead = COLUMN_MM * (np.arange(COLUMNS) - EDGE_COLUMN)
@@ -50,7 +53,7 @@ def recognised(upper_mm, lower_mm, sure=5.0):
         for border in (upper_mm, lower_mm)
         for ratio in [np.where(depth < np.interp(ahead, DISTANCE_MM, border), sure, -sure)]
     ]
-    return Recognised.of(Tissues(*summed), (0.0, 80.0))
+    return Recognised.of(Tissues(*summed), straight_band((0.0, 80.0), 400, PIXEL_MM, tilt))
 
 
 def straight(strip, gap=None, moved_mm=0.0):
@@ -135,6 +138,21 @@ def test_what_is_recognised_is_read_where_the_picture_is(shift):
         likelihood = told.along(band, places, PIXEL_MM, deep=deep)
         best = offsets[np.argmax(likelihood, axis=0)]
         assert best == pytest.approx(there_mm, abs=STRIDE * ROW_MM)
+
+
+@pytest.mark.parametrize("tilt", [-0.25, 0.0, 0.25])
+def test_what_is_recognised_along_a_tilted_strip_is_read_on_any_other(tilt):
+    flat = np.zeros_like(DISTANCE_MM)
+    told = recognised(flat - HALF_MM, flat + HALF_MM, tilt=tilt)
+    x_mm = np.arange(1.0, 17.0, COLUMN_MM)
+    centre = np.stack([x_mm, 8.0 + np.tan(tilt) * x_mm], axis=1) / PIXEL_MM
+    band = Band(x_mm, centre, np.tile([0.0, 1.0], (len(x_mm), 1)))
+    offsets = np.arange(-3.0, 3.0, ROW_MM)
+    places = np.tile(offsets[:, None], len(x_mm)) / PIXEL_MM
+    for deep, there_mm in ((False, -HALF_MM), (True, HALF_MM)):
+        likelihood = told.along(band, places, PIXEL_MM, deep=deep)
+        best = offsets[np.argmax(likelihood, axis=0)]
+        assert best == pytest.approx(there_mm / np.cos(tilt), abs=STRIDE * ROW_MM)
 
 
 def test_beyond_what_the_network_looks_at_nothing_is_told():

@@ -15,7 +15,7 @@ import numpy as np
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.fitting import drop_score, line_score
 from usguide.fascia.gaps import REACH_MM, interrupted
-from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
+from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip, smoothed_along
 from usguide.fascia.workspace import Image
 from usguide.model import Bools, Floats
 
@@ -54,17 +54,18 @@ class Surface:
     Parameters
     ----------
     along_mm, down_mm : ndarray of float64, shape (n,)
-        Position from the end of the bone's line, forwards and down.
+        Position from the end of the bone's line, along a straight strip and down from it.
     """
 
     along_mm: Floats
     down_mm: Floats
 
     @classmethod
-    def of(cls, bone: Bone, pixel_mm: float) -> Surface:
-        """Take the surface from the bone's line."""
-        x, y = bone.edge
-        along, down = (bone.x - x) * pixel_mm, (bone.y - y) * pixel_mm
+    def of(cls, bone: Bone, straight: Band, pixel_mm: float) -> Surface:
+        """Take the surface from the bone's line, as it lies about a straight band from its end."""
+        along, down = straight.seen_from(np.stack([bone.x, bone.y], axis=1), pixel_mm).T
+        # Where it falls more steeply than the band's normal it does not turn back.
+        along = np.maximum.accumulate(along)
         last = along >= -BONE_TANGENT_MM
         fall = FRONT_SLOPE[0]
         if np.count_nonzero(last) > 2:
@@ -110,7 +111,7 @@ class Fields:
     Parameters
     ----------
     strip : Strip
-        Upright, its centre line through the end of the bone's line.
+        Straight, its centre line through the end of the bone's line.
     drop, line : ndarray of float32, shape (rows, columns)
         Step down and line, -1 to 1.
     cosine, sine : ndarray of float32, shape (rows, columns)

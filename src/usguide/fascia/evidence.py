@@ -59,7 +59,7 @@ class Stretching:
     Parameters
     ----------
     strip, surface, arc
-        The upright strip, the bone and the arc.
+        The straight strip, the bone and the arc.
     pixel_mm : float
         Nominal size of a work pixel.
     ahead_mm : ndarray of float64, shape (columns,)

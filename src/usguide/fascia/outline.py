@@ -172,7 +172,7 @@ def outline_of(fields: Fields, ahead_mm: Floats, borders_mm: Floats, pixel_mm: f
     Parameters
     ----------
     fields : Fields
-        The upright strip.
+        The straight strip.
     ahead_mm : ndarray of float64, shape (k,)
         Distance of the columns from the bone's edge.
     borders_mm : ndarray of float64, shape (2, k)

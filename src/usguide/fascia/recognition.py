@@ -27,22 +27,22 @@ class Recognised:
     superficial, deep : ndarray of float32, shape (rows + 1, columns)
         Log-likelihood that the tissue changes before the row, up to a constant of each column, as
         :class:`usguide.fascia.tissues.Tissues` has it.
-    edge : tuple of float
-        The bone's edge that rows and columns are counted from, (x, y) in work px.
+    straight : Band
+        Of the strip in which they were recognised.
     """
 
     superficial: Image
     deep: Image
-    edge: tuple[float, float]
+    straight: Band
 
     @classmethod
-    def of(cls, tissues: Tissues, edge: tuple[float, float]) -> Recognised:
+    def of(cls, tissues: Tissues, straight: Band) -> Recognised:
         """Take what was recognised, no row of it counting more than ``RATIO_MAX``."""
-        return cls(_limited(tissues.superficial), _limited(tissues.deep), edge)
+        return cls(_limited(tissues.superficial), _limited(tissues.deep), straight)
 
     def moved(self, shift: tuple[float, float]) -> Recognised:
         """Return the same tissues, moved by (x, y) work px."""
-        return replace(self, edge=(self.edge[0] + shift[0], self.edge[1] + shift[1]))
+        return replace(self, straight=self.straight.moved(shift))
 
     def along(self, band: Band, offset_px: Floats, pixel_mm: float, *, deep: bool) -> Image:
         """Log-likelihood of a border at offsets from another band's centre line.
@@ -63,9 +63,9 @@ class Recognised:
         ndarray of float32, shape (rows, columns)
             Less its mean in each column; 0 in columns that were not looked at.
         """
-        x, y = band.grid(offset_px)
-        columns = (x - self.edge[0]) * (pixel_mm / COLUMN_MM) + EDGE_COLUMN
-        down_mm = (y - self.edge[1]) * pixel_mm
+        points = np.stack(band.grid(offset_px), axis=-1)
+        ahead_mm, down_mm = np.moveaxis(self.straight.seen_from(points, pixel_mm), -1, 0)
+        columns = ahead_mm / COLUMN_MM + EDGE_COLUMN
         likelihood = cv2.remap(
             self.deep if deep else self.superficial,
             columns.astype(np.float32),

@@ -74,9 +74,21 @@ class Band:
         )
 
     def at(self, along_mm: float, down_mm: float, pixel_mm: float) -> tuple[float, float]:
-        """Return the work point at a distance and an offset on an upright band."""
-        x = np.interp(0.0, self.distance_mm, self.centre[:, 0]) + along_mm / pixel_mm
-        return float(x), float(self.centre[0, 1] + down_mm / pixel_mm)
+        """Return the work point at a distance and an offset on a straight band."""
+        start, ahead, down = self._axes(pixel_mm)
+        x, y = start + (along_mm * ahead + down_mm * down) / pixel_mm
+        return float(x), float(y)
+
+    def seen_from(self, points: Floats, pixel_mm: float) -> Floats:
+        """Return distance and offset, mm, of work points, shape (..., 2), on a straight band."""
+        start, *axes = self._axes(pixel_mm)
+        return np.asarray((points - start) @ np.stack(axes, axis=1) * pixel_mm)
+
+    def _axes(self, pixel_mm: float) -> tuple[Floats, Floats, Floats]:
+        """Where a straight band's distance is 0, and the unit vectors ahead and down."""
+        down = self.normal[0]
+        ahead = np.array([down[1], -down[0]])
+        return self.centre[0] - self.distance_mm[0] / pixel_mm * ahead, ahead, down
 
     def moved(self, shift: tuple[float, float]) -> Band:
         """Return the same band, its centre line moved by (x, y) work px."""
@@ -122,14 +134,28 @@ class Strip:
         )
 
 
-def upright_band(edge: tuple[float, float], columns: int, pixel_mm: float) -> Band:
-    """Return columns of the picture itself, from behind the bone's edge to the far side."""
+def straight_band(
+    edge: tuple[float, float], columns: int, pixel_mm: float, tilt: float = 0.0
+) -> Band:
+    """Lay a straight band from behind the bone's edge to the far side of the picture.
+
+    Parameters
+    ----------
+    edge : (float, float)
+        (x, y) in work px, from which distances are counted.
+    columns : int
+        Of the picture.
+    pixel_mm : float
+        Nominal size of a work pixel.
+    tilt : float
+        Against the picture's rows, rad, positive where the band goes deeper.
+    """
+    ahead = np.array([np.cos(tilt), np.sin(tilt)])
     distance = np.arange(-BEHIND_MM, REACH_MM + COLUMN_MM / 2, COLUMN_MM)
-    x = edge[0] + distance / pixel_mm
-    inside = (x >= 0) & (x <= columns - 1)
-    x, distance = x[inside], distance[inside]
-    centre = np.stack([x, np.full(len(x), edge[1])], axis=1)
-    return Band(distance, centre, np.tile([0.0, 1.0], (len(x), 1)))
+    centre = np.asarray(edge) + distance[:, None] / pixel_mm * ahead
+    inside = (centre[:, 0] >= 0) & (centre[:, 0] <= columns - 1)
+    normal = np.tile([-ahead[1], ahead[0]], (int(inside.sum()), 1))
+    return Band(distance[inside], centre[inside], normal)
 
 
 def straightened(band: Band, middle_px: Floats, edge: tuple[float, float], pixel_mm: float) -> Band:

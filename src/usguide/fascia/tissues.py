@@ -90,7 +90,7 @@ class Tissues:
 
     @classmethod
     def of(cls, strip: Strip, pixel_mm: float) -> Tissues:
-        """Recognise the tissues of an upright strip: on average over ``PLACES`` of the bone's edge.
+        """Recognise the tissues of a straight strip: on average over ``PLACES`` of the bone's edge.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ def _seen_from(place: tuple[int, int], strip: Strip, pixel_mm: float) -> Image:
 
 
 def _cut(strip: Strip, pixel_mm: float, ahead: int, down: int) -> Image:
-    """Cut what is looked at out of an upright strip; its margin goes on where it ends.
+    """Cut what is looked at out of a straight strip; its margin goes on where it ends.
 
     The bone's edge is taken to be so many columns ahead and rows down from where it is.
     """

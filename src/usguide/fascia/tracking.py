@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import STRIP_ROWS_MM, WITHIN_MM
+from usguide.fascia.borders import WITHIN_MM
+from usguide.fascia.candidates import STRIP_ROWS_MM
 from usguide.fascia.course import BorderPair
 from usguide.fascia.detection import Heel, turned
 from usguide.fascia.refinement import refine
