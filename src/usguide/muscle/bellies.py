@@ -13,7 +13,7 @@ from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, add_edges, find_lines
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.responses import Responses
-from usguide.muscle.streaks import streakiness
+from usguide.muscle.streaks import Streaks, find_streaks
 
 NODES = 32
 """Abscissae at which borders are kept for each frame."""
@@ -81,8 +81,8 @@ class Belly:
     ----------
     score : float
         Probability, 0 to 1, that the two bands bound the superficial-most muscle.
-    streaks : float
-        Share of streaks in the contrast between them, 0 to 1; NaN where it was not looked at.
+    streaks : Streaks or None
+        What speaks for fibres between them; None where it was not looked at.
     superficial_y_px, deep_y_px : ndarray of float32, shape (NODES,)
         Inner edges of the aponeuroses at the nodes.
     superficial_outer_y_px, deep_outer_y_px : ndarray of float32, shape (NODES,)
@@ -96,7 +96,7 @@ class Belly:
     """
 
     score: float
-    streaks: float
+    streaks: Streaks | None
     superficial_y_px: NDArray[np.float32]
     deep_y_px: NDArray[np.float32]
     superficial_outer_y_px: NDArray[np.float32]
@@ -128,11 +128,11 @@ class BellyFinder:
 
     def __init__(self, tissue: Bools, calibration: Calibration) -> None:
         self._narrower = Narrower(tissue)
-        self._responses = Responses(self._narrower.tissue)
         self._height, self._width = tissue.shape
         self._calibration = calibration
         self._gap = _GAP
         self._usual, self._spread = _USUAL_GAP, _GAP_SPREAD
+        depth_mm = None
         if calibration.spacing_mm is not None:
             depth_mm = float(self._to_mm(np.array([0.0, self._height]))[1])
             self._gap = (
@@ -140,6 +140,7 @@ class BellyFinder:
                 min(_GAP[1], _GAP_MM[1] / depth_mm),
             )
             self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
+        self._responses = Responses(self._narrower.tissue, depth_mm)
 
     def find(
         self,
@@ -170,9 +171,9 @@ class BellyFinder:
         for score, i, j in ranked:
             if score > max(0.1 * ranked[0][0], least_score):
                 inner, deep = upper(i, 1, _INNER_LEVEL), lower(j, -1, _INNER_LEVEL)
-                streaks = float("nan")
+                streaks = None
                 if texture:
-                    streaks = streakiness(picture, self._narrower.tissue, inner.y_px, deep.y_px)
+                    streaks = find_streaks(picture, self._narrower.tissue, inner.y_px, deep.y_px)
                 borders = upper(i, -1, 0.5), inner, deep, lower(j, 1, 0.5)
                 bellies.append(self._measure(score, streaks, grid, *borders))
         return bellies
@@ -221,7 +222,7 @@ class BellyFinder:
     def _measure(
         self,
         score: float,
-        streaks: float,
+        streaks: Streaks | None,
         grid: Grid,
         outer: Edge,
         inner: Edge,
