@@ -13,8 +13,9 @@ from usguide.ingest.clip import Clip
 from usguide.model import Region, Status
 from usguide.muscle import MuscleStage
 from usguide.muscle.bellies import Belly
+from usguide.muscle.bone import casts_shadow
 from usguide.muscle.history import NEVER_CHOSEN, follow
-from usguide.muscle.picture import COLUMNS, ROWS
+from usguide.muscle.picture import COLUMNS, ROWS, to_grid
 from usguide.muscle.responses import Responses
 from usguide.muscle.streaks import find_streaks
 
@@ -316,6 +317,39 @@ def test_the_skins_lower_edge_bounds_no_muscle():
     picture[15:22] = 210
     thickness = measure([picture]).thickness_px.value
     assert thickness == pytest.approx(180, abs=3)
+
+
+def draw_bone(picture, under=290.0, reverberation=0.12):
+    """Lay a bone's bright surface and its shadow under a muscle."""
+    y, x = np.mgrid[:400, :480].astype(float)
+    surface = under + 0.02 * x
+    picture = np.where(y > surface + 9, reverberation * picture, picture)
+    return np.where((y > surface) & (y <= surface + 9), 250, picture).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fainter_line_over_a_bone_is_the_muscles_border(seed):
+    muscle = draw_muscle(seed=seed)
+    y, x = np.mgrid[:400, :480].astype(float)
+    deep = (y > 228 + 0.04 * x) & (y < 242 + 0.04 * x)
+    faint = np.where(deep, 0.55 * muscle, muscle)
+    assert measure([draw_bone(faint)]).thickness_px.value == pytest.approx(160, abs=2.5)
+
+
+def test_a_muscle_that_lies_on_a_bone_is_found():
+    muscle = draw_muscle(deep=500)  # below the picture: no line lies between muscle and bone
+    middle = 290 + 0.02 * 240 - (70 + 0.04 * 240)
+    assert measure([draw_bone(muscle)]).thickness_px.value == pytest.approx(middle, abs=3)
+
+
+@pytest.mark.parametrize(("reverberation", "bone"), [(0.0, True), (0.2, True), (0.7, False)])
+def test_a_bone_is_told_by_its_shadow(reverberation, bone):
+    picture = draw_bone(draw_muscle(deep=500), reverberation=reverberation)
+    grid, tissue = to_grid(picture), np.ones((ROWS, COLUMNS), dtype=np.bool_)
+    line = (294 + 0.02 * np.arange(COLUMNS) * 480 / COLUMNS) * ROWS / 400
+    assert casts_shadow(grid, tissue, line) is bone
+    # At the picture's lower edge nobody knows.
+    assert not casts_shadow(grid, tissue, line + 40)
 
 
 @pytest.mark.parametrize("seed", range(3))

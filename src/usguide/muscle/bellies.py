@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
 from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, add_edges, find_lines
+from usguide.muscle.bone import casts_shadow
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.responses import Responses
@@ -31,6 +32,14 @@ about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no 
 _CROSSED = 0.7
 """How much a certain aponeurosis between two bands speaks against them bounding one muscle: less
 than all, for a row of fascicles looks a little like one, and there are many rows."""
+
+_BONE = 0.3
+"""How much of its likelihood is left to a border beneath that is a bone's: of two lines, the
+fainter one over the bone is the aponeurosis. A muscle that lies on a bone is still found where all
+else speaks for it."""
+
+_FAINT = 0.01
+"""Likelihood from which on a border is asked whether it is a bone's."""
 
 _SETTLED = 0.5
 """Score of two lines from which on the edges of bright layers are not looked for: they are a muscle
@@ -191,7 +200,13 @@ class BellyFinder:
                     (above, beneath), lines, steps, STEP_SHARES, strict=True
                 )
             )
-        return above, beneath
+        tissue = self._responses.has_tissue
+        return above, [
+            replace(band, probability=_BONE * band.probability)
+            if band.probability > _FAINT and casts_shadow(grid, tissue, band.rows)
+            else band
+            for band in beneath
+        ]
 
     def _ranked(self, above: list[Band], beneath: list[Band]) -> list[tuple[float, int, int]]:
         """Score every pair of bands as the borders of the superficial-most muscle, best first."""
