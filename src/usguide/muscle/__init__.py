@@ -35,7 +35,7 @@ _LEAST_STREAKS = Streaks(share=0.28, lean=0.06)
 """What streaks must reach, one or the other, for there to be fibres. The share is 0.31 or more in
 19 images of leg muscles, 33 frames of a calf and five real clips, and at most 0.26 in speckle
 between two films (18 synthetic phantoms, the needle in it or not); the lean is 0.05 there at most.
-Of another simulator's muscles, every eighth has a smaller share, in coarser speckle; all but three
+Of another simulator's muscles, every eighth has a smaller share, in coarser speckle; all but four
 of those lean by 0.07 or more (the even ones of 80 were looked at when this was chosen)."""
 
 

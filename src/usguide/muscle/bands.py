@@ -45,8 +45,8 @@ _CANDIDATES = 5
 _SEGMENTS = 8
 _LEAST_SEEN = 0.45
 """Part of a band that must lie in the picture: a convex probe's fan shows little more than half of
-a superficial one. What bounds the fan's narrow top above may be the echo of the probe's own face,
-but no fibres lie beneath it."""
+a superficial one. No muscle is found in six water tanks even so, in two of which the echo of the
+probe's own face bounds the fan's narrow top."""
 
 _ROUGH_PRICE = 0.29
 """What each grid row of waviness costs in response."""

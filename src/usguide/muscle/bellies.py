@@ -191,7 +191,7 @@ class BellyFinder:
         """Find the bands that may bound a muscle above, and those that may bound it beneath."""
         inside, lines = self._responses.inside, self._responses.lines(grid)
         above, beneath = (find_lines(line, inside) for line in lines)
-        pairs = self._ranked(above, beneath)
+        pairs = self._ranked(above, self._doubting_bones(grid, beneath))
         if layers and (not pairs or pairs[0][0] < _SETTLED):
             steps = self._responses.steps(grid)
             above, beneath = (
@@ -200,8 +200,12 @@ class BellyFinder:
                     (above, beneath), lines, steps, STEP_SHARES, strict=True
                 )
             )
+        return above, self._doubting_bones(grid, beneath)
+
+    def _doubting_bones(self, grid: Grid, beneath: list[Band]) -> list[Band]:
+        """Take most of its likelihood from a border that is a bone's."""
         tissue = self._responses.has_tissue
-        return above, [
+        return [
             replace(band, probability=_BONE * band.probability)
             if band.probability > _FAINT and casts_shadow(grid, tissue, band.rows)
             else band

@@ -59,7 +59,7 @@ no aponeurosis; nor is the picture's last line."""
 
 _SKIN_MM = 2.0
 """The same of the skin where there is a scale. No muscle of seven real recordings and of 160 from
-another simulator begins less than 2.7 mm under the probe; in four of 150 heels and two of those
+another simulator begins less than 2.7 mm under the probe; in three of 150 heels and two of those
 160 the skin's lower edge was taken for an aponeurosis, 1.2 to 2.0 mm under it."""
 
 _BESIDE_A_FAN = 1.0
