@@ -13,9 +13,11 @@ from usguide.ingest.clip import Clip
 from usguide.model import Region, Status
 from usguide.muscle import MuscleStage
 from usguide.muscle.bellies import Belly
+from usguide.muscle.bone import casts_shadow
 from usguide.muscle.history import NEVER_CHOSEN, follow
-from usguide.muscle.picture import COLUMNS, ROWS
+from usguide.muscle.picture import COLUMNS, ROWS, to_grid
 from usguide.muscle.responses import Responses
+from usguide.muscle.streaks import find_streaks
 
 CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 SPACING = (0.08, 0.08)
@@ -257,6 +259,100 @@ def test_speckle_between_two_films_is_no_muscle(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_a_needle_between_two_films_makes_no_fibres(seed):
+    phantom = draw_muscle(seed=seed, fibres=False)
+    cv2.line(phantom, (150, 80), (280, 190), 230, 6)
+    result = measure([phantom])
+    assert result.status is Status.NONE_FOUND
+    assert "without the streaks of fibres" in result.reason
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("side", [-1, 1])
+def test_faint_fibres_in_coarse_speckle_lean_to_one_side(seed, side):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:400, :COLUMNS].astype(float)
+    speckle = cv2.GaussianBlur(rng.rayleigh(1.0, (400, COLUMNS)), (0, 0), sigmaX=0.8, sigmaY=1.2)
+    leaning = np.sin(2 * np.pi * (y + side * 1.2 * x) / 24)
+    tissue = np.ones((400, COLUMNS), dtype=np.bool_)
+    top, bottom = np.full(COLUMNS, 80.0), np.full(COLUMNS, 320.0)
+
+    def judged(strength):
+        picture = (60 * speckle * (1 + strength * leaning)).astype(np.float32)
+        return find_streaks(picture, tissue, top, bottom)
+
+    plain, fibres = judged(0.0), judged(0.15)
+    assert plain.share < 0.28
+    assert plain.lean < 0.06 < fibres.lean
+    assert fibres.share > plain.share
+
+
+def test_between_lines_that_leave_no_room_nothing_is_judged():
+    picture = np.full((400, COLUMNS), 50, dtype=np.float32)
+    line = np.full(COLUMNS, 200.0)
+    judged = find_streaks(picture, picture > 0, line, line + 10)
+    assert np.isnan(judged.share)
+    assert np.isnan(judged.lean)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fan_shows_half_of_a_superficial_aponeurosis(seed):
+    picture = draw_muscle(width=640, height=420, superficial=90, deep=270, tilt=0.03, seed=seed)
+    y, x = np.mgrid[:420, :640].astype(float)
+    # A convex probe's fan: its centre lies over the picture, and it opens by 2 x 45 degrees.
+    radius, angle = np.hypot(x - 320, y + 130), np.arctan2(x - 320, y + 130)
+    fan = (radius > 190) & (radius < 540) & (np.abs(angle) < np.radians(36))
+    picture[~fan] = 0
+    result = measure([picture], header=lambda h: dataclasses.replace(h, tissue=fan))
+    assert result.status is Status.MEASURED
+    assert result.thickness_px.value == pytest.approx(180, abs=3)
+
+
+def test_the_skins_lower_edge_bounds_no_muscle():
+    picture = draw_muscle(superficial=150, deep=330)
+    y, x = np.mgrid[:400, :480].astype(float)
+    # Fat with septa of its own between the skin and the muscle.
+    fat = (y < 140) & (np.sin((y - 0.3 * x) / 4) > 0.5)
+    picture[fat] = np.minimum(picture[fat] * 1.6, 255)
+    picture[15:22] = 210
+    thickness = measure([picture]).thickness_px.value
+    assert thickness == pytest.approx(180, abs=3)
+
+
+def draw_bone(picture, under=290.0, reverberation=0.12):
+    """Lay a bone's bright surface and its shadow under a muscle."""
+    y, x = np.mgrid[:400, :480].astype(float)
+    surface = under + 0.02 * x
+    picture = np.where(y > surface + 9, reverberation * picture, picture)
+    return np.where((y > surface) & (y <= surface + 9), 250, picture).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fainter_line_over_a_bone_is_the_muscles_border(seed):
+    muscle = draw_muscle(seed=seed)
+    y, x = np.mgrid[:400, :480].astype(float)
+    deep = (y > 228 + 0.04 * x) & (y < 242 + 0.04 * x)
+    faint = np.where(deep, 0.55 * muscle, muscle)
+    assert measure([draw_bone(faint)]).thickness_px.value == pytest.approx(160, abs=2.5)
+
+
+def test_a_muscle_that_lies_on_a_bone_is_found():
+    muscle = draw_muscle(deep=500)  # below the picture: no line lies between muscle and bone
+    middle = 290 + 0.02 * 240 - (70 + 0.04 * 240)
+    assert measure([draw_bone(muscle)]).thickness_px.value == pytest.approx(middle, abs=3)
+
+
+@pytest.mark.parametrize(("reverberation", "bone"), [(0.0, True), (0.2, True), (0.7, False)])
+def test_a_bone_is_told_by_its_shadow(reverberation, bone):
+    picture = draw_bone(draw_muscle(deep=500), reverberation=reverberation)
+    grid, tissue = to_grid(picture), np.ones((ROWS, COLUMNS), dtype=np.bool_)
+    line = (294 + 0.02 * np.arange(COLUMNS) * 480 / COLUMNS) * ROWS / 400
+    assert casts_shadow(grid, tissue, line) is bone
+    # At the picture's lower edge nobody knows.
+    assert not casts_shadow(grid, tissue, line + 40)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_speckle_alone_holds_no_muscle(seed):
     rng = np.random.default_rng(seed)
     speckle = cv2.GaussianBlur(rng.rayleigh(60, (400, 500)), (0, 0), 1.5)
@@ -306,7 +402,7 @@ def belly(score, superficial, deep):
 
     return Belly(
         score=score,
-        streaks=0.5,
+        streaks=None,
         superficial_y_px=flat(superficial),
         deep_y_px=flat(deep),
         superficial_outer_y_px=flat(superficial - 8),

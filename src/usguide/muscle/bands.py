@@ -43,9 +43,10 @@ is less over half of their length are one."""
 
 _CANDIDATES = 5
 _SEGMENTS = 8
-_LEAST_SEEN = 0.7
-"""Part of a band that must lie in the picture. A fan may show less of a superficial one, but what
-bounds its narrow top above in two of six water tanks is the echo of the probe's own face."""
+_LEAST_SEEN = 0.45
+"""Part of a band that must lie in the picture: a convex probe's fan shows little more than half of
+a superficial one. No muscle is found in six water tanks even so, in two of which the echo of the
+probe's own face bounds the fan's narrow top."""
 
 _ROUGH_PRICE = 0.29
 """What each grid row of waviness costs in response."""

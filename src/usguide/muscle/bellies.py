@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
 from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, add_edges, find_lines
+from usguide.muscle.bone import casts_shadow
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.responses import Responses
-from usguide.muscle.streaks import streakiness
+from usguide.muscle.streaks import Streaks, find_streaks
 
 NODES = 32
 """Abscissae at which borders are kept for each frame."""
@@ -31,6 +32,14 @@ about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no 
 _CROSSED = 0.7
 """How much a certain aponeurosis between two bands speaks against them bounding one muscle: less
 than all, for a row of fascicles looks a little like one, and there are many rows."""
+
+_BONE = 0.3
+"""How much of its likelihood is left to a border beneath that is a bone's: of two lines, the
+fainter one over the bone is the aponeurosis. A muscle that lies on a bone is still found where all
+else speaks for it."""
+
+_FAINT = 0.01
+"""Likelihood from which on a border is asked whether it is a bone's."""
 
 _SETTLED = 0.5
 """Score of two lines from which on the edges of bright layers are not looked for: they are a muscle
@@ -81,8 +90,8 @@ class Belly:
     ----------
     score : float
         Probability, 0 to 1, that the two bands bound the superficial-most muscle.
-    streaks : float
-        Share of streaks in the contrast between them, 0 to 1; NaN where it was not looked at.
+    streaks : Streaks or None
+        What speaks for fibres between them; None where it was not looked at.
     superficial_y_px, deep_y_px : ndarray of float32, shape (NODES,)
         Inner edges of the aponeuroses at the nodes.
     superficial_outer_y_px, deep_outer_y_px : ndarray of float32, shape (NODES,)
@@ -96,7 +105,7 @@ class Belly:
     """
 
     score: float
-    streaks: float
+    streaks: Streaks | None
     superficial_y_px: NDArray[np.float32]
     deep_y_px: NDArray[np.float32]
     superficial_outer_y_px: NDArray[np.float32]
@@ -128,11 +137,11 @@ class BellyFinder:
 
     def __init__(self, tissue: Bools, calibration: Calibration) -> None:
         self._narrower = Narrower(tissue)
-        self._responses = Responses(self._narrower.tissue)
         self._height, self._width = tissue.shape
         self._calibration = calibration
         self._gap = _GAP
         self._usual, self._spread = _USUAL_GAP, _GAP_SPREAD
+        depth_mm = None
         if calibration.spacing_mm is not None:
             depth_mm = float(self._to_mm(np.array([0.0, self._height]))[1])
             self._gap = (
@@ -140,6 +149,7 @@ class BellyFinder:
                 min(_GAP[1], _GAP_MM[1] / depth_mm),
             )
             self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
+        self._responses = Responses(self._narrower.tissue, depth_mm)
 
     def find(
         self,
@@ -170,9 +180,9 @@ class BellyFinder:
         for score, i, j in ranked:
             if score > max(0.1 * ranked[0][0], least_score):
                 inner, deep = upper(i, 1, _INNER_LEVEL), lower(j, -1, _INNER_LEVEL)
-                streaks = float("nan")
+                streaks = None
                 if texture:
-                    streaks = streakiness(picture, self._narrower.tissue, inner.y_px, deep.y_px)
+                    streaks = find_streaks(picture, self._narrower.tissue, inner.y_px, deep.y_px)
                 borders = upper(i, -1, 0.5), inner, deep, lower(j, 1, 0.5)
                 bellies.append(self._measure(score, streaks, grid, *borders))
         return bellies
@@ -181,7 +191,7 @@ class BellyFinder:
         """Find the bands that may bound a muscle above, and those that may bound it beneath."""
         inside, lines = self._responses.inside, self._responses.lines(grid)
         above, beneath = (find_lines(line, inside) for line in lines)
-        pairs = self._ranked(above, beneath)
+        pairs = self._ranked(above, self._doubting_bones(grid, beneath))
         if layers and (not pairs or pairs[0][0] < _SETTLED):
             steps = self._responses.steps(grid)
             above, beneath = (
@@ -190,7 +200,17 @@ class BellyFinder:
                     (above, beneath), lines, steps, STEP_SHARES, strict=True
                 )
             )
-        return above, beneath
+        return above, self._doubting_bones(grid, beneath)
+
+    def _doubting_bones(self, grid: Grid, beneath: list[Band]) -> list[Band]:
+        """Take most of its likelihood from a border that is a bone's."""
+        tissue = self._responses.has_tissue
+        return [
+            replace(band, probability=_BONE * band.probability)
+            if band.probability > _FAINT and casts_shadow(grid, tissue, band.rows)
+            else band
+            for band in beneath
+        ]
 
     def _ranked(self, above: list[Band], beneath: list[Band]) -> list[tuple[float, int, int]]:
         """Score every pair of bands as the borders of the superficial-most muscle, best first."""
@@ -221,7 +241,7 @@ class BellyFinder:
     def _measure(
         self,
         score: float,
-        streaks: float,
+        streaks: Streaks | None,
         grid: Grid,
         outer: Edge,
         inner: Edge,

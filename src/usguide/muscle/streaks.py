@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +19,19 @@ _LENGTH = 15
 probe. Fascicles are seen over more; a grain of speckle is about 1 mm wide at most."""
 
 _ANGLES_DEG = (-58, -40, -24, -12, 0, 12, 24, 40, 58)
+"""As many to one side as to the other: the last is the first one's mirror image."""
+
 _WINDOW = 6.0
 """Standard deviation of the window of local mean and contrast, in pixels of the square."""
 
 _MARGIN = 4
 """Pixels of the square next to the bands that are left out: their own skirts."""
 
-_LEAST_PX = 100
-"""Lines on which the share is a figure at all."""
+_PARTS = 4
+"""Parts of the width that are judged each for itself."""
+
+_LEAST_PX = 25
+"""Lines in a part on which the share is a figure at all."""
 
 
 def _line(angle_deg: int) -> NDArray[np.float32]:
@@ -41,13 +48,35 @@ def _line(angle_deg: int) -> NDArray[np.float32]:
 _LINES = tuple(_line(angle) for angle in _ANGLES_DEG)
 
 
-def streakiness(picture: NDArray[np.float32], tissue: Bools, top: Floats, bottom: Floats) -> float:
-    """Share of the contrast between two lines that streaks make up, 0 to 1.
+class Streaks(NamedTuple):
+    """What speaks for fibres between two lines; NaN where there is too little between them.
+
+    Parameters
+    ----------
+    share : float
+        Share of the contrast that streaks of one direction make up, 0 to 1.
+    lean : float
+        By how much it is larger than that of the mirrored direction.
+    """
+
+    share: float
+    lean: float
+
+
+def find_streaks(
+    picture: NDArray[np.float32], tissue: Bools, top: Floats, bottom: Floats
+) -> Streaks:
+    """Judge the texture between two lines.
 
     The mean of n independent values has 1/n of their variance: speckle all but disappears in the
     mean along a line of any direction, and fibres do not where the line is theirs. The share is
     the variance of such means over the variance of the pixels, for the direction in which it is
-    largest, after local mean and contrast have been taken out.
+    largest, after local mean and contrast have been taken out. How much is left of speckle goes
+    with the size of its grain, but not with the side to which a line leans: what the share of a
+    direction has over that of its mirror image is none of it.
+
+    Fibres are all over a muscle, and a needle or a septum is in one place: both are what more than
+    half of the parts of the picture, side by side, reach.
 
     Parameters
     ----------
@@ -57,11 +86,6 @@ def streakiness(picture: NDArray[np.float32], tissue: Bools, top: Floats, bottom
         Where it shows echoes.
     top, bottom : ndarray of float64, shape (COLUMNS,)
         The lines, in rows of the picture.
-
-    Returns
-    -------
-    float
-        NaN where there is too little between the lines.
     """
     rows = len(picture)
     scale = _SIDE / rows
@@ -73,17 +97,38 @@ def streakiness(picture: NDArray[np.float32], tissue: Bools, top: Floats, bottom
     inside &= (
         cv2.resize(tissue.astype(np.uint8), (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST) > 0
     )
-    mask = inside.astype(np.float32)
+    mask: NDArray[np.float32] = inside.astype(np.float32)
     weight = np.maximum(cv2.GaussianBlur(mask, (0, 0), _WINDOW), 1e-3)
     centred = (square - cv2.GaussianBlur(square * mask, (0, 0), _WINDOW) / weight) * mask
     variance = cv2.GaussianBlur(centred * centred, (0, 0), _WINDOW) / weight
     # Half a grey level: a constant picture has no contrast at all.
-    flat = centred / np.sqrt(variance + 0.25)
+    flat = np.asarray(centred / np.sqrt(variance + 0.25), dtype=np.float32)
     whole = float((flat * flat).sum()) / max(float(mask.sum()), 1.0)
-    share = float("nan")
-    for line in _LINES:
-        within = cv2.filter2D(mask, -1, line, borderType=cv2.BORDER_CONSTANT) > 0.99
-        if np.count_nonzero(within) >= _LEAST_PX:
-            means = cv2.filter2D(flat, -1, line, borderType=cv2.BORDER_CONSTANT)[within]
-            share = np.fmax(share, float(np.mean(means * means)) / max(whole, 1e-6))
-    return float(share)
+    shares = np.array([_along(flat, mask, line) for line in _LINES]) / max(whole, 1e-6)
+    leans = shares - shares[::-1]
+    return Streaks(*(float(max(_typical(parts), default=np.nan)) for parts in (shares, leans)))
+
+
+def _along(
+    flat: NDArray[np.float32], mask: NDArray[np.float32], line: NDArray[np.float32]
+) -> Floats:
+    """Mean square of the means along a line in every part of the picture, shape (_PARTS,).
+
+    NaN in parts that hold too few such lines.
+    """
+    within = cv2.filter2D(mask, -1, line, borderType=cv2.BORDER_CONSTANT) > 0.99
+    means = cv2.filter2D(flat, -1, line, borderType=cv2.BORDER_CONSTANT)
+    count = np.count_nonzero(within, axis=0).reshape(_PARTS, -1).sum(axis=1)
+    power = np.where(within, means * means, 0).sum(axis=0, dtype=np.float64)
+    total = power.reshape(_PARTS, -1).sum(axis=1)
+    return np.where(count >= _LEAST_PX, total / np.maximum(count, 1), np.nan)
+
+
+def _typical(directions: Floats) -> list[float]:
+    """Return what more than half of the parts reach, for directions that half of them show."""
+    known = np.isfinite(directions)
+    return [
+        float(np.percentile(parts[seen], 50, method="lower"))
+        for parts, seen in zip(directions, known, strict=True)
+        if 2 * np.count_nonzero(seen) >= _PARTS
+    ]
