@@ -467,7 +467,18 @@ def test_a_spacing_computed_in_single_precision_is_taken(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "region", [(1, 2, 3), (60, 0, 30, 20), (-1, 0, 5, 5), (0, 50, 10, 11), (0, 0, 0, 5)]
+    "region",
+    [
+        (1, 2, 3),
+        (60, 0, 30, 20),
+        (-1, 0, 5, 5),
+        (0, 50, 10, 11),
+        (0, 0, 0, 5),
+        (0, None, 5, 5),
+        (0, math.nan, 5, 5),
+        (0, 0.5, 5, 5),
+        "0,0,5,5",
+    ],
 )
 def test_a_region_outside_the_frame_is_refused(tmp_path: Path, region: Any) -> None:
     path = write_dicom(tmp_path / "a.dcm", speckle(1, 60, 80))

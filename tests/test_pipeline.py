@@ -188,6 +188,14 @@ def test_a_scale_or_a_rate_that_cannot_be_is_refused_with_the_options() -> None:
             Options(fps=fps)
 
 
+def test_options_may_be_written_as_one_thinks_of_them() -> None:
+    tasks: Any = [Task.NEEDLE, "muscle"]
+    spacing: Any = 0.1
+    said = Options(tasks=tasks, spacing_mm=spacing)
+    assert said == Options(tasks=frozenset({Task.NEEDLE, Task.MUSCLE}), spacing_mm=(0.1, 0.1))
+    assert hash(said)
+
+
 def test_hints_about_a_needle_that_is_not_asked_for_are_refused(journal: Journal) -> None:
     told = Options(tasks=frozenset({Task.FASCIA}), hints=(Hint(0, None),))
     with pytest.raises(ConfigError, match="none is asked for"):

@@ -108,7 +108,7 @@ def analyze(
     if isinstance(clip, (str, PathLike)):
         raise ConfigError(f"{clip} is a path; open it first: analyze(open_clip({str(clip)!r})).")
     options = Options() if options is None else options
-    asked = frozenset(options.tasks)
+    asked = options.tasks
     _check_given(options, clip.header)
     stages = load_stages()
     clock = _Clock(progress or unwatched)
@@ -169,7 +169,7 @@ def _check_given(options: Options, header: Header) -> None:
             raise ConfigError(
                 f"the clip was opened without the {name} of the options: give it to open_clip."
             )
-    if options.hints and {Task.NEEDLE, Task.CONTRACTION}.isdisjoint(options.tasks):
+    if options.hints and not options.tasks & {Task.NEEDLE, Task.CONTRACTION}:
         raise ConfigError("hints are about a needle, and none is asked for: add the task needle.")
 
 
