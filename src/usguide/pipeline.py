@@ -25,7 +25,6 @@ from usguide import __version__
 from usguide.errors import ConfigError
 from usguide.model import (
     Analysis,
-    CalibrationSource,
     ContractionResult,
     FasciaResult,
     Frame,
@@ -158,11 +157,10 @@ def analyze(
 
 def _check_given(options: Options, header: Header) -> None:
     """Refuse options that the clip was not opened with: its measurements would not follow them."""
-    scale, rate = header.calibration.source, header.timing.source
     box = header.region.x, header.region.y, header.region.width, header.region.height
     for name, forgotten in (
-        ("spacing_mm", options.spacing_mm is not None and scale is not CalibrationSource.USER),
-        ("fps", options.fps is not None and rate is not TimingSource.USER),
+        ("spacing_mm", options.spacing_mm not in (None, header.calibration.spacing_mm)),
+        ("fps", options.fps is not None and header.timing.source is not TimingSource.USER),
         ("region", isinstance(options.region, tuple) and options.region != box),
     ):
         if forgotten:
