@@ -10,6 +10,7 @@ import pytest
 
 import output_analyses as made
 import usguide
+from output_analyses import mm
 from usguide import cli
 from usguide.errors import ConfigError, UnreadableError
 from usguide.followup.change import (
@@ -40,11 +41,6 @@ from usguide.model import (
 from usguide.output.result_json import result_document, to_json
 from usguide.output.writing import write_results
 from usguide.synth import make_scene, write
-
-
-def mm(value: float, spread: float = 0.2) -> Measurement:
-    return Measurement(value, value - spread, value + spread, "mm")
-
 
 # --- the arithmetic ---------------------------------------------------------------------------
 

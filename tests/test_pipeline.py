@@ -188,6 +188,14 @@ def test_a_scale_or_a_rate_that_cannot_be_is_refused_with_the_options() -> None:
             Options(fps=fps)
 
 
+def test_options_may_be_written_as_one_thinks_of_them() -> None:
+    tasks: Any = [Task.NEEDLE, "muscle"]
+    spacing: Any = 0.1
+    said = Options(tasks=tasks, spacing_mm=spacing)
+    assert said == Options(tasks=frozenset({Task.NEEDLE, Task.MUSCLE}), spacing_mm=(0.1, 0.1))
+    assert hash(said)
+
+
 def test_hints_about_a_needle_that_is_not_asked_for_are_refused(journal: Journal) -> None:
     told = Options(tasks=frozenset({Task.FASCIA}), hints=(Hint(0, None),))
     with pytest.raises(ConfigError, match="none is asked for"):
@@ -198,7 +206,7 @@ def test_hints_about_a_needle_that_is_not_asked_for_are_refused(journal: Journal
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        (Options(spacing_mm=(0.1, 0.1)), "spacing_mm"),
+        (Options(spacing_mm=(0.2, 0.2)), "spacing_mm"),
         (Options(region=(0, 0, 4, 4)), "region"),
         (Options(fps=25.0), "fps"),
     ],
@@ -206,7 +214,7 @@ def test_hints_about_a_needle_that_is_not_asked_for_are_refused(journal: Journal
 def test_options_that_the_clip_was_opened_without_are_refused(
     journal: Journal, options: Options, name: str
 ) -> None:
-    clip = Clip.from_array(np.zeros((5, 8, 9), np.uint8))
+    clip = Clip.from_array(np.zeros((5, 8, 9), np.uint8), spacing_mm=0.1)
     with pytest.raises(ConfigError, match=f"without the {name} of the options"):
         pipeline.analyze(clip, options)
     assert journal.started == []

@@ -25,7 +25,6 @@ from usguide import __version__
 from usguide.errors import ConfigError
 from usguide.model import (
     Analysis,
-    CalibrationSource,
     ContractionResult,
     FasciaResult,
     Frame,
@@ -108,7 +107,7 @@ def analyze(
     if isinstance(clip, (str, PathLike)):
         raise ConfigError(f"{clip} is a path; open it first: analyze(open_clip({str(clip)!r})).")
     options = Options() if options is None else options
-    asked = frozenset(options.tasks)
+    asked = options.tasks
     _check_given(options, clip.header)
     stages = load_stages()
     clock = _Clock(progress or unwatched)
@@ -158,18 +157,17 @@ def analyze(
 
 def _check_given(options: Options, header: Header) -> None:
     """Refuse options that the clip was not opened with: its measurements would not follow them."""
-    scale, rate = header.calibration.source, header.timing.source
     box = header.region.x, header.region.y, header.region.width, header.region.height
     for name, forgotten in (
-        ("spacing_mm", options.spacing_mm is not None and scale is not CalibrationSource.USER),
-        ("fps", options.fps is not None and rate is not TimingSource.USER),
+        ("spacing_mm", options.spacing_mm not in (None, header.calibration.spacing_mm)),
+        ("fps", options.fps is not None and header.timing.source is not TimingSource.USER),
         ("region", isinstance(options.region, tuple) and options.region != box),
     ):
         if forgotten:
             raise ConfigError(
                 f"the clip was opened without the {name} of the options: give it to open_clip."
             )
-    if options.hints and {Task.NEEDLE, Task.CONTRACTION}.isdisjoint(options.tasks):
+    if options.hints and not options.tasks & {Task.NEEDLE, Task.CONTRACTION}:
         raise ConfigError("hints are about a needle, and none is asked for: add the task needle.")
 
 

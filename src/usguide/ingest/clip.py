@@ -82,10 +82,10 @@ class Clip:
         CalibrationError
             If ``spacing_mm`` cannot be a pixel spacing.
         ConfigError
-            If the frames are of another type or shape, or empty; or the rate is no rate.
+            If the frames are of another type or shape, or without pixels; or the rate is no rate.
         """
         stack = np.asarray(frames)
-        if stack.ndim != 3 or stack.dtype != np.uint8 or not stack.size:
+        if stack.ndim != 3 or stack.dtype != np.uint8 or 0 in stack.shape[1:]:
             raise ConfigError(
                 f"The frames are {stack.dtype} of shape {stack.shape}; give grey levels, uint8 "
                 "of shape (frames, height, width)."

@@ -83,6 +83,10 @@ def deidentify(
         raise ConfigError(f"{path}: give the folder it is in, or one of the files it lists.")
     if output.exists():
         raise OutputError(f"{output} exists; choose another name with -o.")
+    if not output.parent.is_dir():
+        raise OutputError(
+            f"{output} cannot be written: there is no folder {output.parent}; make it."
+        )
     pseudonyms = Pseudonyms()
     files = _dicom_files(path) if path.is_dir() else []
     with _whole(output) as working:

@@ -140,9 +140,10 @@ def _listed(scaled: Iterable[ScaledBox]) -> str:
 
 
 def _checked_region(region: Box, recording: Recording) -> Region:
-    if len(region) != 4:
-        raise ConfigError(f"The region {region} is not x, y, width and height in pixels.")
-    x, y, width, height = (int(value) for value in region)
+    whole = [int(v) for v in region if isinstance(v, (int, float, np.number)) and v % 1 == 0]
+    if len(region) != 4 or len(whole) != 4:
+        raise ConfigError(f"The region {region} is not x, y, width and height in whole pixels.")
+    x, y, width, height = whole
     if width < 1 or height < 1:
         raise ConfigError(
             f"The region {x},{y},{width},{height} is empty; give x,y,width,height in pixels."

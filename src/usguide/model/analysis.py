@@ -50,7 +50,9 @@ class Options:
         if not self.tasks or set(self.tasks) - set(Task):
             said = ", ".join(map(str, self.tasks)) or "nothing"
             raise ConfigError(f"tasks: {said} cannot be asked for; there are {', '.join(Task)}.")
-        Calibration.given(self.spacing_mm)
+        # Whoever writes a list of tasks, or one spacing for both axes, means the same.
+        object.__setattr__(self, "tasks", frozenset(Task(task) for task in self.tasks))
+        object.__setattr__(self, "spacing_mm", Calibration.given(self.spacing_mm).spacing_mm)
         checked_rate(self.fps)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -92,14 +92,14 @@ class Calibration:
         """
         if spacing_mm is None:
             return cls()
-        both: tuple[Any, ...] = (
-            (spacing_mm, spacing_mm) if isinstance(spacing_mm, _NUMBER) else tuple(spacing_mm)
-        )
+        said: Any = spacing_mm
+        alone = isinstance(said, str) or not isinstance(said, Iterable)
+        both: tuple[Any, ...] = (said, said) if alone else tuple(said)
         sensible = (isinstance(v, _NUMBER) and np.isfinite(v) and v > 0 for v in both)
         if len(both) != 2 or not all(sensible):
-            said = " x ".join(map(str, dict.fromkeys(both)))
+            words = " x ".join(map(str, dict.fromkeys(both)))
             raise CalibrationError(
-                f"A pixel spacing of {said} mm makes no sense; give millimetres per pixel as one "
+                f"A pixel spacing of {words} mm makes no sense; give millimetres per pixel as one "
                 "positive number, or two for x and y."
             )
         x, y = (float(value) for value in both)

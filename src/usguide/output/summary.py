@@ -197,15 +197,8 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
         if depth is not None and np.isfinite(depth).any():
             figures.append(Figure("deepest insertion", number(float(np.nanmax(depth)), unit)))
             break
-    distinct = len(header.timing.distinct)
-    share = needle.frames_visible / max(distinct, 1)
-    figures.append(
-        Figure(
-            "frames that show the tip",
-            number(100 * share, "%"),
-            detail=f"{needle.frames_visible} of {distinct} different frames",
-        )
-    )
+    share = needle.frames_visible / max(len(header.timing.distinct), 1)
+    figures.append(Figure("frames that show the tip", number(100 * share, "%")))
     closest = needle.closest_to_fascia_mm
     if closest is not None and closest > 0:
         figures.append(Figure("from the tip to the fascia, at the closest", number(closest, "mm")))
