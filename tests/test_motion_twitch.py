@@ -1,6 +1,7 @@
 """Local twitches: found beside a moving needle, measured from close by, and not made up."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -57,7 +58,9 @@ def test_a_twitch_is_found_while_the_needle_moves_and_none_without():
     assert np.hypot(*away) < 3
     assert 0.6 < twitch.peak_mm / abs(truth["peak_mm"]) <= 1.1
     assert twitch.peak_velocity_mm_s <= truth["peak_velocity_mm_s"] * 1.2
+    assert result.twitches_reason == ""
     assert needling(2, twitches=0)[1].twitches == ()
+    assert needling(2, twitches=0)[1].twitches_reason == ""
 
 
 def test_without_a_scale_a_twitch_has_a_place_and_no_millimetres():
@@ -70,7 +73,20 @@ def test_without_a_scale_a_twitch_has_a_place_and_no_millimetres():
 
 
 def test_no_twitch_is_claimed_where_no_needle_is_followed():
-    assert needling(2, followed=False, **LARGE)[1].twitches == ()
+    result = needling(2, followed=False, **LARGE)[1]
+    assert result.twitches == ()
+    assert result.twitches_reason.startswith("no needle is followed")
+
+
+@pytest.mark.parametrize(
+    ("fps", "frames", "said"),
+    [(None, 40, "no timing"), (30.0, 5, "has 5 different frames"), (5.0, 40, "every 0.2 s")],
+)
+def test_what_no_twitch_can_be_told_in_is_said(fps, frames, said):
+    clip = Clip.from_array(np.zeros((frames, 64, 64), np.uint8), fps=fps)
+    motion = SimpleNamespace(frames=np.arange(frames))
+    needle = NeedleTrack(Status.MEASURED, "given.")
+    assert said in twitches.why_not_looked_for(motion, needle, clip.header)
 
 
 def test_a_clip_looked_at_in_stretches_shows_the_same_twitch_once(monkeypatch):

@@ -59,6 +59,7 @@ CONTRACT: dict[str, Any] = {
         ("status", "reason", "plane", "frames_visible", "passes", "closest_to_fascia_mm")
     ),
     "twitches": None,
+    "twitches_reason": None,
     "contraction": {
         **dict.fromkeys(("status", "reason", "cycles", "rest_known", "collections")),
         "separation": dict.fromkeys(

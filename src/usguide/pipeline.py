@@ -265,5 +265,6 @@ def _no_motion() -> MotionResult:
             Status.NOT_REQUESTED,
             _NOT_ASKED,
             separation=Separation(SeparationFlag.INDETERMINATE, _NOT_ASKED),
-        )
+        ),
+        twitches_reason=_NOT_ASKED,
     )

@@ -214,7 +214,11 @@ def _needle() -> Iterator[Column]:
 
 
 def _motion() -> Iterator[Column]:
-    yield count("twitches", "local twitches", lambda a: len(a.motion.twitches))
+    yield count(
+        "twitches",
+        "local twitches; empty where none could be looked for",
+        lambda a: None if a.motion.twitches_reason else len(a.motion.twitches),
+    )
     yield number(
         "twitch_largest_mm",
         "mm",

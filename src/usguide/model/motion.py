@@ -147,3 +147,5 @@ class MotionResult:
 
     contraction: ContractionResult
     twitches: tuple[Twitch, ...] = ()
+    twitches_reason: str = ""
+    """Why none could be looked for; empty where they were."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from usguide.model import (
+    Z_95,
     Bools,
     ContractionResult,
     Floats,
@@ -30,7 +31,7 @@ from usguide.motion.parting import MIN_TRUST
 from usguide.motion.separation import examine
 from usguide.motion.strain import measure_strain
 from usguide.motion.strip import Belly, belly_of
-from usguide.motion.twitch import find_twitches
+from usguide.motion.twitch import find_twitches, why_not_looked_for
 
 __all__ = ["MotionStage"]
 
@@ -107,6 +108,7 @@ class MotionStage:
         return MotionResult(
             self._contraction_result(motion, contraction, finding, belly),
             find_twitches(clip, motion, contraction, needle),
+            why_not_looked_for(motion, needle, header),
         )
 
     def _contraction_result(
@@ -143,8 +145,8 @@ class MotionStage:
         if header.calibration.spacing_mm is not None and np.isfinite(finding.gap_px).any():
             scale = float(header.calibration.length_mm(np.array([1.0, 0.0])))
             gap = spread(finding.gap_px * scale)
-            low = spread(np.maximum(finding.gap_px - 1.96 * finding.error_px, 0.0) * scale)
-            high = spread((finding.gap_px + 1.96 * finding.error_px) * scale)
+            low = spread(np.maximum(finding.gap_px - Z_95 * finding.error_px, 0.0) * scale)
+            high = spread((finding.gap_px + Z_95 * finding.error_px) * scale)
         time_s = header.timing.time_s
         strain, course, rate = measure_strain(
             motion,
@@ -215,5 +217,6 @@ def _declined(reason: str) -> MotionResult:
             status=Status.NOT_MEASURED,
             reason=reason,
             separation=Separation(SeparationFlag.INDETERMINATE, reason),
-        )
+        ),
+        twitches_reason=reason,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from usguide.model import Calibration, Floats, Measurement, Separation, SeparationFlag
+from usguide.model import Z_95, Calibration, Floats, Measurement, Separation, SeparationFlag
 from usguide.motion.contraction import Contraction
 from usguide.motion.gap import Gap
 from usguide.motion.history import Motion
@@ -45,8 +45,6 @@ TORN_ROWS = 4
 whose tapering ends are mostly read too short."""
 
 HIDDEN = "blood or fluid that fills it hides how far its ends are apart"
-
-Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +173,7 @@ def standing(
 def _widens(opening: _Opening, calibration: Calibration, belly: Belly) -> bool:
     """Whether the gap widens beyond its interval, and by enough to be called so."""
     enough = 0.5 * smallest_jump(calibration, len(belly.columns))
-    return opening.widening_px > Z95 * opening.error_px and opening.widening_px >= enough
+    return opening.widening_px > Z_95 * opening.error_px and opening.widening_px >= enough
 
 
 def _opening(
@@ -218,7 +216,7 @@ def _opening(
         if calibration.spacing_mm is None:
             return None
         scale = float(calibration.length_mm(np.array([1.0, 0.0])))
-        margin = Z95 * float(_with_bias(np.array(error), np.array(value), calibration))
+        margin = Z_95 * float(_with_bias(np.array(error), np.array(value), calibration))
         return Measurement(value, value - margin, value + margin, "px").scaled(scale, "mm")
 
     rest_mm = not_negative(length(rest_px, rest_error))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usguide.model import Bools, Calibration, Floats, Measurement, Status, Strain
+from usguide.model import Z_95, Bools, Calibration, Floats, Measurement, Status, Strain
 from usguide.motion.contraction import REST, Contraction, smoothed
 from usguide.motion.history import Motion
 from usguide.motion.parting import MIN_TRUST, change_between
@@ -28,8 +28,6 @@ MIN_PAIRS = 0.3
 
 MIN_FRAMES = 0.5
 """Share of the frames of the largest contraction in which that must hold."""
-
-Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +85,7 @@ def measure_strain(
     noise = _spread(course.strain, still)
     strain = course.strain - (np.median(course.strain[still]) if still.any() else 0.0)
     value = float(np.nanmedian(strain[max(0, peak - 1) : peak + 2]))
-    margin = Z95 * float(np.hypot(course.error[peak], noise))
+    margin = Z_95 * float(np.hypot(course.error[peak], noise))
     stated = Measurement(value, value - margin, value + margin, "1")
     if time_s is None:
         return Strain(Status.MEASURED, "the file has no timing: no rate.", stated), strain, unknown
@@ -96,7 +94,7 @@ def measure_strain(
     fastest = start + int(np.nanargmax(np.abs(rate[start : peak + 1])))
     # The error of a slope is at least that of its rise over the time that it takes.
     over_s = float(course.error[peak] / max(time_s[peak] - time_s[start], 1e-9))
-    speed, doubt = float(rate[fastest]), Z95 * float(np.hypot(_spread(rate, still), over_s))
+    speed, doubt = float(rate[fastest]), Z_95 * float(np.hypot(_spread(rate, still), over_s))
     peak_rate = Measurement(speed, speed - doubt, speed + doubt, "1/s")
     reason = "between its aponeuroses, from rest to the peak of the largest contraction."
     return Strain(Status.MEASURED, reason, stated, peak_rate), strain, rate

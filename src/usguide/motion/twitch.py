@@ -31,6 +31,9 @@ and for the slower return of the tissue."""
 LARGEST_STEP_S = 0.09
 """Time between frames above which a burst of 150 ms may fall between two of them."""
 
+LEAST_FRAMES = 8
+"""Fewer different frames show no rest before and after a burst."""
+
 MIN_PEAK_MM = 0.5
 """Least peak: half of the 1 mm that must not be missed."""
 
@@ -110,6 +113,31 @@ class _Look:
     shaking: float
 
 
+def why_not_looked_for(motion: Motion, needle: NeedleTrack, header: Header) -> str:
+    """Say why no twitch can be looked for in a clip; empty where they can."""
+    if needle.status is not Status.MEASURED:
+        return (
+            "no needle is followed, and what a needle or anything else pulls along cannot be told "
+            "from a twitch without."
+        )
+    time_s, n = header.timing.time_s, len(motion.frames)
+    if time_s is None:
+        return "the clip has no timing, and a twitch is told by how briefly it lasts."
+    if n < LEAST_FRAMES:
+        return f"the clip has {n} different frames, and at least {LEAST_FRAMES} are needed."
+    step_s = _step_s(motion, time_s)
+    if not 0 < step_s <= LARGEST_STEP_S:
+        return (
+            f"the clip has a frame every {step_s:.2g} s; a twitch of 0.15 s may fall between "
+            f"frames more than {LARGEST_STEP_S:g} s apart."
+        )
+    return ""
+
+
+def _step_s(motion: Motion, time_s: Floats) -> float:
+    return float(np.median(np.diff(time_s[motion.frames])))
+
+
 def find_twitches(
     clip: Frames, motion: Motion, contraction: Contraction, needle: NeedleTrack
 ) -> tuple[Twitch, ...]:
@@ -130,20 +158,15 @@ def find_twitches(
     Returns
     -------
     tuple of Twitch
-        In order of time; none where the clip has no timing or too few frames a second, or where
-        no needle is followed.
+        In order of time; none where none can be looked for (:func:`why_not_looked_for`).
     """
     header = clip.header
     time_s = header.timing.time_s
-    n = len(motion.frames)
-    if needle.status is not Status.MEASURED or time_s is None or n < 8:
+    if time_s is None or why_not_looked_for(motion, needle, header):
         return ()
-    times = time_s[motion.frames]
-    step_s = float(np.median(np.diff(times)))
-    if not 0 < step_s <= LARGEST_STEP_S:
-        return ()
+    times, step_s = time_s[motion.frames], _step_s(motion, time_s)
     looks = []
-    for stretch in _stretches(n, round(2 * SLOW_S / step_s)):
+    for stretch in _stretches(len(times), round(2 * SLOW_S / step_s)):
         looks += _looks(stretch, motion, contraction, needle, header, times, step_s)
     found = []
     for look, seen in zip(looks, _close_ups(clip, motion, looks), strict=True):

@@ -83,7 +83,8 @@ class MuscleStage:
                 "no two long bright bands with a muscle between them cross the picture",
             )
         streaks = [belly.streaks for _, belly in found if belly.streaks is not None]
-        if streaks and np.all(np.median(streaks, axis=0) < _LEAST_STREAKS):
+        known = [one for one in streaks if np.isfinite(one).all()]
+        if known and np.all(np.median(known, axis=0) < _LEAST_STREAKS):
             return MuscleResult(
                 Status.NONE_FOUND,
                 "there is speckle without the streaks of fibres between the two bright bands",

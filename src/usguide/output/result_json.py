@@ -55,6 +55,7 @@ def result_document(analysis: Analysis) -> Json:
         "muscle": _muscle(analysis.muscle),
         "needle": _needle(analysis.needle),
         "twitches": [_twitch(twitch) for twitch in analysis.motion.twitches],
+        "twitches_reason": analysis.motion.twitches_reason or None,
         "contraction": _contraction(analysis.motion.contraction),
         "seconds": {name: _number(spent) for name, spent in analysis.seconds.items()},
         "warnings": list(analysis.warnings),

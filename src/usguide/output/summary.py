@@ -88,7 +88,7 @@ def cards(analysis: Analysis) -> tuple[Card, ...]:
     decided = motion.contraction.separation.flag is not SeparationFlag.INDETERMINATE
     if decided or motion.contraction.status is Status.MEASURED:
         made.append(_separation(motion.contraction))
-    if motion.twitches:
+    if motion.twitches or (analysis.needle.status is Status.MEASURED and motion.twitches_reason):
         made.append(_twitches(motion))
     asked = (card for card in made if card.status is not Status.NOT_REQUESTED)
     return tuple(sorted(asked, key=_place))
@@ -314,6 +314,8 @@ def _separation(contraction: ContractionResult) -> Card:
 
 def _twitches(motion: MotionResult) -> Card:
     twitches = motion.twitches
+    if not twitches:
+        return Card("Local twitch", Status.NOT_MEASURED, note=motion.twitches_reason)
     figures = [Figure("twitch" if len(twitches) == 1 else "twitches", str(len(twitches)))]
     figures += _largest("peak movement", (one.peak_mm for one in twitches), "mm")
     speeds = _largest("peak speed, at least", (one.peak_velocity_mm_s for one in twitches), "mm/s")
