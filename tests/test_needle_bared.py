@@ -22,6 +22,15 @@ def test_what_is_gone_beyond_the_end_is_told(left: float) -> None:
     assert bared(line(left), DEPTHS) == pytest.approx(1 - left)
 
 
+def test_layers_of_tissue_beyond_the_end_are_nothing_that_is_left() -> None:
+    layers = np.where(np.arange(PLACES) // 2 % 2, 2 * PLAIN, -2 * PLAIN)
+    covered = np.arange(PLACES) < DEPTHS[:, None]
+    needle = np.where(covered, PLAIN, layers).astype(np.float32)
+    assert bared(needle, DEPTHS) == pytest.approx(1.0, abs=0.1)
+    stays = np.where(layers > 0, PLAIN, 0.0).astype(np.float32) + np.zeros((FRAMES, 1), np.float32)
+    assert bared(stays, DEPTHS) == pytest.approx(0.0, abs=0.1)
+
+
 def test_frames_without_an_end_and_places_that_it_does_not_pass_say_nothing() -> None:
     picture, depth = line(0.0), DEPTHS.copy()
     picture[:, 100:], picture[:, :30] = PLAIN, 0.0
