@@ -55,7 +55,7 @@ FIRST_FRAMES = 8
 needle's own."""
 NEW_IN_A_ROW = 20
 """Frames one after the other in which online a spot must have been newer than all else before it is
-taken for a cross-section. In clips without one that was so, for a while, in up to 3 frames, and in
+taken for a cross-section. In clips without one that was so, for a while, in up to 7 frames, and in
 26 of a phantom; in clips with one, to the end."""
 LOOKED_BACK_AT = 4
 """First frames, of which the frames before them say nothing or too little: what is new in them is
