@@ -52,13 +52,41 @@ def test_tissue_that_a_dark_vessel_has_left_is_new_but_no_spot() -> None:
     assert left["height"][there].max(initial=0) < 0.2 * spot
 
 
-def spots_at(places: list[tuple[float, float, float]]) -> NDArray[np.void]:
-    return np.array([(x, y, x, y - 2, height) for x, y, height in places], SPOT)
+def test_tissue_beside_a_dark_vessel_that_moved_is_no_spot() -> None:
+    def vessel(x: float) -> NDArray[np.float32]:
+        return np.where(np.hypot(XX - x, YY - 70) < 9, np.float32(70), np.float32(0))
+
+    tissue = noise(1) + 80
+    spot = find_new_spots(tissue + bump(120, 70, 60), tissue, FAR_INSIDE)["height"][0]
+    left = find_new_spots(tissue - vessel(128), tissue - vessel(120), FAR_INSIDE)
+    there = np.hypot(left["x"] - 114, left["y"] - 70) < 8
+    assert left["height"][there].max(initial=0) < 0.05 * spot
+
+
+def test_a_spot_on_a_line_is_not_alone() -> None:
+    line = np.float32(60) * np.exp(-0.5 * ((YY - 70) / 2) ** 2)
+    dimmed = line * (1 - bump(120, 70, 0.9))
+    alone = find_new_spots(noise(1) + bump(120, 70, 60), noise(2), FAR_INSIDE)["alone"][0]
+    on_line = find_new_spots(noise(1) + line, noise(2) + dimmed, FAR_INSIDE)[0]
+    assert on_line["x"] == pytest.approx(120, abs=1)
+    assert alone > 0.9
+    assert on_line["alone"] < 0.2
+
+
+def spots_at(places: list[tuple[float, float, float]], alone: float = 1.0) -> NDArray[np.void]:
+    return np.array([(x, y, x, y - 2, height, alone) for x, y, height in places], SPOT)
+
+
+@pytest.mark.parametrize(("alone", "followed"), [(0.5, True), (0.1, False)])
+def test_a_piece_of_a_line_is_not_followed(alone: float, followed: bool) -> None:
+    frames = [spots_at([(60 + k, 80, 15), (30, 30, 8)], alone) for k in range(FRAMES)]
+    path = follow_new_spot(frames, np.arange(FRAMES, dtype=float), np.zeros((FRAMES, 2)))
+    assert (path is not None) == followed
 
 
 @pytest.mark.parametrize(
     ("height", "rival", "steady", "followed"),
-    [(15, 8, True, True), (6, 3, True, True), (6, 4, True, False), (15, 8, False, False)],
+    [(15, 8, True, True), (6, 4, True, True), (5, 4, True, False), (15, 8, False, False)],
 )
 def test_a_spot_is_followed_that_is_newer_than_all_else_and_steady(
     height: float, rival: float, steady: bool, followed: bool
@@ -107,9 +135,9 @@ def test_a_hardly_prominent_spot_is_followed_where_it_comes_back(
     for k in range(FRAMES):
         spots = [(*rng.uniform(110, 200, 2), 2.6 - 0.01 * rank) for rank in range(5)]
         if 4 <= k < 20:
-            spots.insert(0, (60 + 0.4 * k, 80, 4.9))
+            spots.insert(0, (60 + 0.4 * k, 80, 4.7))
         elif 26 <= k < 38 and second is not None:
-            spots.insert(0, (second[0] + 0.4 * (k - 26), second[1], 4.9))
+            spots.insert(0, (second[0] + 0.4 * (k - 26), second[1], 4.7))
         frames.append(spots_at(spots))
     path = follow_new_spot(frames, np.arange(FRAMES, dtype=float), np.zeros((FRAMES, 2)))
     assert (path is not None) == followed

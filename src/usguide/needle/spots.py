@@ -37,6 +37,7 @@ SPOT = np.dtype(
         ("front_x", np.float32),  # where its echo begins
         ("front_y", np.float32),
         ("height", np.float32),  # how far it stands out
+        ("alone", np.float32),  # of a new one: share of its brightness that its sides lack
     ]
 )
 
@@ -76,6 +77,11 @@ def peaks(detail: Float32, edge_distance: Float32) -> tuple[NDArray[np.intp], ND
     return y[within], x[within]
 
 
+def highest(height: Floats | Float32) -> NDArray[np.intp]:
+    """Which of some spots are kept, the highest first."""
+    return np.argsort(-height, kind="stable")[:SPOTS]
+
+
 def placed(
     half: Float32, shown: Float32, y: NDArray[np.intp], x: NDArray[np.intp], height: Floats
 ) -> NDArray[np.void]:
@@ -85,7 +91,7 @@ def placed(
     half the size: the core's own glitter moves from frame to frame. Their fronts are looked for in
     what is shown.
     """
-    most = np.argsort(-height, kind="stable")[:SPOTS]
+    most = highest(height)
     x, y = x[most].astype(np.int64), y[most].astype(np.int64)
     found = np.zeros(len(x), SPOT)
     found["height"] = height[most]
@@ -151,9 +157,11 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     -------
     structured array of ``SPOT``, shape (at most ``SPOTS``,)
         Working px; ``height`` of the change over its surroundings and over what lies to both
-        sides, and no more than what the frame itself stands out there, in units of the root mean
-        square of that change around it. Tissue over which a dark vessel or a gap has passed is
-        new, too, but is not brighter than what is around it.
+        sides, and no more than what the frame itself stands out there, from what is close by and
+        from the usual level far around, in units of the root mean square of that change around it.
+        Tissue over which a dark vessel or a gap has passed is new, too, and brighter than the
+        vessel beside it, but not than the other tissue around. ``alone`` of the frame itself: 0 on
+        a line that goes on to both sides, about 1 of a spot.
     """
     compared = inside > 0
     change = still - past
@@ -167,7 +175,12 @@ def find_new_spots(still: Float32, past: Float32, inside: Float32) -> NDArray[np
     share = local_mean(compared.astype(np.float32), y, x)
     near = local_mean(np.minimum(detail * detail, 25 * overall), y, x)
     around = np.sqrt(0.8 * near / np.maximum(share, 1e-3) + 0.2 * overall)
-    bright = standing_out(smoothed(still, 1), halve(still), compared)
-    most = np.minimum(detail[y, x], np.maximum(bright[y, x], 0))
-    apart = np.clip(apart_from_lines(core, y, x), 0, most)
-    return placed(half, still - USUAL_SHARE * past, y, x, apart / around)
+    core_now = smoothed(still, 1)
+    bright = standing_out(core_now, halve(still), compared)[y, x]
+    usual = local_mean(still * compared, y, x) / np.maximum(share, 1e-3)
+    most = np.minimum(detail[y, x], np.clip(np.minimum(bright, core_now[y, x] - usual), 0, None))
+    height = np.clip(apart_from_lines(core, y, x), 0, most) / around
+    found = placed(half, still - USUAL_SHARE * past, y, x, height)
+    alone = apart_from_lines(core_now, y, x) / np.maximum(bright, 1e-3)
+    found["alone"] = alone[highest(height)]
+    return found
