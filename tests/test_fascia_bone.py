@@ -231,3 +231,30 @@ def test_a_fainter_line_at_twice_the_depth_of_a_bone_is_its_copy(brightness):
 def test_a_line_without_a_turn_over_an_even_shadow_ends_where_it_ends():
     levels, row = drawn_on(0.0, 0.05)
     assert front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM) == [len(X) - 1]
+
+
+def found_edges(levels):
+    found = find_calcaneus(levels, np.ones(levels.shape, bool), PIXEL_MM)
+    return [] if isinstance(found, str) else [bone.edge for bone in found]
+
+
+def test_the_bone_is_found_over_a_copy_that_is_clearer():
+    """The copy lies over black, the bone over mirrored tissue that the copy ends."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.arange(300)[:, None], np.arange(300)
+    line = np.interp(columns, X, CONVEX)
+    own, copied = (np.exp(-0.5 * ((rows - at) / 2.0) ** 2) for at in (line, 2.0 * line))
+    mirrored = 0.3 * rng.rayleigh(1.0, (300, 300)) * (rows > line) * (rows < 2.0 * line)
+    grain = cv2.GaussianBlur(rng.standard_normal((300, 300)), (0, 0), 4.0)
+    ground = np.where(rows > line, np.where(columns > X[-1], 0.4, 0.0), 0.6 + 0.5 * grain)
+    within = (columns >= X[0]) & (columns <= X[-1])
+    levels = ground + within * (cv2.GaussianBlur(mirrored, (0, 0), 1.5) + own + 0.8 * copied)
+    edges = found_edges(levels.astype(np.float32))
+    assert edges
+    assert all(y < 160 for _, y in edges)
+
+
+@pytest.mark.parametrize(("deeper_mm", "found"), [(20.0, True), (35.0, False)])
+def test_a_line_far_deeper_than_any_heel_s_fat_pad_is_no_heel_bone(deeper_mm, found):
+    levels = np.pad(picture(CONVEX), ((round(deeper_mm / PIXEL_MM), 100), (0, 0)), "edge")
+    assert bool(found_edges(levels)) is found

@@ -27,7 +27,9 @@ from usguide.model import Bools, Floats
 
 # Lengths in nominal mm. The heel's fat pad is 14-26 mm thick unloaded and compresses to 0.62 of
 # that under the probe (PMID 16513397); a probe pressed hard leaves a third.
-DEPTH_MIN_MM = 3.0
+DEPTH_MIN_MM, DEPTH_MAX_MM = 3.0, 40.0
+"""Where the heel bone's under side lies: past the skin, and no deeper than an unloaded fat pad and
+gel between skin and probe; 33 mm at most in 300 heels of two simulators."""
 SHADOW_SEEN_MM = 2.5
 """Least shadow in view; a line nearer to the bottom cannot be told from any bright line."""
 ROOM_MIN_MM = 8.0
@@ -68,8 +70,8 @@ above which no hazier shadow is tried."""
 ODDS_MIN = 0.5
 """Logarithm of the odds below which a line is no bone: a false heel is worse than a missed one. A
 phantom's wall and aponeuroses, with bands that might be fasciae, have less. Some bones that lie
-under bright tissue have more: 4 of 357 muscles and needlings of another simulator are taken for
-heels."""
+under bright tissue have more: two needlings of 357 muscles and needlings of another simulator are
+taken for heels."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""
@@ -121,6 +123,8 @@ class Bone:
 def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] | str:
     """Find the lines that may be the heel bone, best first, or say why there is none.
 
+    One line may be among them with several ends: which is the front edge, the band tells.
+
     Parameters
     ----------
     levels : ndarray of float32, shape (rows, columns)
@@ -141,22 +145,24 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
         for columns, rows in _lines(score, pixel_mm):
             read = _orientations(levels, columns, rows, pixel_mm)
             crossing |= not read
-            bones += read
+            # A copy of the bone is clearer than the bone over the haze it lies in.
+            bones += [bone for bone in read if not _is_copy(bone, levels, tissue, pixel_mm)]
         if any(bone.odds > LINE_ODDS_SURE for bone in bones):
             break
-    chosen: list[Bone] = []
-    lines = _likeliest(bones, levels, tissue, pixel_mm)
-    for bone in sorted(lines, key=lambda one: -one.odds):
-        if bone.odds < ODDS_MIN or len(chosen) == CANDIDATES:
-            break
-        if not any(bone.lies_on(other, SAME_MM / pixel_mm) for other in chosen):
-            chosen.append(bone)
-    ending = [
-        bone for bone in chosen if _edge_over_bottom(bone, tissue) * pixel_mm >= EDGE_OVER_BOTTOM_MM
-    ]
+    judged = sorted(_likeliest(bones, levels, pixel_mm), key=lambda one: -one.odds)
+    chosen = [bone for bone in judged if bone.odds >= ODDS_MIN][:CANDIDATES]
+    ending: list[Bone] = []
+    leaving: list[Bone] = []
+    for bone in chosen:
+        deep = _edge_over_bottom(bone, tissue) * pixel_mm < EDGE_OVER_BOTTOM_MM
+        # Where the likeliest end of a line may be out of view, no other is its front edge.
+        if deep or any(bone.lies_on(other, SAME_MM / pixel_mm) for other in leaving):
+            leaving.append(bone)
+        else:
+            ending.append(bone)
     if ending:
         return ending
-    if chosen:
+    if leaving:
         return "the bone-like line ends so near the bottom that its front edge may be out of view"
     if bones:
         return "no bright line over a shadow has the shape of a heel bone and ends like one"
@@ -165,7 +171,7 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
     return "no bright line with a shadow beneath it"
 
 
-def _likeliest(bones: list[Bone], levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone]:
+def _likeliest(bones: list[Bone], levels: Image, pixel_mm: float) -> list[Bone]:
     """Judge the likeliest of the lines that may be bones also by what lies around them."""
     lines: list[Bone] = []
     for bone in sorted(bones, key=lambda one: -one.odds):
@@ -176,7 +182,7 @@ def _likeliest(bones: list[Bone], levels: Image, tissue: Bools, pixel_mm: float)
             and abs(bone.x[-1] - other.x[-1]) < SAME_EDGE_MM / pixel_mm
             for other in lines
         )
-        if not known and not _is_copy(bone, levels, tissue, pixel_mm):
+        if not known:
             lines.append(bone)
     pictures = {False: levels, True: levels[:, ::-1]}
     return [
@@ -234,9 +240,10 @@ def _lines(score: Image, pixel_mm: float) -> Iterator[tuple[Floats, Floats]]:
 
 
 def _hidden(tissue: Bools, pixel_mm: float) -> Bools:
-    """Where no bone is looked for: off the tissue, in the skin, and with no shadow in view."""
+    """Where no bone is looked for: off the tissue, in the skin, too deep, no shadow in view."""
     hidden = ~tissue
     hidden[: round(DEPTH_MIN_MM / pixel_mm)] = True
+    hidden[round(DEPTH_MAX_MM / pixel_mm) :] = True
     hidden[max(len(hidden) - round((BENEATH_MM[0] + SHADOW_SEEN_MM) / pixel_mm), 0) :] = True
     return hidden
 
@@ -293,9 +300,6 @@ def _orientations(
             if room_mm >= ROOM_MIN_MM and abs(slope) <= SLOPE_MAX:
                 odds = line_odds(picture, under, pixel_mm)
                 bones.append(Bone(under.x, under.y, odds, mirrored))
-                # Beyond doubt at the line's own edge, which comes first.
-                if odds > LINE_ODDS_SURE:
-                    break
     return bones
 
 

@@ -1,0 +1,54 @@
+"""What a bone and the band that leaves it must look like to be a heel."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from usguide import Clip
+from usguide.fascia.borders import THICKNESS_MAX_MM
+from usguide.fascia.detection import detect, seen_again
+from usguide.fascia.workspace import Workspace
+from usguide.synth import make_scene
+
+
+@pytest.fixture(scope="module")
+def view():
+    """Return a heel whose bone is on the left, its work picture and workspace."""
+    scene = make_scene("heel", seed=8823, frames=1)
+    clip = Clip.from_array(scene.array(), spacing_mm=scene.spacing_mm)
+    workspace = Workspace.of(clip.header)
+    picture = workspace.picture(clip[0])
+    heel = detect(picture, workspace)
+    assert not isinstance(heel, str)
+    assert not heel.bone.mirrored
+    return heel, picture, workspace
+
+
+def looked_at_again(view, pair=None, picture=None):
+    heel, own, workspace = view
+    picture = own if picture is None else picture
+    return seen_again(picture, workspace, heel, pair or heel.pair, (0.0, 0.0))
+
+
+@pytest.mark.parametrize("thinner_mm", [0.5, -0.5])
+def test_a_band_thicker_than_any_fascia_is_none(view, thinner_mm):
+    heel, _, workspace = view
+    lower = heel.pair.lower_px
+    thickness_px = workspace.px(THICKNESS_MAX_MM - thinner_mm)
+    objection = looked_at_again(view, replace(heel.pair, upper_px=lower - thickness_px))
+    assert (objection is None) is (thinner_mm > 0)
+    assert objection is None or "thicker than any fascia" in objection
+
+
+def test_a_band_beneath_what_echoes_less_than_fat_is_none(view):
+    """A muscle lies over it, while over the bone lies fat."""
+    heel, picture, _ = view
+    assert looked_at_again(view) is None
+    rows, columns = np.arange(len(picture))[:, None], np.arange(picture.shape[1])
+    border = np.interp(columns, *heel.pair.band.points(heel.pair.upper_px).T)
+    over = (rows < border - 2) & (columns > heel.bone.edge[0])
+    dark = heel.scale.floor + 0.2 * (heel.scale.white - heel.scale.floor)
+    objection = looked_at_again(view, picture=np.where(over, np.float32(dark), picture))
+    assert objection is not None
+    assert "under no fat" in objection
