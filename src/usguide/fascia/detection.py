@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from usguide.fascia.borders import LINE_MM, THICKNESS_MAX_MM, find_borders
+from usguide.fascia.borders import LINE_MM, find_borders
 from usguide.fascia.calcaneus import SAME_MM, Bone, find_calcaneus
+from usguide.fascia.candidates import THICKNESS_MM
 from usguide.fascia.course import BorderPair
 from usguide.fascia.heel_odds import heel_odds
 from usguide.fascia.recognition import Recognised
@@ -177,7 +178,7 @@ def _objection(levels: Image, pair: BorderPair, pixel_mm: float) -> str | None:
     thickness_mm = float(np.median(pair.thickness_px[judged])) * pixel_mm
     if thickness_mm < LINE_MM:
         return "what leaves the bone-like line is a single line, not a band"
-    if thickness_mm > THICKNESS_MAX_MM:
+    if thickness_mm > THICKNESS_MM[1]:
         return "what leaves the bone-like line is thicker than any fascia"
     if _evidence(pair) < EVIDENCE_MIN:
         return "no continuous band leaves the bone-like line"
