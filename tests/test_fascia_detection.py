@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from usguide import Clip
-from usguide.fascia.borders import THICKNESS_MAX_MM
+from usguide.fascia.candidates import THICKNESS_MM
 from usguide.fascia.detection import detect, seen_again
 from usguide.fascia.workspace import Workspace
 from usguide.synth import make_scene
@@ -35,7 +35,7 @@ def looked_at_again(view, pair=None, picture=None):
 def test_a_band_thicker_than_any_fascia_is_none(view, thinner_mm):
     heel, _, workspace = view
     lower = heel.pair.lower_px
-    thickness_px = workspace.px(THICKNESS_MAX_MM - thinner_mm)
+    thickness_px = workspace.px(THICKNESS_MM[1] - thinner_mm)
     objection = looked_at_again(view, replace(heel.pair, upper_px=lower - thickness_px))
     assert (objection is None) is (thinner_mm > 0)
     assert objection is None or "thicker than any fascia" in objection
