@@ -21,9 +21,6 @@ __all__ = ["FasciaStage"]
 
 ODDS_SURE = 3.0
 """Logarithm of the odds of a heel that is looked for afresh in one frame only."""
-LONE_ODDS_MIN = 0.0
-"""Logarithm of the odds of a heel above which it is seen also where it is followed to in those of
-the first frames in which none was found: a less likely one must be found again from scratch."""
 READ_EVERY = 48
 """Frames between two readings of the fascia's appearance, after the first looks."""
 HEIGHT_MIN_PX = 40
@@ -144,7 +141,7 @@ class FasciaStage:
     def _settle(self) -> None:
         """Take the likeliest heel of the first looks, if enough show it, and measure it in all.
 
-        A frame in which none was found may show a likely one where it is followed to.
+        A frame in which none was found may show it where it is followed to.
         """
         first, self._first = self._first, []
         heels = [(at, heel) for at, (_, _, heel) in enumerate(first) if heel is not None]
@@ -164,7 +161,7 @@ class FasciaStage:
             followed = series.tracker.follow(view)
             if followed is None:
                 continue
-            if found is None and heel.odds >= LONE_ODDS_MIN:
+            if found is None:
                 series.seen += self._objection(view, series, followed) is None
             self._record(number, view, series, followed, close=True)
         if series.confirmed(len(first)):

@@ -24,10 +24,13 @@ EVIDENCE_MIN = 0.12
 BAND_LEVEL_MIN = 0.05
 """Least level inside the band, of the picture's range. It need not be brighter than what lies
 beneath it: a diseased fascia is not."""
-FAT_MM, FAT_LEVEL_MIN, FAT_SHARE_MIN = (0.5, 2.0), 0.3, 0.75
-"""Where over the band its fat is, the least level of it, and against the band's where both lie in a
-shadow: fat has 0.38 and more over 254 bands of heels of two simulators, 0.54 over a real one; a
-muscle over a layer 0.18 to 0.20, half of the layer's."""
+FAT_MM = (0.5, 2.0), (3.5, 6.0)
+"""Parts over the band one of which is fat: fluid on the band fills no more than the nearer, and
+under little fat the farther is skin."""
+FAT_LEVEL_MIN, FAT_SHARE_MIN = 0.3, 0.75
+"""Least level of the fat, and against the band's where both lie in a shadow: the nearer part has
+0.38 and more over 254 bands of heels of two simulators, 0.54 over a real one; a muscle over a layer
+0.18 to 0.20, half of the layer's."""
 FOLLOWED_MM, FOLLOWED_EVIDENCE_MIN = 4.0, 0.05
 """A band is seen where the weaker of its borders has, on average over so long a part of it, half
 the evidence of a good line."""
@@ -35,10 +38,8 @@ FOLLOWED_MIN_MM = 12.0
 """How far a band must be seen, for shorter ones are often no fascia: 13.5 mm and more on single
 frames of 122 heels of two simulators; 6.5 to 12.0 mm at five of eight lines that were no heel's.
 """
-ODDS_MIN = -0.5
-"""Logarithm of the odds of a heel below which it is declined. Under the end of a bone in a
-contracting muscle, in which every third frame was looked at, the likeliest band has -0.65, most
-others less than -1."""
+ODDS_MIN = 0.0
+"""Logarithm of the odds of a heel below which it is declined: its band is likelier another one."""
 UNLIKELY = "the band that leaves the bone-like line is likelier another one than the fascia"
 FOLLOWED_SHARE_MIN = 0.5
 """Least share of the way to a place beyond faint stretches in which the band is seen. It is 0.57
@@ -186,8 +187,9 @@ def _objection(levels: Image, pair: BorderPair, pixel_mm: float) -> str | None:
     own = _level(levels, pair, inside, judged)
     if own < BAND_LEVEL_MIN:
         return "what leaves the bone-like line gives no echoes"
-    fat = pair.upper_px - np.linspace(*FAT_MM, 15)[:, None] / pixel_mm
-    if _level(levels, pair, fat, judged) < min(FAT_LEVEL_MIN, FAT_SHARE_MIN * own):
+    parts = (pair.upper_px - np.linspace(*part, 15)[:, None] / pixel_mm for part in FAT_MM)
+    fat = max(_level(levels, pair, part, judged) for part in parts)
+    if fat < min(FAT_LEVEL_MIN, FAT_SHARE_MIN * own):
         return "the band that leaves the bone-like line lies under no fat"
     return None
 
