@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from usguide import Clip
+from usguide.fascia import detection
 from usguide.fascia.candidates import THICKNESS_MM
-from usguide.fascia.detection import detect, seen_again
+from usguide.fascia.detection import UNLIKELY, detect, seen_again
 from usguide.fascia.workspace import Workspace
 from usguide.synth import make_scene
 
@@ -52,3 +53,23 @@ def test_a_band_beneath_what_echoes_less_than_fat_is_none(view):
     objection = looked_at_again(view, picture=np.where(over, np.float32(dark), picture))
     assert objection is not None
     assert "under no fat" in objection
+
+
+def test_fluid_over_a_band_leaves_the_fat_above_it(view):
+    """A layer without echoes, 2.5 mm thick, is no want of fat."""
+    heel, picture, workspace = view
+    rows, columns = np.arange(len(picture))[:, None], np.arange(picture.shape[1])
+    border = np.interp(columns, *heel.pair.band.points(heel.pair.upper_px).T)
+    fluid = (rows < border - 2) & (rows > border - workspace.px(2.5))
+    fluid &= columns > heel.bone.edge[0]
+    shown = np.where(fluid, np.float32(heel.scale.floor), picture)
+    assert looked_at_again(view, picture=shown) is None
+
+
+@pytest.mark.parametrize("odds", [-0.1, 0.1])
+def test_a_band_that_is_likelier_another_one_is_declined(view, monkeypatch, odds):
+    _, picture, workspace = view
+    monkeypatch.setattr(detection, "heel_odds", lambda *_judged: odds)
+    found = detect(picture, workspace)
+    assert (found == UNLIKELY) is (odds < 0)
+    assert odds < 0 or found.odds == odds
