@@ -300,6 +300,9 @@ def _orientations(
             if room_mm >= ROOM_MIN_MM and abs(slope) <= SLOPE_MAX:
                 odds = line_odds(picture, under, pixel_mm)
                 bones.append(Bone(under.x, under.y, odds, mirrored))
+                # Beyond doubt at the line's own edge, which comes first.
+                if odds > LINE_ODDS_SURE:
+                    break
     return bones
 
 
