@@ -6,12 +6,14 @@ fascia, they may change which one is taken.
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import retakes
-from usguide import Clip, open_clip
+from usguide import Clip, Options, analyze, open_clip
 from usguide.fascia import FasciaStage
+from usguide.model import Task
 from usguide.synth import make_scene
 
 AGAIN_MM = 0.1
@@ -93,3 +95,28 @@ def test_when_encoded_again(heel, before, crf):
     assert {at: again[at] for at in again if at in STATIONS_MM} == pytest.approx(
         {at: before[at] for at in before if at in STATIONS_MM}, abs=AGAIN_MM
     )
+
+
+STORED = {
+    "as it is": lambda grey: grey,
+    "darker": lambda grey: grey // 2,
+    "with more contrast": lambda grey: (255 * (grey / 255) ** 2).astype(np.uint8),
+    "with less contrast": lambda grey: (255 * (grey / 255) ** 0.7).astype(np.uint8),
+    "softer": lambda grey: cv2.GaussianBlur(grey, (0, 0), 2),
+    "larger": lambda grey: cv2.resize(grey, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC),
+    "smaller": lambda grey: cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+}
+
+
+@pytest.mark.parametrize("how", STORED)
+def test_the_real_heel_cut_out_and_stored_otherwise(tmp_path, how):
+    """Nothing but the picture is left, and its region has to be found again."""
+    (frame,), spacing_mm = taken("real heel")
+    stored = STORED[how](frame)
+    cv2.imwrite(str(tmp_path / "heel.png"), stored)
+    spacing = spacing_mm[0] * len(frame) / len(stored)
+    clip = open_clip(tmp_path / "heel.png", spacing_mm=spacing)
+    assert clip.header.region.height == len(stored)
+    thickness = analyze(clip, Options(tasks=frozenset({Task.FASCIA}))).fascia.thickness_mm
+    assert thickness.insertion.value == pytest.approx(2.84, abs=AGAIN_MM)
+    assert thickness.stations[0].thickness.value == pytest.approx(2.48, abs=AGAIN_MM)
