@@ -1,7 +1,6 @@
 """Local twitches: found beside a moving needle, measured from close by, and not made up."""
 
 from functools import cache
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ from usguide.model import NeedlePass, NeedleTrack, Status, Twitch
 from usguide.motion import twitch as twitches
 from usguide.motion.close_up import Window, follow
 from usguide.motion.drag import SETTLING_S, near_needle, settling, stuck
+from usguide.motion.history import Motion
 from usguide.motion.twitch import elicited
 
 NEEDLING = {"frames": 70, "fps": 30, "width_px": 480, "height_px": 400, "drift_mm": 0.5}
@@ -84,7 +84,12 @@ def test_no_twitch_is_claimed_where_no_needle_is_followed():
 )
 def test_what_no_twitch_can_be_told_in_is_said(fps, frames, said):
     clip = Clip.from_array(np.zeros((frames, 64, 64), np.uint8), fps=fps)
-    motion = SimpleNamespace(frames=np.arange(frames))
+    still = np.zeros((frames, 1, 1), np.float32)
+    per_frame = np.zeros(frames)
+    motion = Motion(
+        np.arange(frames), still[..., None].repeat(2, -1), still, per_frame, per_frame > 0,
+        np.zeros((frames, 2)), np.zeros(1), np.zeros(1),
+    )  # fmt: skip
     needle = NeedleTrack(Status.MEASURED, "given.")
     assert said in twitches.why_not_looked_for(motion, needle, clip.header)
 

@@ -70,8 +70,8 @@ above which no hazier shadow is tried."""
 ODDS_MIN = 0.5
 """Logarithm of the odds below which a line is no bone: a false heel is worse than a missed one. A
 phantom's wall and aponeuroses, with bands that might be fasciae, have less. Some bones that lie
-under bright tissue have more: two needlings of 357 muscles and needlings of another simulator are
-taken for heels."""
+under bright tissue have more: two muscles and two needlings of 437 of another simulator are taken
+for heels."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""

@@ -22,7 +22,11 @@ CONFIRMED_MIN = 0.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """What is kept of one frame: some hundred bytes."""
+    """What is kept of one frame, some hundred bytes.
+
+    ``quality`` is 0 to 1; the rows of both borders are float32 of shape (columns,), source px, at
+    the abscissae of :class:`usguide.fascia.description.Description`, NaN where not seen.
+    """
 
     index: int
     quality: float

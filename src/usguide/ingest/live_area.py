@@ -61,20 +61,23 @@ def live_places(samples: NDArray[np.uint8]) -> Bools:
 
 
 def _ranges(frame: Frame, size: int) -> Frame:
-    """Range of grey levels in a square around each pixel."""
+    """Range of grey levels in a square of ``size`` px around each pixel, of the frame's shape."""
     square = np.ones((size, size), np.uint8)
     return np.asarray(cv2.subtract(cv2.dilate(frame, square), cv2.erode(frame, square)))
 
 
 def ground_level(samples: NDArray[np.uint8], places: Bools) -> int:
-    """Most frequent of the darkest levels that some places have over the frames; 0 of too few."""
+    """Most frequent of the darkest levels that some places have over the frames; 0 of too few.
+
+    ``samples`` is uint8 of shape (k, height, width), ``places`` bool of shape (height, width).
+    """
     if np.count_nonzero(places) <= _LEAST_SHARE * places.size:
         return 0
     return int(np.bincount(samples[:, places].min(axis=0)).argmax())
 
 
 def block_px(area: Bools) -> int:
-    """Side of the window in which most pixels of a picture are alive, odd."""
+    """Side, px, odd, of the window in which most pixels of a picture are alive."""
     return _odd(area, _BLOCK_SHARE)
 
 
@@ -85,14 +88,17 @@ def _odd(area: Bools, share: float) -> int:
 
 
 def dense_places(flags: Bools, share: float = 0.5) -> Bools:
-    """Places around which at least a share of the pixels are flagged."""
+    """Places around which at least a share of the pixels are flagged, both (height, width)."""
     block = block_px(flags)
     dense: Bools = cv2.boxFilter(flags.astype(np.float32), -1, (block, block)) > share
     return dense
 
 
 def solid_area(alive: Bools) -> Bools | None:
-    """Largest area, without text and bars, where most places are alive, or None."""
+    """Largest area, without text and bars, where most places are alive, or None.
+
+    Both are bool of shape (height, width).
+    """
     dense = dense_places(alive).astype(np.uint8)
     block, size = block_px(alive), _odd(alive, _SOLID_SHARE)
     opened = cv2.morphologyEx(dense, cv2.MORPH_OPEN, np.ones((size, size), np.uint8), borderValue=0)
@@ -110,7 +116,10 @@ def solid_area(alive: Bools) -> Bools | None:
 
 
 def with_corners(alive: Bools, solid: Bools) -> Bools:
-    """Add to a solid area what hangs together with it sparsely: the dark corners of a fan."""
+    """Add to a solid area what hangs together with it sparsely: the dark corners of a fan.
+
+    All are bool of shape (height, width).
+    """
     size = round(1.5 * block_px(alive)) | 1
     round_window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     sparse = dense_places(alive, _SPARSE_DENSITY).astype(np.uint8)

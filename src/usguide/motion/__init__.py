@@ -31,7 +31,7 @@ from usguide.motion.parting import MIN_TRUST
 from usguide.motion.separation import examine
 from usguide.motion.strain import measure_strain
 from usguide.motion.strip import Belly, belly_of
-from usguide.motion.twitch import find_twitches, why_not_looked_for
+from usguide.motion.twitch import find_twitches
 
 __all__ = ["MotionStage"]
 
@@ -92,7 +92,8 @@ class MotionStage:
         motion = self._history.motion()
         belly = belly_of(muscle, header.region, header.tissue)
         zones = _zones(motion, belly)
-        step_s = _step_s(header, motion)
+        time_s = header.timing.time_s
+        step_s = None if time_s is None else motion.step_s(time_s)
         size = header.calibration, header.region.width
         contraction = analyse(motion, *zones, *size, step_s)
         if needle.status is Status.MEASURED and not belly.known:
@@ -107,8 +108,7 @@ class MotionStage:
                 contraction, finding = replace(turned, rest_known=True), parted
         return MotionResult(
             self._contraction_result(motion, contraction, finding, belly),
-            find_twitches(clip, motion, contraction, needle),
-            why_not_looked_for(motion, needle, header),
+            *find_twitches(clip, motion, contraction, needle),
         )
 
     def _contraction_result(
@@ -201,14 +201,6 @@ def _zones(motion: Motion, belly: Belly) -> tuple[Bools, Bools]:
     if np.count_nonzero(inside) < 8:
         inside = ~above
     return above, inside
-
-
-def _step_s(header: Header, motion: Motion) -> float | None:
-    """Usual time between the distinct frames."""
-    time_s = header.timing.time_s
-    if time_s is None:
-        return None
-    return float(np.median(np.diff(time_s[motion.frames])))
 
 
 def _declined(reason: str) -> MotionResult:

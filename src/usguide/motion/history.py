@@ -56,6 +56,10 @@ class Motion:
     x_px: Floats
     y_px: Floats
 
+    def step_s(self, time_s: Floats) -> float:
+        """Usual time between its entries, s, from that of every source frame, shape (frames,)."""
+        return float(np.median(np.diff(time_s[self.frames])))
+
     def part(self, entries: slice) -> Motion:
         """Return a stretch of it; displacements are still since the first frame of the clip."""
         return replace(

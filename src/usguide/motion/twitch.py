@@ -125,7 +125,7 @@ def why_not_looked_for(motion: Motion, needle: NeedleTrack, header: Header) -> s
         return "the clip has no timing, and a twitch is told by how briefly it lasts."
     if n < LEAST_FRAMES:
         return f"the clip has {n} different frames, and at least {LEAST_FRAMES} are needed."
-    step_s = _step_s(motion, time_s)
+    step_s = motion.step_s(time_s)
     if not 0 < step_s <= LARGEST_STEP_S:
         return (
             f"the clip has a frame every {step_s:.2g} s; a twitch of 0.15 s may fall between "
@@ -134,13 +134,9 @@ def why_not_looked_for(motion: Motion, needle: NeedleTrack, header: Header) -> s
     return ""
 
 
-def _step_s(motion: Motion, time_s: Floats) -> float:
-    return float(np.median(np.diff(time_s[motion.frames])))
-
-
 def find_twitches(
     clip: Frames, motion: Motion, contraction: Contraction, needle: NeedleTrack
-) -> tuple[Twitch, ...]:
+) -> tuple[tuple[Twitch, ...], str]:
     """Find the twitches of a clip; reads it again only where something is suspected.
 
     Parameters
@@ -157,14 +153,17 @@ def find_twitches(
 
     Returns
     -------
-    tuple of Twitch
-        In order of time; none where none can be looked for (:func:`why_not_looked_for`).
+    twitches : tuple of Twitch
+        In order of time.
+    reason : str
+        Why none could be looked for; empty where they were.
     """
     header = clip.header
     time_s = header.timing.time_s
-    if time_s is None or why_not_looked_for(motion, needle, header):
-        return ()
-    times, step_s = time_s[motion.frames], _step_s(motion, time_s)
+    reason = why_not_looked_for(motion, needle, header)
+    if time_s is None or reason:
+        return (), reason
+    times, step_s = time_s[motion.frames], motion.step_s(time_s)
     looks = []
     for stretch in _stretches(len(times), round(2 * SLOW_S / step_s)):
         looks += _looks(stretch, motion, contraction, needle, header, times, step_s)
@@ -178,7 +177,7 @@ def find_twitches(
         if twitch is not None:
             found.append(twitch)
     merged = _merged(found, SAME_SHARE * header.region.width)
-    return tuple(elicited(twitch, needle.passes) for twitch in merged)
+    return tuple(elicited(twitch, needle.passes) for twitch in merged), ""
 
 
 def _measure(header: Header) -> tuple[Floats, float, float]:
