@@ -9,6 +9,7 @@ import pytest
 from usguide.ingest.clip import Clip
 from usguide.model import FasciaResult, NeedlePlane, NeedleTrack, Region, Status
 from usguide.needle import NeedleStage
+from usguide.needle.observations import Observations
 from usguide.needle.track import EVEN, MOST_SURE, confidence
 
 NO_FASCIA = FasciaResult(Status.NONE_FOUND, "not looked for")
@@ -160,10 +161,10 @@ class TestPistoning:
     def test_memory_per_frame_is_small(self, pistons) -> None:
         _, frames, _ = pistons
         clip = Clip.from_array(frames)
-        stage = NeedleStage(clip.header)
+        seen = Observations(clip.header)
         for index, frame in clip.frames():
-            stage.observe(index, frame)
-        per_frame = sum(found.nbytes for found in stage._candidates) / len(frames)
+            seen.add(index, frame)
+        per_frame = sum(found.nbytes for found in seen.candidates) / len(frames)
         assert per_frame < 4000  # 20 candidates, up to two ends each, a hundredth of the frame
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from test_needle import clip_of, errors, run
 from test_needle_carried import beside
-from usguide import needle
 from usguide.model import Status
+from usguide.needle import whole_clip
 from usguide.needle.slow_slide import (
     FASTEST_PX,
     PASSING,
@@ -86,7 +86,7 @@ def test_what_the_tissue_beside_it_goes_with_is_a_fibre(share: float) -> None:
 def test_where_nothing_else_tells_a_needle_the_front_does(
     monkeypatch: pytest.MonkeyPatch, moves: bool
 ) -> None:
-    monkeypatch.setattr(needle, "likeliest", lambda *_: None)
+    monkeypatch.setattr(whole_clip, "likeliest", lambda *_: None)
     depths = np.linspace(170, 110, 60) if moves else np.full(60, 140.0)
     track = run(clip_of(depths, level=80.0), spacing_mm=(0.1, 0.1), fps=20.0)
     assert (track.status is Status.MEASURED) == moves

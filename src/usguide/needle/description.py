@@ -31,8 +31,27 @@ SPOT_WANDER_PX = 0.3
 """Change of its speed in one frame, working px per frame."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shafts:
+    """A needle in the plane, in every observed frame.
+
+    Parameters
+    ----------
+    records : structured array of ``CANDIDATE``, shape (n,)
+        Region px; where it is not claimed it means nothing.
+    confidence : ndarray, shape (n,)
+        Estimated probability that the tip is within 3 mm.
+    moved : bool
+        Whether the tip slid along the shaft, against the tissue.
+    """
+
+    records: Candidates
+    confidence: Floats
+    moved: bool = True
+
+
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Description:
     """What was looked at, in which a path is to be described.
 
     Parameters
@@ -65,33 +84,19 @@ class Observed:
             return ""
         return "; online: each tip from its frame and those before it, 0 frames late"
 
-    def in_plane(
-        self, shafts: Candidates, sure: Floats, fascia: FasciaResult, *, moved: bool = True
-    ) -> NeedleTrack:
-        """Describe a shaft that was followed.
-
-        Parameters
-        ----------
-        shafts : structured array of ``CANDIDATE``, shape (n,)
-            In every observed frame; where it is not claimed it means nothing.
-        sure : ndarray, shape (n,)
-            Confidence.
-        fascia : FasciaResult
-            For distances to its borders.
-        moved : bool
-            Whether the tip slid along the shaft, against the tissue.
-        """
+    def in_plane(self, shafts: Shafts, fascia: FasciaResult) -> NeedleTrack:
+        """Describe a shaft that was followed; the fascia for distances to its borders."""
         header = self.header
         origin = header.region.origin_px
         calibration = header.calibration
-        claimed = np.flatnonzero(sure >= VISIBLE)
+        claimed = np.flatnonzero(shafts.confidence >= VISIBLE)
         frames = self.frames
         confidence = np.zeros(header.frames)
-        confidence[frames] = sure
+        confidence[frames] = shafts.confidence
         if not len(claimed):
             return none_found("a needle may be in view, but nowhere surely enough to point to it")
         shaft = smooth_path(
-            shafts[claimed],
+            shafts.records[claimed],
             claimed,
             self.numbers[claimed],
             self.workspace.scale,
@@ -135,7 +140,7 @@ class Observed:
         return NeedleTrack(
             Status.MEASURED,
             f"an in-plane needle, {share}"
-            if moved
+            if shafts.moved
             else f"an in-plane needle by its looks alone, in too few frames to move, {share}",
             NeedlePlane.IN,
             tip_px=tip,

@@ -36,6 +36,10 @@ CONVINCING = 2.6
 """Least sum of the mean log odds of the claims before and after the moves are paid, times the share
 of the slide that is beyond chance, and of what its longest stroke is worth. Needles of the tuning
 clips had 2.6 and more, steady paths in clips without one at most 2.3."""
+CONVINCING_BESIDE_SPOT = 5.1
+"""What a path must convince by where a spot moves that is newer than all else: a cross-section has
+wings and a comet's tail, or lies on a layer, which had at most 4.8, shafts with as bright a tip 5.4
+and more in 50 clips, and 4.5 in one."""
 STROKE_WORTH = 0.24
 STROKE_PX = (4.0, 12.0)
 """Worth of the longest stroke per working px (log odds) from the length that tissue reaches to one
