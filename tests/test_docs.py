@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import typer
 
 import output_analyses as made
 from usguide.cli import app
-from usguide.output.result_json import result_document
+from usguide.output.result_json import result_document, result_schema
 from usguide.output.tables import FRAME_COLUMNS
 from usguide.request import CONFIGURABLE
 
@@ -75,3 +76,22 @@ def test_every_option_of_a_file_every_column_and_every_key_is_documented() -> No
     assert [name for name in FRAME_COLUMNS if f"`{name}`" not in page] == []
     document = result_document(made.measured(made.clip()))
     assert [key for key in document if f"`{key}`" not in page] == []
+
+
+def keys(schema: object) -> Iterator[str]:
+    """Every key that a JSON Schema names, at any depth."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for part in schema.values():
+            yield from keys(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from keys(part)
+
+
+def test_every_key_of_the_result_is_explained_at_any_depth() -> None:
+    pages = [ROOT / "docs" / name for name in ("results.md", "measurements.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    named = set(keys(result_schema()))
+    assert "peak_velocity_mm_s" in named
+    assert [key for key in sorted(named) if not re.search(rf"\b{key}\b", text)] == []
