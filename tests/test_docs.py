@@ -43,6 +43,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_that_are_named_are_there() -> None:
     named = re.findall(r"`((?:src|tests|docs|benchmarks|sample_data)/[\w/.-]+)`", TEXT)
     assert "src/usguide/pipeline.py" in named
+    modules = re.findall(r"`((?:fascia|muscle|needle|motion|model|output)/\w+\.\w+)`", TEXT)
+    assert "needle/observations.py" in modules
+    named += [f"src/usguide/{name}" for name in modules]
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

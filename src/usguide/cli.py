@@ -302,7 +302,7 @@ def deid(
     ],
     region: Annotated[
         str | None,
-        typer.Option(metavar="X,Y,W,H", help="The B-mode picture in px, instead of finding it."),
+        typer.Option(metavar="X,Y,W,H|N", help="The B-mode picture, as for analyze."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the audit to stdout.")] = False,
 ) -> None:
