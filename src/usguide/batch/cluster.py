@@ -21,6 +21,7 @@ _WORKERS_S = 60
 """How long it may have no worker: a queue may start them one after another."""
 
 _LOOK_EVERY_S = 5
+"""How often the workers are counted, seconds."""
 
 
 def connect(address: str) -> Executor:

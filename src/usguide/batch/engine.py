@@ -87,7 +87,15 @@ class _Worker:
         self._ended = False
 
     def call(self, limit_s: float, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call, for so long at most."""
+        """Run a call, for so long at most.
+
+        Raises
+        ------
+        ClipLostError
+            If it takes longer, or the process dies.
+        BatchError
+            If no process can be started, or the run is being stopped.
+        """
         pool = self._started()
         if self._ended:
             raise BatchError("the run is being stopped")

@@ -21,6 +21,7 @@ GRACE_S = 5.0
 """How long after its time limit a clip that does not stop by itself is ended with its process."""
 
 EXIT_HUNG = 75
+"""Code of a process that ends itself with its clip: EX_TEMPFAIL of sysexits.h."""
 
 
 class Ending(StrEnum):

@@ -66,7 +66,10 @@ def _blanked(picture: Picture, keep: Bools) -> NDArray[np.uint8]:
 
 
 def write_image(path: Path, picture: Picture, keep: Bools) -> None:
-    """Write one frame as an image, in the lossless format that its suffix names."""
+    """Write one frame as an image, in the lossless format that its suffix names.
+
+    Black where ``keep``, bool of the frame's shape (height, width), is false.
+    """
     Image.fromarray(_blanked(picture, keep)).save(path)
 
 

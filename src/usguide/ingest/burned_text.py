@@ -33,6 +33,7 @@ _MAX_STILL_SHARE = 0.02
 """Share of the picture that may be bright and still without hiding a word of text in it."""
 
 _MIN_HEIGHT_PX = 5
+"""Lowest letter that is looked for."""
 _MAX_HEIGHT = 0.1
 """Tallest letter, as a share of the picture's height."""
 _MAX_WIDTH = 3.0
@@ -149,7 +150,10 @@ class TextSearch:
 
 
 def rows_of_letters(frame: Frame, where: Bools, letters: int) -> Bools:
-    """Boxes around rows of at least so many letters in a part of a frame, (height, width)."""
+    """Boxes around rows of at least so many letters, where a frame is searched.
+
+    ``frame`` is uint8 luma, ``where`` and the result are bool, all of shape (height, width).
+    """
     mask = np.zeros(frame.shape, dtype=np.bool_)
     for level in _LEVELS:
         bright = ((frame >= level) & where).astype(np.uint8)

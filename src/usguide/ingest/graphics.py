@@ -27,11 +27,13 @@ _LETTERS, _LETTERS_OF_STILL = 4, 6
 _CONTRAST, _CONTRAST_OF_STILL = 50, 110
 """Grey levels by which a cross stands out of what is around it; more where nothing moves."""
 _AROUND_PX = 15
+"""Side of the top-hat's square: what is narrower stands out of it."""
 _ARMS_PX = (4, 6, 9)
 """Lengths of a caliper's arms."""
 _ALIKE = 0.45
 """Darkest pixel along the arms, as a share of the brightest: a cross is drawn with one pen."""
 _MARGIN_PX = 2
+"""Left out around a cross and beside a dotted line."""
 _MOST_CROSSES = 8
 """More crosses than four measurements have are no calipers."""
 _DOTS = 0.12

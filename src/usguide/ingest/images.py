@@ -66,7 +66,13 @@ def pictures_in(path: Path) -> int:
 
 
 def read_image(path: Path, sha256: str) -> Recording:
-    """Open one image, or a stack of them in one file as the frames of a recording."""
+    """Open one image, or a stack of them in one file as the frames of a recording.
+
+    Raises
+    ------
+    UnreadableError
+        If it is not an image, is damaged, or the pictures of a stack differ in size.
+    """
     count = pictures_in(path)
     if count == 1:
         return _recording(path, [(path, 0)], [0], sha256, SourceKind.IMAGE, ())
@@ -99,7 +105,13 @@ def positions_of(ordered: Sequence[Path]) -> tuple[list[int], tuple[str, ...]]:
 
 
 def read_images(folder: Path, files: Sequence[Path], sha256: str) -> Recording:
-    """Open a folder of images as the frames of one recording, in the order of their numbers."""
+    """Open a folder of images as the frames of one recording, in the order of their numbers.
+
+    Raises
+    ------
+    UnreadableError
+        If one of them is not an image, is damaged, holds several pictures or is of another size.
+    """
     ordered = sorted(files, key=natural_key)
     for file in ordered:
         if (count := pictures_in(file)) > 1:
@@ -212,7 +224,13 @@ def _shown(page: _Page, *, luma: bool) -> tuple[Image.Image, bool]:
 
 
 def entries_in(path: Path) -> set[str]:
-    """Return the names of what an image says besides its pixels, never the values."""
+    """Return the names of what an image says besides its pixels, never the values.
+
+    Raises
+    ------
+    UnreadableError
+        If it is not an image, or is damaged.
+    """
     with _open(path) as image, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow reports what is odd in EXIF
         try:

@@ -20,7 +20,7 @@ LIMITED_TO_FULL: NDArray[np.uint8] = np.clip(
 def to_8_bit(samples: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
     """Reduce unsigned samples of ``bits`` significant bits to 8 by dropping the lowest ones.
 
-    Samples of fewer than 8 bits are spread over the whole range.
+    Samples of any shape; those of fewer than 8 bits are spread over the whole range.
     """
     if bits == 8 and samples.dtype == np.uint8:
         return np.ascontiguousarray(samples, dtype=np.uint8)

@@ -34,6 +34,7 @@ _DIMMEST = 20
 _CELL = 20
 """Characters are compared at this height and width, px."""
 _MIN_HEIGHT_PX = 6
+"""Lowest character that is read."""
 _MAX_HEIGHT = 0.06
 """Tallest character, as a share of the frame's height."""
 _WIDEST, _WIDEST_PAIR = 1.4, 3.4

@@ -20,10 +20,13 @@ from usguide.ingest.ticks import LONG, Comb
 from usguide.model import Region
 
 _WORDS = ("D", "De", "Depth", "DEPTH", "Tiefe", "Profundidad", "Profondeur")
+"""What is printed before a depth."""
 _MOST_CHARACTERS = 14
+"""Of a label that is read as a depth."""
 _LEVELS = (0.3, 0.45, 0.6, 0.75)
 """Where strokes are cut out, as shares of the brightest ones ``_AROUND_PX`` around."""
 _AROUND_PX = 15
+"""Height of the surroundings whose brightest strokes a text is judged by; twice as wide."""
 _DIMMEST = 20
 """Grey levels by which text stands out of the screen, at least."""
 _ALIKE = 0.75
@@ -38,8 +41,9 @@ _ALIKE_ALONE = 0.85
 _WORD_GAP = 8.0
 """Widest gap between the word and the number, as a share of the digits' height: in columns."""
 _UNIT_GAP = 1.5
+"""Widest gap between the number and its unit, as a share of the digits' height."""
 _ALONE_GAP = 3.0
-"""Nothing stands nearer to a number that is a depth without saying so."""
+"""The same share: nothing stands nearer to a number that is a depth without saying so."""
 
 _SHALLOWEST_MM, _DEEPEST_MM, _DEEPEST_LINEAR_MM = 10.0, 400.0, 200.0
 """Depths that scanners image: skin probes start at 10 mm, abdominal ones end at 40 cm; a picture
@@ -64,9 +68,10 @@ _AS_DEEP = 0.025
 """How far a picture may be from as deep as printed: two real scanners are within 0.003."""
 _AS_DEEP_FAN = 0.04
 """The same where the depth is that of a fitted fan."""
-_MIN_MARKS = 3
-_MAX_MISSING = 0.1
+_MIN_MARKS, _MAX_MISSING = 3, 0.1
+"""Fewest marks of a ruler that a depth can be laid along, and most of its places without one."""
 _ALIKE_PX = 2
+"""Most by which a few marks differ in width or height and are still those of one ruler."""
 _MAX_CUT = 0.2
 """Marks that may be missing at an end, as a share of those found: hidden by what is drawn there."""
 _END_PX = 4.0

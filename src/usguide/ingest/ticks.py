@@ -20,10 +20,13 @@ _MAX_LENGTH = 0.04
 _ALIGNED_PX = 1.6
 """Marks of one ruler end, start or are centred within this distance of one line."""
 _MIN_MARKS = 3
+"""Fewest marks of a comb."""
 LONG = 5
 """Marks from which on an unnumbered comb is certainly a ruler, and one number may be enough."""
 _MAX_COMBS = 8
+"""Combs that are looked at further, the most complete first."""
 _MIN_STEP_PX = 6.0
+"""Narrowest spacing of neighbouring marks that is tried."""
 _OFF_PX = 1.2
 """Farthest that a mark may lie from its place in the comb."""
 _MAX_MISSING = 0.3
@@ -77,7 +80,7 @@ class Comb:
 
 
 def stand_out(still: Frame) -> NDArray[np.uint8]:
-    """Small bright things: what a top-hat of a 24th of the frame leaves of it."""
+    """Small bright things: what a top-hat of a 24th of the frame leaves of it, of its shape."""
     size = max(15, min(still.shape) // 24) | 1
     return np.asarray(
         cv2.morphologyEx(still, cv2.MORPH_TOPHAT, np.ones((size, size), np.uint8)), np.uint8

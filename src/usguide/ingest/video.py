@@ -57,6 +57,11 @@ def recording_of_stream(path: Path, sha256: str, source: Any, kind: SourceKind) 
         Called without arguments, gives what ``av.open`` takes: a path, or a new file object.
     kind : SourceKind
         What to call it.
+
+    Raises
+    ------
+    UnreadableError
+        If it is not a video, is cut short before its index, or has no picture that is known here.
     """
     warnings: list[str] = []
     try:

@@ -32,8 +32,8 @@ class FasciaCategory(StrEnum):
 
 
 STATIONS_MM = (5.0, 10.0, 15.0, 20.0, 30.0)
-"""Distances from the insertion at which the fascia's thickness is stated."""
-
+"""Distances from the insertion at which the fascia's thickness is stated (doi
+10.3390/diagnostics6020015)."""
 
 THICKENED_MM = 4.0
 """A fascia thicker than this is thickened: sensitivity 96 %, specificity 100 % (PMC7425221)."""
@@ -60,11 +60,14 @@ class Thickness:
 
 @dataclass(frozen=True, slots=True)
 class Discontinuity:
-    """A place where both borders and the fibrils are interrupted."""
+    """A place where the band lacks its usual echo and what lies over it does not: a rupture."""
 
     distance_mm: float
+    """Of its middle from the insertion, along the band."""
     width_mm: float
+    """Length along the band over which more than 30 % of the usual level is lacking."""
     confidence: float
+    """Largest share of the usual level that is lacking, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

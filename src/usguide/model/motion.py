@@ -23,10 +23,13 @@ class Twitch:
     start_s: float
     end_s: float
     peak_mm: float | None
+    """Largest displacement of the place; None without a scale."""
     peak_velocity_mm_s: float | None
     """A lower bound: at 30 frames/s the true peak falls between frames."""
     centre_px: Point
+    """(x, y) in source px."""
     confidence: float
+    """0 to 1."""
     needle_pass: int | None = None
     """Which of the needle's passes, from 1, it began in or right after; None where in none."""
 
@@ -59,6 +62,7 @@ class Separation:
     grade: str | None = None
     """Suggested Peetrons grade, '1', '2' or '3'."""
     location_px: Point | None = None
+    """Middle of the gap at the peak of the contraction, (x, y) in source px."""
     defect_at_rest: bool = False
     """A gap is seen at rest that does not widen on contraction: no separation, and not nothing."""
 
@@ -74,9 +78,13 @@ class Collection:
 
     area_mm2: float | None
     extent_mm: float | None
+    """Longest diameter."""
     centre_px: Point
+    """(x, y) in source px."""
     confidence: float
+    """0 to 1: a rank by contrast and by how many frames show it, no probability."""
     outline_px: tuple[Point, ...] = ()
+    """Closed polygon, source px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,11 +28,12 @@ class NeedlePass:
     deepest_s: float | None
     end_s: float | None
     depth_mm: float | None
-    """Advance along the shaft from the start of the pass to its deepest point; None without a
+    """Advance along the shaft from the turn before the pass to its deepest point; None without a
     scale, and where one of the two was not seen and is told from the rhythm."""
     depth_px: float
     """The same in px; NaN where one of the two was not seen."""
     in_fascia_s: float | None = None
+    """How long the tip was seen in the fascia; None where the fascia or the time is not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +48,14 @@ class NeedleTrack:
     tail_px: Floats | None = None
     """Shape (frames, 2): the shallow end of the visible shaft; NaN out of plane."""
     tip_visible: Bools | None = None
+    """Shape (frames,): whether the tip is claimed."""
     tip_confidence: Floats | None = None
     """Shape (frames,), 0 to 1: estimated probability that the tip is within 3 mm."""
     tip_ellipse_px: Floats | None = None
     """Shape (frames, 2): half axes of the 95 % ellipse about the tip, along the shaft and across
     it; out of plane a circle. NaN where the tip is not visible."""
     shaft_angle_deg: Floats | None = None
+    """Shape (frames,): of the undirected shaft in image axes, y down, in (-90, 90]."""
     insertion_depth_px: Floats | None = None
     """Shape (frames,): distance along the shaft from where its line enters the image."""
     insertion_depth_mm: Floats | None = None
@@ -60,6 +63,7 @@ class NeedleTrack:
     """Shape (frames,): distance to the nearest fascia border, negative inside the band."""
     passes: tuple[NeedlePass, ...] = ()
     closest_to_fascia_mm: float | None = None
+    """Smallest distance of the tip to the fascia; 0 where it was inside."""
     first_in_fascia_s: float | None = None
     """When the tip was first seen inside the fascia."""
     in_fascia_s: float | None = None

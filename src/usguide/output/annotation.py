@@ -111,7 +111,10 @@ class Annotator:
         self._order = np.cumsum(analysis.header.timing.duplicate_of < 0)
 
     def draw(self, canvas: Picture, index: int, frame: Frame) -> None:
-        """Paint distinct frame ``index`` and what was found in it onto a canvas of the view."""
+        """Paint distinct frame ``index`` and what was found in it onto a canvas of the view.
+
+        ``frame`` is its region, uint8 of shape (region.height, region.width).
+        """
         header = self.analysis.header
         canvas[: self.view.height, : self.view.width] = 0
         self.view.place(canvas, frame, header.region)

@@ -34,6 +34,7 @@ from usguide.output.chart_page import (
     new_page,
 )
 
+# Frames that a chart's width still shows as separate dots.
 _MOST_DOTS = 80
 # More marks than this become one picture: ten minutes of them as shapes would be megabytes.
 _MOST_SHAPES = 1500

@@ -69,7 +69,7 @@ class MMode:
         return np.stack(self._lines, axis=1)
 
     def add(self, index: int, frame: Frame) -> None:
-        """Take the line of one frame, if it is wanted."""
+        """Take the line of one frame, uint8 (region.height, region.width), if it is wanted."""
         if index not in self._wanted:
             return
         superficial, deep = self._at(index)

@@ -30,6 +30,7 @@ _MIN_WIDTH_PX = 480
 # Larger pictures are shrunk: what browsers decode in hardware everywhere.
 _MAX_SIDE_PX = 1920
 
+# The longer side of a still, and how far a small picture is enlarged to it at most.
 _STILL_SIDE_PX = 1100
 _STILL_ENLARGED = 4.0
 _JPEG_QUALITY = 88

@@ -87,7 +87,7 @@ def cycles(
 
 
 def activation(each: list[Cycle], time_s: Floats) -> Floats:
-    """Activation per frame, 0 at rest to 1 at the largest contraction."""
+    """Activation, shape (frames,): 0 at rest to 1 at the largest contraction."""
     level = np.zeros(len(time_s))
     for cycle in each:
         rise = smoothstep((time_s - cycle.start_s) / (cycle.full_s - cycle.start_s))

@@ -156,7 +156,11 @@ class Imager:
     def beam_coordinates(
         self, x: NDArray[np.floating], z: NDArray[np.floating]
     ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Lateral position and depth, in the beams' own coordinates, of points in mm."""
+        """Lateral position and depth, in the beams' own coordinates, of points in mm.
+
+        All of one shape; of a convex probe the lateral position is an angle, rad, and the depth is
+        the distance from the apex, mm.
+        """
         if not self.scanner.convex:
             return x, z
         apex_x, apex_z = self.scanner.apex_mm
@@ -179,7 +183,10 @@ class Imager:
         amplitude: F32,
         reference: F32,
     ) -> None:
-        """Add scatterers at their present positions to the frame being made."""
+        """Add scatterers at their present positions (mm) to the frame being made.
+
+        ``x``, ``z`` and ``amplitude`` have shape (n,), ``reference`` (looks, n).
+        """
         lateral, depth = self.beam_coordinates(x, z)
         splat(
             self._planes,

@@ -91,7 +91,8 @@ class Drift:
 def drift(rng: np.random.Generator, time_s: Floats, amplitude_mm: float) -> Drift:
     """Return the slow wandering of a hand-held probe: zero in the first frame.
 
-    ``amplitude_mm`` is the largest excursion along x; along z it is a quarter of it.
+    ``time_s`` has shape (frames,). ``amplitude_mm`` is the largest excursion along x; along z it is
+    a quarter of it.
     """
     paths = []
     for size in (amplitude_mm, amplitude_mm / 4.0):
@@ -102,7 +103,10 @@ def drift(rng: np.random.Generator, time_s: Floats, amplitude_mm: float) -> Drif
 
 
 def slip(rng: np.random.Generator, time_s: Floats, amount_mm: float, before: Drift) -> Drift:
-    """Return ``before`` with a slide of ``amount_mm`` along x, made within a third of a second."""
+    """Return ``before`` with a slide of ``amount_mm`` along x, made within a third of a second.
+
+    ``time_s`` has shape (frames,).
+    """
     if amount_mm == 0.0:
         return before
     start = rng.uniform(0.2, 0.7) * float(time_s[-1])

@@ -63,7 +63,7 @@ LONGEST_MM = 150.0
 """A long spinal needle: what lies deeper along the shaft cannot be reached."""
 
 _STEP_MM = 0.05
-
+"""Between the scatterers of a shaft."""
 
 THICK_MM = 0.55
 """From here on, front and back wall of the shaft are seen apart."""

@@ -41,7 +41,7 @@ class Instrument(Protocol):
         ...
 
     def truth(self, place: Placement, shown: list[int], shift_mm: Floats) -> Truth:
-        """Return where it is in the frames shown, under the probe's sliding."""
+        """Return where it is in the frames shown, under the probe's sliding, (frames, 2) in mm."""
         ...
 
 

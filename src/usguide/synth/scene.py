@@ -73,7 +73,7 @@ class World(Protocol):
         ...
 
     def transmission(self, frame: int, imager: Imager) -> NDArray[np.float32] | None:
-        """Return what the shadows leave of the echoes on the imager's grid."""
+        """Return what the shadows leave of the echoes on the imager's grid, (samples, beams)."""
         ...
 
     def brightness(self, frame: int) -> NDArray[np.float32] | None:

@@ -138,7 +138,7 @@ class ScreenScene(Recording):
         return Placement(plain.spacing_mm, plain.width_px, plain.mirrored, self._origin)
 
     def displacement_mm(self, frame: int, points_px: Floats) -> Floats:
-        """Exact displacement from rest of tissue that lies at ``points_px`` at rest, in mm."""
+        """Exact displacement (mm) from rest of tissue at ``points_px`` (..., 2) where it rests."""
         inside = np.asarray(points_px, dtype=np.float64) - np.array(self._origin)
         return self.scene.displacement_mm(int(self._shown[frame]), inside)
 

@@ -19,7 +19,11 @@ PENUMBRA_MM = 0.7
 
 
 def shadow(imager: Imager, surfaces_mm: list[Floats]) -> NDArray[np.float32]:
-    """Two-way amplitude behind surfaces, on the imager's grid: 1 before, next to nothing behind."""
+    """Two-way amplitude behind surfaces: 1 before, next to nothing behind.
+
+    Each surface is (k, 2), (x, z) in mm; the result has the shape of the imager's grid (samples,
+    beams).
+    """
     left = 10 ** (SHADOW_DB / 20)
     passed = np.ones((len(imager.depth), len(imager.lateral)), dtype=np.float32)
     for surface in surfaces_mm:

@@ -159,14 +159,17 @@ def mottle(
 
 
 def smoothstep(value: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rise from 0 at 0 to 1 at 1 with level ends, clipped outside."""
+    """Rise from 0 at 0 to 1 at 1 with level ends, clipped outside; of the values' shape."""
     t = np.clip(value, 0.0, 1.0)
     rise: NDArray[np.floating] = t * t * (3.0 - 2.0 * t)
     return rise
 
 
 def wander(rng: np.random.Generator, at: Floats, period: float) -> Floats:
-    """Return a smooth random curve of unit deviation at ``at``, varying over ``period``."""
+    """Return a smooth random curve of unit deviation at ``at``, of its shape.
+
+    It varies over ``period``, in the unit of ``at``.
+    """
     phases = rng.uniform(0.0, 2.0 * np.pi, 5)
     rates = 2.0 * np.pi / period * np.array([0.31, 0.52, 0.73, 1.0, 1.27])
     waves = np.sin(np.asarray(at)[..., None] * rates + phases)

@@ -22,7 +22,7 @@ from usguide.synth.tissue import wander
 def heel_world(
     scanner: Scanner, values: dict[str, Value], time_s: Floats, seed: int, *, with_needle: bool
 ) -> NeedlingWorld:
-    """Return a heel, with a needle in it or without."""
+    """Return a heel, with a needle in it or without; ``time_s`` has shape (frames,)."""
     tissue = heel.Heel(scanner, values, stream(seed, "heel"))
     if not with_needle:
         return _world(tissue, None, [], values, time_s, seed)
@@ -36,7 +36,7 @@ def heel_world(
 def phantom_world(
     scanner: Scanner, values: dict[str, Value], time_s: Floats, seed: int
 ) -> NeedlingWorld:
-    """Return a phantom with a needle in it."""
+    """Return a phantom with a needle in it; ``time_s`` has shape (frames,)."""
     tissue = phantom.Phantom(scanner, values, stream(seed, "phantom"))
     rng = stream(seed, "target")
     across = rng.uniform(0.3, 0.65) * scanner.width_mm
@@ -101,7 +101,7 @@ def muscle_world(
     time_s: Floats,
     seed: int,
 ) -> MuscleWorld:
-    """Return a muscle that contracts, torn or not."""
+    """Return a muscle that contracts, torn or not; ``time_s`` has shape (frames,)."""
     each = contraction.cycles(
         stream(seed, "contractions"),
         int(values["contractions"]),
