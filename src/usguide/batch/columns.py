@@ -115,6 +115,12 @@ def _recording() -> Iterator[Column]:
 
 def _fascia() -> Iterator[Column]:
     yield from status("fascia", "whether it was measured", lambda a: a.fascia)
+    yield number(
+        "fascia_confidence",
+        "1",
+        "probability that the heel measured is right",
+        lambda a: a.fascia.confidence,
+    )
     for unit in ("mm", "px"):
         yield from measurement(
             f"fascia_insertion_{unit}",
