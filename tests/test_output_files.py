@@ -407,6 +407,16 @@ def test_what_asks_for_attention_is_read_first_and_what_was_not_measured_last(
     ]
 
 
+def test_a_twitch_beside_no_followed_needle_says_so(full: Analysis) -> None:
+    alone = dataclasses.replace(full, needle=NeedleTrack(Status.NONE_FOUND, "no line moves"))
+    notes = [
+        {card.title: card.note for card in cards(analysis)}["Local twitch"]
+        for analysis in (full, alone)
+    ]
+    assert notes[0] == ""
+    assert notes[1].startswith("no needle is followed")
+
+
 def test_every_interruption_is_named_and_missing_strain_is_said(full: Analysis) -> None:
     twice = (Discontinuity(6.0, 2.5, 0.9), Discontinuity(14.0, 3.5, 0.6))
     strain = Strain(Status.NOT_MEASURED, "the deep border leaves the picture.")

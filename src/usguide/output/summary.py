@@ -89,7 +89,7 @@ def cards(analysis: Analysis) -> tuple[Card, ...]:
     if decided or motion.contraction.status is Status.MEASURED:
         made.append(_separation(motion.contraction))
     if motion.twitches or (analysis.needle.status is Status.MEASURED and motion.twitches_reason):
-        made.append(_twitches(motion))
+        made.append(_twitches(motion, analysis.needle))
     asked = (card for card in made if card.status is not Status.NOT_REQUESTED)
     return tuple(sorted(asked, key=_place))
 
@@ -312,7 +312,7 @@ def _separation(contraction: ContractionResult) -> Card:
     return Card("Muscle separation", status, tuple(figures), verdict, note)
 
 
-def _twitches(motion: MotionResult) -> Card:
+def _twitches(motion: MotionResult, needle: NeedleTrack) -> Card:
     twitches = motion.twitches
     if not twitches:
         return Card("Local twitch", Status.NOT_MEASURED, note=motion.twitches_reason)
@@ -323,7 +323,10 @@ def _twitches(motion: MotionResult) -> Card:
     if elicited:
         label = "on the needle's pass" if len(set(elicited)) == 1 else "on the needle's passes"
         speeds.append(Figure(label, ", ".join(dict.fromkeys(elicited))))
-    return Card("Local twitch", Status.MEASURED, (*figures, *speeds))
+    note = ""
+    if needle.status is not Status.MEASURED:
+        note = "no needle is followed: what one out of view pulls along may look like a twitch."
+    return Card("Local twitch", Status.MEASURED, (*figures, *speeds), note=note)
 
 
 def _largest(label: str, values: Iterable[float | None], unit: str) -> list[Figure]:
