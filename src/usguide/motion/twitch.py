@@ -33,7 +33,7 @@ LONGEST_ALONE_S = 0.5
 
 SHARE_ALONE = 0.6
 """Share of what is found without a followed needle that are twitches: of 26 in the 30 needlings of
-the benchmark, their needle kept from the search, 15 were; all 11 in 120 muscles and 15 needlings of
+the benchmark, their needle kept from the search, 15 were; all 13 in 120 muscles and 15 needlings of
 the second simulator without a needle, or with one that was not found."""
 
 LARGEST_STEP_S = 0.09
@@ -149,8 +149,9 @@ def find_twitches(
     motion : Motion
         Its displacement history.
     contraction : Contraction
-        The clip's dominant movement: within it no twitch can be told from the contraction. A muscle
-        that is needled is at rest: with a followed needle it is breathing, the probe or drag.
+        The clip's dominant movement: within it no twitch can be told from the contraction, unless
+        none of its cycles lasts longer than a twitch. A muscle that is needled is at rest: with a
+        followed needle it is breathing, the probe or drag.
     needle : NeedleTrack
         Where the needle was. What a needle that is not followed drags along may be taken for a
         twitch: the confidence is lower there.
@@ -169,7 +170,9 @@ def find_twitches(
         return (), reason
     times, step_s = time_s[motion.frames], motion.step_s(time_s)
     followed = needle.status is Status.MEASURED
-    moving = [] if followed else [(times[a], times[b]) for a, _, b in contraction.cycles]
+    cycles = [(times[start], times[end]) for start, _, end in contraction.cycles]
+    brief = all(end - start <= LONGEST_S for start, end in cycles)
+    moving = [] if followed or brief else cycles
     looks = []
     for stretch in _stretches(len(times), round(2 * SLOW_S / step_s)):
         looks += _looks(stretch, motion, moving, needle, header, times, step_s)
@@ -180,14 +183,16 @@ def find_twitches(
         near = near_needle(seen.points_px, motion.frames[span], needle, header)
         hidden: Bools = np.asarray(near.any(axis=0), dtype=np.bool_)
         twitch = _judged(look, seen, hidden, motion, header, times[look.first : look.last + 1])
-        if twitch is None:
-            continue
-        if followed:
+        if twitch is not None:
             found.append(twitch)
-        elif twitch.end_s - twitch.start_s <= LONGEST_ALONE_S:
-            found.append(replace(twitch, confidence=SHARE_ALONE * twitch.confidence))
     merged = _merged(found, SAME_SHARE * header.region.width)
-    return tuple(elicited(twitch, needle.passes) for twitch in merged), ""
+    if followed:
+        return tuple(elicited(twitch, needle.passes) for twitch in merged), ""
+    return tuple(
+        replace(twitch, confidence=SHARE_ALONE * twitch.confidence)
+        for twitch in merged
+        if twitch.end_s - twitch.start_s <= LONGEST_ALONE_S
+    ), ""
 
 
 def _measure(header: Header) -> tuple[Floats, float, float]:
