@@ -414,7 +414,7 @@ def test_a_twitch_beside_no_followed_needle_says_so(full: Analysis) -> None:
         for analysis in (full, alone)
     ]
     assert notes[0] == ""
-    assert notes[1].startswith("no needle is followed")
+    assert notes[1].startswith("No needle is followed")
 
 
 def test_every_interruption_is_named_and_missing_strain_is_said(full: Analysis) -> None:

@@ -325,7 +325,7 @@ def _twitches(motion: MotionResult, needle: NeedleTrack) -> Card:
         speeds.append(Figure(label, ", ".join(dict.fromkeys(elicited))))
     note = ""
     if needle.status is not Status.MEASURED:
-        note = "no needle is followed: what one out of view pulls along may look like a twitch."
+        note = "No needle is followed: what one out of view pulls along may look like a twitch."
     return Card("Local twitch", Status.MEASURED, (*figures, *speeds), note=note)
 
 
