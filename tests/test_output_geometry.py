@@ -1,10 +1,13 @@
-"""Where the drawn caliper lies: across the band, as long as the thickness that is stated."""
+"""Where drawn lines lie: calipers across the band, as long as stated, borders within the tissue."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
+from output_analyses import clip
 from usguide.model import FasciaProfile
-from usguide.output.geometry import thickness_caliper
+from usguide.output.geometry import thickness_caliper, within_tissue
 
 SPACING_MM = (0.05, 0.11)
 
@@ -50,3 +53,18 @@ def test_where_nothing_was_measured_nothing_is_drawn():
     assert thickness_caliper(nowhere, 0.0, (1.0, 1.0)) is None
     alone = FasciaProfile(*(np.array([v]) for v in (0.0, 4.0, 3.0, 5.0)), midline[:1], "mm")
     assert thickness_caliper(alone, 0.0, (1.0, 1.0)) is None
+
+
+def test_a_border_is_drawn_from_its_first_to_its_last_point_in_the_tissue():
+    header = clip().header
+    left, top = header.region.origin_px
+    tissue = np.zeros((header.region.height, header.region.width), np.bool_)
+    tissue[5:, 4:8] = True
+    tissue[5:, 6] = False  # something drawn over it
+    fan = dataclasses.replace(header, tissue=tissue)
+    x = left + np.arange(-2.0, header.region.width + 2)
+    line = np.column_stack([x, np.full(len(x), top + 6.0)])
+    assert within_tissue(line, fan)[:, 0] == pytest.approx(left + np.arange(4.0, 8.0))
+    line[x == left + 4, 1] = np.nan
+    assert within_tissue(line, fan)[:, 0] == pytest.approx(left + np.arange(5.0, 8.0))
+    assert within_tissue(line - (0.0, 3.0), fan).shape == (0, 2)

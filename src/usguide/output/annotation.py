@@ -22,6 +22,7 @@ from usguide.output.geometry import (
     drop_since_reference,
     muscle_axes,
     thickness_caliper,
+    within_tissue,
 )
 
 FASCIA = drawing.SKY_BLUE
@@ -224,7 +225,7 @@ class Annotator:
         muscle = self.analysis.muscle
         if muscle.status is Status.MEASURED:
             for border in borders_at(muscle, index):
-                self._line(canvas, border, MUSCLE)
+                self._line(canvas, within_tissue(border, self.analysis.header), MUSCLE)
 
     def _collections(self, canvas: Picture) -> None:
         for collection in self.analysis.motion.contraction.collections:

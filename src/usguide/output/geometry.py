@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from usguide.model import Borders, FasciaProfile, FasciaResult, Floats, MuscleResult
+from usguide.model import Borders, FasciaProfile, FasciaResult, Floats, Header, MuscleResult
 
 
 def borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats, ...]:
@@ -16,6 +16,20 @@ def borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats,
     ):
         return result.superficial_px, result.deep_px
     return () if result.borders is None else result.borders.at(index)
+
+
+def within_tissue(line: Floats, header: Header) -> Floats:
+    """Part (k, 2) of a line in source px between its first and its last point in the tissue.
+
+    A muscle's borders go on as lines to the sides of the region, of which a fan shows less.
+    """
+    known = line[np.isfinite(line).all(axis=1)]
+    column, row = np.rint(known - header.region.origin_px).astype(np.intp).T
+    rows, columns = header.tissue.shape
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    inside[inside] = header.tissue[row[inside], column[inside]]
+    seen = np.flatnonzero(inside)
+    return known[seen[0] : seen[-1] + 1] if len(seen) else known[:0]
 
 
 def drop_since_reference(fascia: FasciaResult, index: int) -> Floats | None:
