@@ -11,10 +11,11 @@ from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
 from usguide.needle.track import CONVINCING, CONVINCING_BESIDE_SPOT, likeliest
 
 LATELY = slice(-MEMORY_FRAMES, None)
-NEW_IN_A_ROW = 20
-"""Frames one after the other in which a spot must have been newer than all else before it is taken
-for a cross-section. In clips without one that was so, for a while, in up to 7 frames, and in 26 of
-a phantom; in clips with one, to the end."""
+NEW_BY_THEN = 20
+"""Frames in which a spot must have been seen, newer than all else throughout, before it is taken
+for a cross-section. In clips without one it was newer for a while, in up to 7 frames, and in 26 of
+a phantom; in clips with one, to the end. Of a needle withdrawn in the plane the place where its tip
+had been was so for long, and was seen in 8 frames."""
 
 
 class Online:
@@ -45,13 +46,13 @@ class Online:
             if spot is None:
                 new_spots = self._seen.new_spots[LATELY]
                 spot = follow_new_spot(new_spots, numbers, self._seen.slides(LATELY))
-                self._new_for = self._new_for + 1 if spot is not None else 0
+                self._new_for = 0 if spot is None else self._new_for + (spot.confidence[-1] > 0)
         shaft = -1, 0.0
         crosses = any(sure > 0 for _, sure in self._crossing)
         if not outshines and not crosses:
             shaft = self._shaft(numbers, CONVINCING if spot is None else CONVINCING_BESIDE_SPOT)
         self._shafts.append(shaft)
-        sure = outshines or crosses or self._new_for >= NEW_IN_A_ROW
+        sure = outshines or crosses or self._new_for >= NEW_BY_THEN
         if spot is None or shaft[0] >= 0 or not sure:
             self._crossing.append((np.full(2, np.nan), 0.0))
         else:
