@@ -21,7 +21,7 @@ MEMORY_FRAMES = 90
 """Frames before a frame against which a spot is new, and online all that are looked back on: 3 s
 of a cine."""
 FIRST_FRAMES = 8
-"""Frames of which a mean picture is made at least: that of fewer is the needle's own."""
+"""Fewest frames whose mean shows the picture without the needle: in that of fewer it stands out."""
 LOOKED_BACK_AT = 4
 """First frames, of which the frames before them say nothing or too little: what is new in them is
 told, offline, from those after."""
