@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
 from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, add_edges, find_lines
-from usguide.muscle.bone import casts_shadow
 from usguide.muscle.edges import Edge, find_edge
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.responses import Responses
 from usguide.muscle.streaks import Streaks, find_streaks
+from usguide.muscle.surroundings import doubted
 
 NODES = 32
 """Abscissae at which borders are kept for each frame."""
@@ -32,14 +32,6 @@ about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no 
 _CROSSED = 0.7
 """How much a certain aponeurosis between two bands speaks against them bounding one muscle: less
 than all, for a row of fascicles looks a little like one, and there are many rows."""
-
-_BONE = 0.3
-"""How much of its likelihood is left to a border beneath that is a bone's: of two lines, the
-fainter one over the bone is the aponeurosis. A muscle that lies on a bone is still found where all
-else speaks for it."""
-
-_FAINT = 0.01
-"""Likelihood from which on a border is asked whether it is a bone's."""
 
 _SETTLED = 0.5
 """Score of two lines from which on the edges of bright layers are not looked for: they are a muscle
@@ -190,27 +182,22 @@ class BellyFinder:
     def _borders(self, grid: Grid, layers: bool) -> tuple[list[Band], list[Band]]:
         """Find the bands that may bound a muscle above, and those that may bound it beneath."""
         inside, lines = self._responses.inside, self._responses.lines(grid)
-        above, beneath = (find_lines(line, inside) for line in lines)
-        pairs = self._ranked(above, self._doubting_bones(grid, beneath))
-        if layers and (not pairs or pairs[0][0] < _SETTLED):
+        found = [find_lines(line, inside) for line in lines]
+        borders = self._doubted(grid, found)
+        if layers and max((pair[0] for pair in self._ranked(*borders)), default=0.0) < _SETTLED:
             steps = self._responses.steps(grid)
-            above, beneath = (
+            found = [
                 add_edges(bands, line, step, inside, share)
-                for bands, line, step, share in zip(
-                    (above, beneath), lines, steps, STEP_SHARES, strict=True
-                )
-            )
-        return above, self._doubting_bones(grid, beneath)
+                for bands, line, step, share in zip(found, lines, steps, STEP_SHARES, strict=True)
+            ]
+            borders = self._doubted(grid, found)
+        return borders
 
-    def _doubting_bones(self, grid: Grid, beneath: list[Band]) -> list[Band]:
-        """Take most of its likelihood from a border that is a bone's."""
+    def _doubted(self, grid: Grid, found: list[list[Band]]) -> tuple[list[Band], list[Band]]:
+        """Take likelihood from borders beyond which there is no tissue."""
         tissue = self._responses.has_tissue
-        return [
-            replace(band, probability=_BONE * band.probability)
-            if band.probability > _FAINT and casts_shadow(grid, tissue, band.rows)
-            else band
-            for band in beneath
-        ]
+        above, beneath = found
+        return doubted(above, grid, tissue, -1), doubted(beneath, grid, tissue, 1)
 
     def _ranked(self, above: list[Band], beneath: list[Band]) -> list[tuple[float, int, int]]:
         """Score every pair of bands as the borders of the superficial-most muscle, best first."""
@@ -250,7 +237,7 @@ class BellyFinder:
     ) -> Belly:
         x = column_centres(self._width)
         gap = deep.y_px - inner.y_px
-        shown = self._shown(inner.y_px) & self._shown(deep.y_px)
+        shown = self._shown(inner.y_px) & self._shown(deep.y_px) & self._responses.under_probe
         if not shown.any():
             shown[:] = True
         # Normal to the mid-line: the vertical distance times the cosine of its tilt.
