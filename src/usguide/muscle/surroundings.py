@@ -70,16 +70,19 @@ def doubted(bands: list[Band], grid: Grid, tissue: Bools, side: int) -> list[Ban
 
 def _left_above(grid: Grid, tissue: Bools, crest: NDArray[np.int64]) -> float:
     """Nothing under the dark, all of it where too little is seen above."""
-    row = np.arange(ROWS)[:, None]
     skirt, far = round(_SKIRT * ROWS), round(_FAR * ROWS)
+    end = int(crest.max()) + far
+    grid, tissue = grid[:end], tissue[:end]
+    row = np.arange(len(grid))[:, None]
     above = tissue & (row < crest - skirt)
     beneath = tissue & (row > crest + skirt) & (row < crest + far)
-    seen = (above.sum(axis=0) >= _LEAST_ROWS) & beneath.any(axis=0)
+    counts = [np.count_nonzero(side, axis=0) for side in (above, beneath)]
+    seen = (counts[0] >= _LEAST_ROWS) & (counts[1] > 0)
     if np.count_nonzero(seen) < _LEAST * COLUMNS:
         return 1.0
     left, whole = (
-        float(np.median(((grid * side).sum(axis=0) / np.maximum(side.sum(axis=0), 1))[seen]))
-        for side in (above, beneath)
+        float(np.median((grid * side).sum(axis=0)[seen] / count[seen]))
+        for side, count in zip((above, beneath), counts, strict=True)
     )
     return float(left >= _DARK * whole)
 
