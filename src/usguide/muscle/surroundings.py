@@ -7,9 +7,8 @@ picture's last line nothing.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from usguide.model import Bools
+from usguide.model import Bools, Floats
 from usguide.muscle.bands import Band
 from usguide.muscle.picture import COLUMNS, ROWS, Grid
 
@@ -27,8 +26,9 @@ above them. Above all of these it is 0.70 or more, and above three heels' skins 
 _LEAST = 0.3
 """Part of the width over which what is beyond must be in the picture."""
 
-_LEAST_ROWS = 3
-"""Of what is above, to be judged."""
+_LEAST_ROWS, _ENOUGH_ROWS = 3, 13
+"""Rows that must be seen of what is above a line, and of what is beneath one down to a tenth of the
+height, to be judged."""
 
 _DOUBTED = 0.3
 """How much of its likelihood is left to a border beneath which no tissue is seen: of two lines, the
@@ -57,53 +57,50 @@ def doubted(bands: list[Band], grid: Grid, tissue: Bools, side: int) -> list[Ban
     """
     left = _left_beneath if side > 0 else _left_above
     return [
-        Band(
-            band.rows,
-            band.probability * left(grid, tissue, np.rint(band.rows).astype(np.int64)),
-            band.line,
-        )
+        Band(band.rows, band.probability * left(grid, tissue, band.rows), band.line)
         if band.probability > _FAINT
         else band
         for band in bands
     ]
 
 
-def _left_above(grid: Grid, tissue: Bools, crest: NDArray[np.int64]) -> float:
+def _left_above(grid: Grid, tissue: Bools, rows: Floats) -> float:
     """Nothing under the dark, all of it where too little is seen above."""
-    skirt, far = round(_SKIRT * ROWS), round(_FAR * ROWS)
-    end = int(crest.max()) + far
-    grid, tissue = grid[:end], tissue[:end]
-    row = np.arange(len(grid))[:, None]
-    above = tissue & (row < crest - skirt)
-    beneath = tissue & (row > crest + skirt) & (row < crest + far)
-    counts = [np.count_nonzero(side, axis=0) for side in (above, beneath)]
-    seen = (counts[0] >= _LEAST_ROWS) & (counts[1] > 0)
-    if np.count_nonzero(seen) < _LEAST * COLUMNS:
-        return 1.0
-    left, whole = (
-        float(np.median((grid * side).sum(axis=0)[seen] / count[seen]))
-        for side, count in zip((above, beneath), counts, strict=True)
-    )
-    return float(left >= _DARK * whole)
+    end = min(ROWS, int(rows.max() + _FAR * ROWS) + 1)
+    away = np.arange(end)[:, None] - rows
+    above = away < -_SKIRT * ROWS
+    beneath = (away > _SKIRT * ROWS) & (away < _FAR * ROWS)
+    share = _share(grid[:end], tissue[:end], above, beneath, _LEAST_ROWS)
+    return 1.0 if share is None else float(share >= _DARK)
 
 
-def _left_beneath(grid: Grid, tissue: Bools, crest: NDArray[np.int64]) -> float:
+def _left_beneath(grid: Grid, tissue: Bools, rows: Floats) -> float:
     """Nothing at the picture's end, and a part near it and over a shadow."""
-    away = np.arange(round(_NEAR * ROWS), round(_FAR * ROWS))[:, None]
-    columns = np.arange(COLUMNS)
+    first = max(0, int(rows.min() - _FAR * ROWS))
+    away = np.arange(first, ROWS)[:, None] - rows
+    beneath = (away >= _NEAR * ROWS) & (away < _FAR * ROWS)
+    above = (away <= -_NEAR * ROWS) & (away > -_FAR * ROWS)
+    sides = grid[first:], tissue[first:], beneath, above
+    share = _share(*sides, _ENOUGH_ROWS)
+    if share is None:
+        return 0.0 if _share(*sides, 1) is None else _DOUBTED
+    return 1.0 if share >= _DARK else _DOUBTED
 
-    def shown(row: NDArray[np.int64]) -> Bools:
-        inside = (row >= 0) & (row < ROWS)
-        return np.asarray(inside & tissue[np.clip(row, 0, ROWS - 1), columns], dtype=np.bool_)
 
-    if np.count_nonzero(shown(crest + away[0])) < _LEAST * COLUMNS:
-        return 0.0
-    above, beneath = crest - away, crest + away
-    seen = (shown(above) & shown(beneath)).all(axis=0)
+def _share(
+    grid: Grid, tissue: Bools, beyond: Bools, muscle: Bools, least_rows: int
+) -> float | None:
+    """Grey level beyond a line as a share of that on the muscle's side; None of too little.
+
+    Of either the median over all columns that show both sides.
+    """
+    sides = [tissue & side for side in (beyond, muscle)]
+    counts = [np.count_nonzero(side, axis=0) for side in sides]
+    seen = np.minimum(*counts) >= least_rows
     if np.count_nonzero(seen) < _LEAST * COLUMNS:
-        return _DOUBTED
-    left, whole = (
-        float(np.median(grid[side[:, seen], columns[seen]].mean(axis=0)))
-        for side in (beneath, above)
+        return None
+    level, whole = (
+        float(np.median((grid * side).sum(axis=0)[seen] / count[seen]))
+        for side, count in zip(sides, counts, strict=True)
     )
-    return 1.0 if left >= _DARK * whole else _DOUBTED
+    return level / max(whole, 1e-6)
