@@ -280,17 +280,20 @@ def test_outside_the_fan_is_not_tissue() -> None:
 
 
 @pytest.mark.parametrize("left_after_compression", [0, 12])
-def test_black_margins_above_and_beside_are_not_tissue(left_after_compression: int) -> None:
-    """A dark bottom is: there the echoes have died away."""
+def test_black_margins_are_not_tissue(left_after_compression: int) -> None:
+    """A dark bottom is: there the echoes have died away. A margin is beneath it as well."""
     shown = speckle(3, 90, 140)
     shown[:, 60:] = 2
-    padded = np.full((3, 130, 200), left_after_compression, np.uint8)
+    padded = np.full((3, 140, 200), left_after_compression, np.uint8)
     padded[:, 30:120, 24:164] = shown
-    inside = within_margins(padded, Region(10, 10, 170, 115))
-    expected = np.zeros((115, 170), dtype=np.bool_)
-    expected[20:, 14:154] = True
+    inside = within_margins(padded, Region(10, 10, 170, 124))
+    expected = np.zeros((124, 170), dtype=np.bool_)
+    expected[20:110, 14:154] = True
     np.testing.assert_array_equal(inside, expected)
     assert within_margins(shown, Region(0, 0, 140, 90)).all()
+    lit_lower = padded.copy()
+    lit_lower[:, 125, 40:80] = 60
+    assert within_margins(lit_lower, Region(10, 10, 170, 124))[:116].any(axis=1)[20:].all()
     assert within_margins(np.zeros_like(padded), Region(0, 0, 200, 130)).all()
 
 

@@ -25,9 +25,10 @@ from usguide.motion.gap import along_rows, darkest_interval, find_gap, out_of_th
 from usguide.motion.history import FEWEST_ROWS, History, Motion
 from usguide.motion.judgement import not_negative, suggested_grade
 from usguide.motion.matching import supported
-from usguide.motion.parting import DEPTH_LINES, WINDOW, change_between, find_partings
+from usguide.motion.parting import DEPTH_LINES, WINDOW, Parting, change_between, find_partings
 from usguide.motion.separation import without_parting
 from usguide.motion.strip import DEPTHS, belly_of, straighten
+from usguide.motion.suspects import MIN_CONTRAST, suspect_at
 
 # --- displacement -----------------------------------------------------------------------------
 
@@ -367,6 +368,48 @@ def test_a_greater_parting_beside_it_does_not_hide_another():
         seen = {p.depths.start for p in found if p.left < step <= p.right}
         assert seen == set(range(DEPTH_LINES - WINDOW + 1))
     assert not any(p.left < 8 and p.right >= 19 for p in found)
+
+
+@pytest.mark.parametrize("torn", [4, 8, 12])
+def test_tissue_is_told_to_part_across_so_much_of_the_muscle(torn):
+    along = np.zeros((DEPTH_LINES, 24))
+    along[:torn, 12:] = 6.0
+    windows = DEPTH_LINES - WINDOW + 1
+    # Windows that hold a torn and a whole depth show less of the step.
+    sure = torn - WINDOW + 1 if torn < DEPTH_LINES else windows
+    best, *_ = find_partings(along, np.ones_like(along))
+    assert sure <= round(best.across * windows) <= min(sure + WINDOW - 1, windows)
+
+
+@pytest.mark.parametrize(("across", "looked_into"), [(0.6, False), (0.7, True)])
+def test_where_ends_part_across_the_muscle_coarse_speckle_does_not_hide_the_gap(
+    across, looked_into
+):
+    rng = np.random.default_rng(0)
+    patchy = cv2.GaussianBlur(rng.normal(size=(300, 400)), (0, 0), 14)
+    picture = np.clip(90 + 50 * patchy / patchy.std(), 20, 255).astype(np.uint8)
+    resting = picture.copy()
+    picture[80:180, 195:220] = 60
+    belly = belly_of(muscle_at(80, 180), Region(0, 0, 400, 300), np.ones((300, 400), bool))
+    x, y = np.arange(8.0, 400.0, 17.0), np.arange(10.0, 300.0, 20.0)
+    moved = np.zeros((2, len(y), len(x), 2), np.float32)
+    moved[1, :, x > 205, 0] = 25.0
+    motion = Motion(
+        np.arange(2),
+        moved,
+        np.ones(moved.shape[:3], np.float32),
+        np.ones(2),
+        np.zeros(2, bool),
+        np.zeros((2, 2)),
+        x,
+        y,
+    )
+    parting = Parting(slice(4, 7), 11, 13, 25.0, 1.0, across)
+    found = suspect_at(picture, resting, motion, belly, parting, 0, 1, 17.0)
+    assert (found is not None) is looked_into
+    if found is not None:
+        assert found.gap.contrast < MIN_CONTRAST
+        assert found.gap.width == pytest.approx(25, abs=6)
 
 
 def test_that_nothing_parts_is_said_of_what_was_tracked_only():

@@ -12,12 +12,13 @@ from usguide import open_clip
 from usguide.ingest.clip import Clip
 from usguide.model import Region, Status
 from usguide.muscle import MuscleStage
+from usguide.muscle.bands import Band
 from usguide.muscle.bellies import Belly
-from usguide.muscle.bone import casts_shadow
 from usguide.muscle.history import NEVER_CHOSEN, follow
 from usguide.muscle.picture import COLUMNS, ROWS, to_grid
 from usguide.muscle.responses import Responses
 from usguide.muscle.streaks import find_streaks
+from usguide.muscle.surroundings import doubted
 
 CLIPS = Path(__file__).parents[1].parent / "shared" / "clips"
 SPACING = (0.08, 0.08)
@@ -49,6 +50,13 @@ def draw_muscle(
     speckle = rng.rayleigh(1.0, (height, width)) ** 0.5
     grainy = cv2.GaussianBlur(echo * speckle, (0, 0), sigmaX=2.0, sigmaY=1.0) * level
     return np.clip(grainy, 0, 255).astype(np.uint8)
+
+
+def convex_fan(width, height):
+    """Tell where a convex probe's fan is, whose centre lies over the picture."""
+    y, x = np.mgrid[:height, :width].astype(float)
+    radius, angle = np.hypot(x - width / 2, y + 130), np.arctan2(x - width / 2, y + 130)
+    return (radius > 190) & (radius < 540) & (np.abs(angle) < np.radians(36))
 
 
 def measure(frames, spacing=SPACING, header=None):
@@ -298,10 +306,7 @@ def test_between_lines_that_leave_no_room_nothing_is_judged():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_fan_shows_half_of_a_superficial_aponeurosis(seed):
     picture = draw_muscle(width=640, height=420, superficial=90, deep=270, tilt=0.03, seed=seed)
-    y, x = np.mgrid[:420, :640].astype(float)
-    # A convex probe's fan: its centre lies over the picture, and it opens by 2 x 45 degrees.
-    radius, angle = np.hypot(x - 320, y + 130), np.arctan2(x - 320, y + 130)
-    fan = (radius > 190) & (radius < 540) & (np.abs(angle) < np.radians(36))
+    fan = convex_fan(640, 420)
     picture[~fan] = 0
     result = measure([picture], header=lambda h: dataclasses.replace(h, tissue=fan))
     assert result.status is Status.MEASURED
@@ -342,14 +347,67 @@ def test_a_muscle_that_lies_on_a_bone_is_found():
     assert measure([draw_bone(muscle)]).thickness_px.value == pytest.approx(middle, abs=3)
 
 
-@pytest.mark.parametrize(("reverberation", "bone"), [(0.0, True), (0.2, True), (0.7, False)])
-def test_a_bone_is_told_by_its_shadow(reverberation, bone):
+@pytest.mark.parametrize(("reverberation", "left"), [(0.0, 0.3), (0.2, 0.3), (0.7, 1.0)])
+def test_a_bone_is_told_by_its_shadow(reverberation, left):
     picture = draw_bone(draw_muscle(deep=500), reverberation=reverberation)
     grid, tissue = to_grid(picture), np.ones((ROWS, COLUMNS), dtype=np.bool_)
-    line = (294 + 0.02 * np.arange(COLUMNS) * 480 / COLUMNS) * ROWS / 400
-    assert casts_shadow(grid, tissue, line) is bone
-    # At the picture's lower edge nobody knows.
-    assert not casts_shadow(grid, tissue, line + 40)
+    line = Band((294 + 0.02 * np.arange(COLUMNS) * 480 / COLUMNS) * ROWS / 400, 0.9, 0.8)
+    (bone,) = doubted([line], grid, tissue, 1)
+    assert bone.probability == pytest.approx(0.9 * left)
+    assert bone.line == 0.8
+
+
+@pytest.mark.parametrize(("beneath", "left"), [(0.15, 1.0), (0.09, 0.3), (0.03, 0.0)])
+def test_the_end_of_the_picture_is_no_border(beneath, left):
+    """Neither of a whole picture nor of a fan: beneath it no tissue is seen."""
+    grid, tissue = to_grid(draw_muscle(deep=500)), np.ones((ROWS, COLUMNS), dtype=np.bool_)
+    line = Band(np.full(COLUMNS, (1 - beneath) * ROWS), 0.9, 0.9)
+    assert doubted([line], grid, tissue, 1)[0].probability == pytest.approx(0.9 * left)
+    tissue[200:] = False
+    line = Band(np.full(COLUMNS, 200 - beneath * ROWS), 0.9, 0.9)
+    assert doubted([line], grid, tissue, 1)[0].probability == pytest.approx(0.9 * left)
+
+
+@pytest.mark.parametrize(
+    ("dark_rows", "line", "left"),
+    [(0, 40, 1.0), (40, 42, 0.0), (20, 42, 1.0), (0, 6, 1.0)],
+)
+def test_a_line_under_the_dark_is_no_border(dark_rows, line, left):
+    """The probe's face is one; thin fat, which its line hides, is taken for some."""
+    grid, tissue = np.full((ROWS, COLUMNS), 60.0, np.float32), np.ones((ROWS, COLUMNS), np.bool_)
+    grid[:dark_rows] = 2.0
+    band = Band(np.full(COLUMNS, float(line)), 0.9, 0.9)
+    assert doubted([band], grid, tissue, -1)[0].probability == pytest.approx(0.9 * left)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rim_of_a_fan_is_no_aponeurosis(seed):
+    picture = draw_muscle(width=640, height=420, superficial=90, deep=600, tilt=0.03, seed=seed)
+    fan = convex_fan(640, 420)
+    y, x = np.mgrid[:420, :640].astype(float)
+    picture[np.abs(np.hypot(x - 320, y + 130) - 532) < 5] = 220
+    picture[~fan] = 0
+    result = measure([picture], header=lambda h: dataclasses.replace(h, tissue=fan))
+    assert result.status is Status.NONE_FOUND
+
+
+def test_in_a_fan_the_thickness_is_that_under_the_probe():
+    """What is beyond is seen aslant, and in part."""
+    fan = convex_fan(640, 420)
+    picture = draw_muscle(width=640, height=420, superficial=90, deep=270, tilt=0.0)
+    y, x = np.mgrid[:420, :640].astype(float)
+    # The deep border rises on either side of the middle, the superficial one does not.
+    rise = (x - 320) ** 2 / 1500
+    lower = np.clip(np.where(y > 90, y + rise, y), 0, 419)
+    picture = picture[lower.astype(int), x.astype(int)]
+    picture[~fan] = 0
+    result = measure([picture], header=lambda h: dataclasses.replace(h, tissue=fan))
+    face = 190 * np.sin(np.radians(36))
+    under_probe, everywhere = (
+        180 - rise[0, np.abs(x[0] - 320) < half].mean() for half in (face, 200)
+    )
+    assert result.thickness_px.value == pytest.approx(under_probe, abs=2)
+    assert under_probe > everywhere + 5
 
 
 @pytest.mark.parametrize("seed", range(3))

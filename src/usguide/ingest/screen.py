@@ -208,7 +208,7 @@ def within_margins(samples: NDArray[np.uint8], region: Region) -> Bools:
     """Tell where a region that a file states lies within its black margins, if it has any.
 
     Above the probe's face and beside it nothing is ever lit. Below, a picture may be black for want
-    of echoes, and is kept.
+    of echoes: there the margin is as wide as the narrowest of the other three, if that is unlit.
 
     Parameters
     ----------
@@ -228,7 +228,9 @@ def within_margins(samples: NDArray[np.uint8], region: Region) -> Bools:
     high = np.flatnonzero(lit.mean(axis=1) >= _LIT_SHARE)
     if len(wide) == 0 or len(high) == 0:
         return ~inside
-    inside[high[0] :, wide[0] : wide[-1] + 1] = True
+    margin = min(high[0], wide[0], region.width - 1 - wide[-1])
+    bottom = max(high[-1] + 1, region.height - margin)
+    inside[high[0] : bottom, wide[0] : wide[-1] + 1] = True
     return inside
 
 

@@ -1,8 +1,8 @@
-"""Which two bands bound the muscle, and what is measured between them, in one frame."""
+"""The muscle bellies of one frame, and what is measured between their borders."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from usguide.model import Bools, Calibration, Floats, Frame
 from usguide.muscle.bands import CUBIC, STEP_SHARES, Band, add_edges, find_lines
-from usguide.muscle.bone import casts_shadow
 from usguide.muscle.edges import Edge, find_edge
+from usguide.muscle.pairs import gaps_of, ranked_pairs
 from usguide.muscle.picture import COLUMNS, ROWS, Grid, Narrower, column_centres, to_grid
 from usguide.muscle.responses import Responses
 from usguide.muscle.streaks import Streaks, find_streaks
+from usguide.muscle.surroundings import doubted
 
 NODES = 32
 """Abscissae at which borders are kept for each frame."""
@@ -22,41 +23,9 @@ NODES = 32
 KEPT = 3
 """Pairs of bands kept for each frame, for the clip as a whole to choose from."""
 
-_GAP = (0.12, 0.85)
-"""Mean distance of the two bands as a part of the height; a half of it at the narrowest place."""
-
-_GAP_MM = (6.0, 80.0)
-"""The same in mm, where there is a scale: from thin forearm and shin muscles (tibialis posterior,
-about 10 mm) to quadriceps and gluteus maximus; a plantar fascia (2-8 mm) is no muscle."""
-
-_CROSSED = 0.7
-"""How much a certain aponeurosis between two bands speaks against them bounding one muscle: less
-than all, for a row of fascicles looks a little like one, and there are many rows."""
-
-_BONE = 0.3
-"""How much of its likelihood is left to a border beneath that is a bone's: of two lines, the
-fainter one over the bone is the aponeurosis. A muscle that lies on a bone is still found where all
-else speaks for it."""
-
-_FAINT = 0.01
-"""Likelihood from which on a border is asked whether it is a bone's."""
-
 _SETTLED = 0.5
 """Score of two lines from which on the edges of bright layers are not looked for: they are a muscle
 likelier than not."""
-
-_SAME = 0.03
-"""Mean distance, as a part of the height, under which two bands are one aponeurosis."""
-
-_DEPTH = 0.7
-"""Part of the height over which the preference for the superficial-most muscle falls to 1/e."""
-
-_USUAL_GAP, _GAP_SPREAD = 0.3, 1.5
-"""Usual distance as a part of the height, and the spread of its logarithm: a weak preference."""
-
-_USUAL_GAP_MM, _GAP_SPREAD_MM = 18.0, 0.7
-"""The same where there is a scale: superficial leg muscles measure 10-35 mm, and a layer of
-subcutaneous fat between two bright lines is mostly thinner."""
 
 _LEFT = 0.25
 """Part of the width to which a straight line is fitted for the heights at the left edge: observers
@@ -139,16 +108,10 @@ class BellyFinder:
         self._narrower = Narrower(tissue)
         self._height, self._width = tissue.shape
         self._calibration = calibration
-        self._gap = _GAP
-        self._usual, self._spread = _USUAL_GAP, _GAP_SPREAD
         depth_mm = None
         if calibration.spacing_mm is not None:
             depth_mm = float(self._to_mm(np.array([0.0, self._height]))[1])
-            self._gap = (
-                max(_GAP[0] / 2, _GAP_MM[0] / depth_mm),
-                min(_GAP[1], _GAP_MM[1] / depth_mm),
-            )
-            self._usual, self._spread = _USUAL_GAP_MM / depth_mm, _GAP_SPREAD_MM
+        self._gaps = gaps_of(depth_mm)
         self._responses = Responses(self._narrower.tissue, depth_mm)
 
     def find(
@@ -175,7 +138,7 @@ class BellyFinder:
         def lower(band: int, side: int, level: float) -> Edge:
             return find_edge(picture, beneath[band].rows, side, level)
 
-        ranked = self._ranked(above, beneath)[:KEPT]
+        ranked = ranked_pairs(above, beneath, self._gaps)[:KEPT]
         bellies = []
         for score, i, j in ranked:
             if score > max(0.1 * ranked[0][0], least_score):
@@ -190,53 +153,23 @@ class BellyFinder:
     def _borders(self, grid: Grid, layers: bool) -> tuple[list[Band], list[Band]]:
         """Find the bands that may bound a muscle above, and those that may bound it beneath."""
         inside, lines = self._responses.inside, self._responses.lines(grid)
-        above, beneath = (find_lines(line, inside) for line in lines)
-        pairs = self._ranked(above, self._doubting_bones(grid, beneath))
+        found = [find_lines(line, inside) for line in lines]
+        borders = self._doubted(grid, found)
+        pairs = ranked_pairs(*borders, self._gaps)
         if layers and (not pairs or pairs[0][0] < _SETTLED):
             steps = self._responses.steps(grid)
-            above, beneath = (
+            found = [
                 add_edges(bands, line, step, inside, share)
-                for bands, line, step, share in zip(
-                    (above, beneath), lines, steps, STEP_SHARES, strict=True
-                )
-            )
-        return above, self._doubting_bones(grid, beneath)
+                for bands, line, step, share in zip(found, lines, steps, STEP_SHARES, strict=True)
+            ]
+            borders = self._doubted(grid, found)
+        return borders
 
-    def _doubting_bones(self, grid: Grid, beneath: list[Band]) -> list[Band]:
-        """Take most of its likelihood from a border that is a bone's."""
+    def _doubted(self, grid: Grid, found: list[list[Band]]) -> tuple[list[Band], list[Band]]:
+        """Take likelihood from borders beyond which there is no tissue."""
         tissue = self._responses.has_tissue
-        return [
-            replace(band, probability=_BONE * band.probability)
-            if band.probability > _FAINT and casts_shadow(grid, tissue, band.rows)
-            else band
-            for band in beneath
-        ]
-
-    def _ranked(self, above: list[Band], beneath: list[Band]) -> list[tuple[float, int, int]]:
-        """Score every pair of bands as the borders of the superficial-most muscle, best first."""
-        pairs: list[tuple[float, int, int]] = []
-        rows, under = (
-            np.array([band.rows for band in bands]).reshape(-1, COLUMNS)
-            for bands in (above, beneath)
-        )
-        gaps = (under - rows[:, None]) / ROWS
-        narrowest, means = gaps.min(axis=2).tolist(), gaps.mean(axis=2).tolist()
-        for i, upper in enumerate(above):
-            # A muscle that ends where this one begins is the one nearer to the skin.
-            first = 1.0
-            for likely, k, j in pairs:
-                if above[k].height < upper.height and beneath[j].height < upper.height + _SAME:
-                    first *= 1 - likely
-            between = first * float(np.exp(-upper.height / _DEPTH))
-            for j, lower in enumerate(beneath):
-                mean = means[i][j]
-                if narrowest[i][j] > self._gap[0] / 2 and self._gap[0] < mean < self._gap[1]:
-                    usual = np.exp(-0.5 * (np.log(mean / self._usual) / self._spread) ** 2)
-                    score = upper.probability * lower.probability * between * usual
-                    pairs.append((float(score), i, j))
-                if mean > _SAME:
-                    between *= 1 - _CROSSED * lower.line
-        return sorted(pairs, reverse=True)
+        above, beneath = found
+        return doubted(above, grid, tissue, -1), doubted(beneath, grid, tissue, 1)
 
     def _measure(
         self,
@@ -250,7 +183,7 @@ class BellyFinder:
     ) -> Belly:
         x = column_centres(self._width)
         gap = deep.y_px - inner.y_px
-        shown = self._shown(inner.y_px) & self._shown(deep.y_px)
+        shown = self._shown(inner.y_px) & self._shown(deep.y_px) & self._responses.under_probe
         if not shown.any():
             shown[:] = True
         # Normal to the mid-line: the vertical distance times the cosine of its tilt.

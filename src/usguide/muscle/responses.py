@@ -68,6 +68,10 @@ aponeurosis and more than that of what lies between fibres, so that the search f
 of the picture and does not turn down to stay in it. From 0.8 to 1.2 the same muscles are found, but
 for one of 160."""
 
+_FACE_ROWS, _LEAST_FACE = 3, 0.25
+"""Grid rows of the picture's top in which the probe's face begins on either side, and the part of
+the width that it must take up for what lies under it to be told from the flanks."""
+
 
 class Responses:
     """Responds to lines and steps in a clip's frames; holds what depends only on the tissue.
@@ -83,6 +87,9 @@ class Responses:
     ----------
     inside : ndarray of bool, shape (ROWS, COLUMNS)
         Where a border may lie: in the tissue, but for the skin and the lower rim.
+    under_probe : ndarray of bool, shape (COLUMNS,)
+        Columns that are shown from the probe's face on. Under a convex probe's flanks a muscle is
+        seen aslant, and only as far as the fan goes. All where the face is narrow, a sector's.
     """
 
     def __init__(self, tissue: Bools, depth_mm: float | None = None) -> None:
@@ -105,6 +112,13 @@ class Responses:
         to_the_left = np.logical_or.accumulate(shown[:, ::-1], axis=1)[:, ::-1]
         self._beside_a_fan = to_the_right ^ to_the_left
         rim_row = np.argmax(self._tissue > 0, axis=0)
+        top = int(np.argmax(shown.any(axis=1)))
+        face = np.flatnonzero(shown[top : top + _FACE_ROWS].any(axis=0))
+        self.under_probe: Bools = np.zeros(COLUMNS, dtype=np.bool_)
+        if len(face):
+            self.under_probe[face[0] : face[-1] + 1] = True
+        if np.count_nonzero(self.under_probe) < _LEAST_FACE * COLUMNS:
+            self.under_probe[:] = True
         self._under_skin = self.inside & (np.arange(ROWS)[:, None] >= rim_row + _SKIN_EDGE * ROWS)
 
     @property
