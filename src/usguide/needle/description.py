@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from usguide.model import (
     Bools,
@@ -19,7 +20,7 @@ from usguide.model import (
 from usguide.needle.candidates import Candidates, Workspace
 from usguide.needle.passes import find_passes
 from usguide.needle.proximity import distance_to_fascia, repeated, time_inside
-from usguide.needle.smoothing import half_axes, smooth_path, smoothed
+from usguide.needle.smoothing import Shaft, half_axes, smooth_path, smoothed
 from usguide.needle.spot_path import SpotPath
 from usguide.needle.track import VISIBLE
 
@@ -29,6 +30,9 @@ of its pixels, in which speckle and needle interfere anew in every frame. In a r
 is moved slowly it scatters by 0.8 px in depth and 0.3 px across, now and then by several."""
 SPOT_WANDER_PX = 0.3
 """Change of its speed in one frame, working px per frame."""
+
+ENTRY_CLAIMS = 61
+"""Claims, 2 s of a cine, of whose shafts the middle place of entry counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Observed:
         for frame, known_tip in hinted.items():
             tip[frame] = known_tip + origin
         angle[rows] = undirected_deg(shaft.along)
-        into = self.workspace.way_in(shaft.tip, shaft.along)[0] * self.workspace.scale
+        into = insertion_depth(shaft, self.workspace, online=self.online)
         depth[rows] = into
         depth_mm = None
         if calibration.spacing_mm is not None:
@@ -190,6 +194,19 @@ class Observed:
             tip_to_fascia_mm=None if relation is None else relation[0],
             closest_to_fascia_mm=closest(relation),
         )
+
+
+def insertion_depth(shaft: Shaft, workspace: Workspace, *, online: bool) -> Floats:
+    """Depth of n tips along their shafts, from where these enter the picture, region px.
+
+    A line that grazes the picture's edge enters it now here and now there: of the places around a
+    time the middle one counts, online that of the frame.
+    """
+    gap = workspace.way_in(shaft.tail, shaft.along)[0] * workspace.scale
+    entry = shaft.tail - gap[:, None] * shaft.along
+    if not online:
+        entry = median_filter(entry, (ENTRY_CLAIMS, 1))
+    return np.asarray(np.sum((shaft.tip - entry) * shaft.along, axis=1))
 
 
 def none_found(reason: str) -> NeedleTrack:
