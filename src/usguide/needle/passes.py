@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats, NeedlePass, Timing
 from usguide.needle.rhythm import through_hidden_turns
@@ -16,7 +17,8 @@ SHARE_OF_USUAL = 0.35
 STARTED = 0.1
 """A pass has started, and has ended, where this share of its advance is done, or left."""
 SHORTEST_PASS_S = 1 / 3
-"""No shorter time out of sight hides a whole pass: brisk pistoning makes three a second."""
+"""No shorter time out of sight hides a whole pass where no rhythm is in view: brisk pistoning makes
+three a second."""
 
 
 def turning_points(depth: Floats, hysteresis: float) -> list[int]:
@@ -100,8 +102,9 @@ def find_passes(
     Returns
     -------
     passes : tuple of NeedlePass
-    untold_s : float
-        For how long passes may have hid, see :func:`untold_s`.
+    unsure : float
+        For how long, in all, the tip was out of sight when there was time for a pass more than is
+        told, seconds; frames without a clock.
     """
     depth = depth_px if depth_mm is None else depth_mm
     seen = np.flatnonzero(np.isfinite(depth))
@@ -113,7 +116,10 @@ def find_passes(
     least = max(least, SHARE_OF_USUAL * usual_stroke(known, turns, least))
     turns = turning_points(known, least)
     when = timing.time_s
-    depth = through_hidden_turns(depth, turns, seen, frame_times(timing))
+    shortest = np.inf if when is None else SHORTEST_PASS_S
+    depth, room, shortest = through_hidden_turns(depth, turns, seen, frame_times(timing), shortest)
+    shallow = shallow_between_passes(known, turns, least)
+    unsure = time_unsure(timing, seen, room, known[[0, -1]] >= shallow, shortest)
     told = np.flatnonzero(np.isfinite(depth))
     known = depth[told]
     turns = turning_points(known, least)
@@ -145,27 +151,48 @@ def find_passes(
                 in_fascia_s=seconds,
             )
         )
-    return tuple(passes), untold_s(depth, timing)
+    return tuple(passes), unsure
 
 
-def untold_s(depth: Floats, timing: Timing) -> float:
-    """For how long, in all, the tip is out of sight between two sights of it, seconds.
+def shallow_between_passes(known: Floats, turns: list[int], least: float) -> float:
+    """Depth above which a needle that is first, or last, seen is on its way in, or out.
 
-    Of the times that are long enough to hide a pass, and of which no rhythm tells; 0 without a
-    clock.
+    Where passes follow one another, half of what counts as a turn above the shallowest place
+    between them; elsewhere such a turn above the median depth.
+    """
+    between = known[turns[2:-2:2]]
+    return float(between.min() - 0.5 * least if len(between) else np.median(known) - least)
+
+
+def time_unsure(
+    timing: Timing, seen: NDArray[np.intp], room: Bools, there: Bools, shortest: float
+) -> float:
+    """For how long, in all, a needle was out of sight that may have made a pass that is not told.
 
     Parameters
     ----------
-    depth : ndarray, shape (frames,)
-        Along the shaft, NaN where neither seen nor told.
     timing : Timing
         When each frame was shown, and which repeat another.
+    seen : ndarray of intp, shape (m,)
+        In which the tip was seen.
+    room : ndarray of bool, shape (m - 1,)
+        Whether from each to the next there was time for one.
+    there : ndarray of bool, shape (2,)
+        Whether it was as deep as between passes when it was first seen, and last.
+    shortest : float
+        How long a pass takes at least.
+
+    Returns
+    -------
+    float
+        Seconds; frames without a clock.
     """
-    if timing.time_s is None:
-        return 0.0
-    told = np.flatnonzero(np.isfinite(depth[timing.distinct]))
-    lasted = np.diff(timing.time_s[timing.distinct][told])
-    return float(lasted[(np.diff(told) > 1) & (lasted > SHORTEST_PASS_S)].sum())
+    times = frame_times(timing)
+    lost = np.diff(np.concatenate([times[:1], times[seen], times[-1:]]))
+    counted = np.cumsum(timing.duplicate_of < 0)
+    missed = np.diff(np.concatenate([[0], counted[seen], counted[-1:] + 1])) > 1
+    before, after = there & (lost[[0, -1]] > shortest)
+    return float(lost[missed & np.concatenate([[before], room, [after]])].sum())
 
 
 def frame_times(timing: Timing) -> Floats:
