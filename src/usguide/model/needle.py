@@ -61,7 +61,7 @@ class NeedleTrack:
     passes: tuple[NeedlePass, ...] = ()
     passes_certain: bool | None = None
     """Whether the tip was never out of sight for so long that it may have made more passes than are
-    told, or fewer; None where none are looked for."""
+    told, or fewer, which takes a clock to know; None where none are looked for."""
     closest_to_fascia_mm: float | None = None
     first_in_fascia_s: float | None = None
     """When the tip was first seen inside the fascia."""

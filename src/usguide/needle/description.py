@@ -123,7 +123,7 @@ class Observed:
         inside = None if relation is None else repeated(relation[1], header.timing)
         first_inside_s, inside_s = time_inside(inside, header.timing)
         visible = np.isfinite(tip[:, 0])
-        passes, unsure = find_passes(
+        passes, unsure_s = find_passes(
             depth,
             depth_mm,
             inside,
@@ -133,9 +133,10 @@ class Observed:
         share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
-        if unsure > 0:
-            lost = f"{unsure:.0f} frames" if header.timing.time_s is None else f"{unsure:.1f} s"
-            share += f"; how many passes it made while lost, for {lost} in all, is not certain"
+        if unsure_s:
+            share += (
+                f"; how many passes it made while lost, for {unsure_s:.1f} s in all, is not certain"
+            )
         share += self.late
         return NeedleTrack(
             Status.MEASURED,
@@ -153,7 +154,7 @@ class Observed:
             insertion_depth_mm=depth_mm,
             tip_to_fascia_mm=None if relation is None else relation[0],
             passes=passes,
-            passes_certain=unsure == 0,
+            passes_certain=unsure_s == 0,
             closest_to_fascia_mm=closest(relation),
             first_in_fascia_s=first_inside_s,
             in_fascia_s=inside_s,

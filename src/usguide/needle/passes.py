@@ -82,7 +82,7 @@ def find_passes(
     inside: Bools | None,
     timing: Timing,
     diagonal_px: float,
-) -> tuple[tuple[NeedlePass, ...], float]:
+) -> tuple[tuple[NeedlePass, ...], float | None]:
     """Find every advance along the shaft that is followed by a withdrawal.
 
     Parameters
@@ -102,24 +102,26 @@ def find_passes(
     Returns
     -------
     passes : tuple of NeedlePass
-    unsure : float
+    unsure_s : float or None
         For how long, in all, the tip was out of sight when there was time for a pass more than is
-        told, seconds; frames without a clock.
+        told; None without a clock, as nothing then tells how long it was.
     """
     depth = depth_px if depth_mm is None else depth_mm
     seen = np.flatnonzero(np.isfinite(depth))
     if len(seen) < 3:
-        return (), 0.0
+        return (), None
     least = LEAST_PASS_FRACTION * diagonal_px if depth_mm is None else LEAST_PASS_MM
     known = depth[seen]
     turns = turning_points(known, least)
     least = max(least, SHARE_OF_USUAL * usual_stroke(known, turns, least))
     turns = turning_points(known, least)
     when = timing.time_s
-    shortest = np.inf if when is None else SHORTEST_PASS_S
-    depth, room, shortest = through_hidden_turns(depth, turns, seen, frame_times(timing), shortest)
-    shallow = shallow_between_passes(known, turns, least)
-    unsure = time_unsure(timing, seen, room, known[[0, -1]] >= shallow, shortest)
+    times = frame_times(timing)
+    depth, room, shortest = through_hidden_turns(depth, turns, seen, times, SHORTEST_PASS_S)
+    unsure_s = None
+    if when is not None:
+        there = known[[0, -1]] >= shallow_between_passes(known, turns, least)
+        unsure_s = time_unsure(when, timing.duplicate_of < 0, seen, room, there, shortest)
     told = np.flatnonzero(np.isfinite(depth))
     known = depth[told]
     turns = turning_points(known, least)
@@ -151,7 +153,7 @@ def find_passes(
                 in_fascia_s=seconds,
             )
         )
-    return tuple(passes), unsure
+    return tuple(passes), unsure_s
 
 
 def shallow_between_passes(known: Floats, turns: list[int], least: float) -> float:
@@ -165,14 +167,21 @@ def shallow_between_passes(known: Floats, turns: list[int], least: float) -> flo
 
 
 def time_unsure(
-    timing: Timing, seen: NDArray[np.intp], room: Bools, there: Bools, shortest: float
+    when: Floats,
+    distinct: Bools,
+    seen: NDArray[np.intp],
+    room: Bools,
+    there: Bools,
+    shortest: float,
 ) -> float:
     """For how long, in all, a needle was out of sight that may have made a pass that is not told.
 
     Parameters
     ----------
-    timing : Timing
-        When each frame was shown, and which repeat another.
+    when : ndarray, shape (frames,)
+        When each frame was shown, seconds.
+    distinct : ndarray of bool, shape (frames,)
+        Which repeat no other: only in those can it have been missed.
     seen : ndarray of intp, shape (m,)
         In which the tip was seen.
     room : ndarray of bool, shape (m - 1,)
@@ -180,16 +189,10 @@ def time_unsure(
     there : ndarray of bool, shape (2,)
         Whether it was as deep as between passes when it was first seen, and last.
     shortest : float
-        How long a pass takes at least.
-
-    Returns
-    -------
-    float
-        Seconds; frames without a clock.
+        How long a pass takes at least, seconds.
     """
-    times = frame_times(timing)
-    lost = np.diff(np.concatenate([times[:1], times[seen], times[-1:]]))
-    counted = np.cumsum(timing.duplicate_of < 0)
+    lost = np.diff(np.concatenate([when[:1], when[seen], when[-1:]]))
+    counted = np.cumsum(distinct)
     missed = np.diff(np.concatenate([[0], counted[seen], counted[-1:] + 1])) > 1
     before, after = there & (lost[[0, -1]] > shortest)
     return float(lost[missed & np.concatenate([[before], room, [after]])].sum())
