@@ -104,3 +104,10 @@ def test_whatever_hides_passes_follow_one_another(seed, share, cycles, clock) ->
         assert one.start_frame <= one.deepest_frame <= one.end_frame
         assert one.depth_mm is None or 1.0 < one.depth_mm < 9.0
     assert len(found) <= cycles + 1
+
+
+def test_a_long_loss_that_is_not_told_leaves_a_short_one_told(steady) -> None:
+    longer = np.concatenate([steady, waves(12 * 20 + 1, 20)[1:]])
+    lost = hidden(longer, (27, 34), (60, 60 + 12 * 18))
+    assert [one.deepest_frame for one in passes_of(lost)[:5]] == [6, 18, 30, 42, 54]
+    assert len(passes_of(lost)) == 5 + 3  # 18 hid

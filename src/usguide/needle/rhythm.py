@@ -74,9 +74,9 @@ def through_hidden_turns(
     Returns
     -------
     depth : ndarray, shape (n,)
-        With sinusoids where it was hidden between strokes; NaN where nothing is told. Where more
-        strokes would have hidden than were in view, and one, none is told: so little in view shows
-        no rhythm.
+        With sinusoids where it was hidden between strokes; NaN where nothing is told. No more
+        strokes are told than were in view, and one, those of short times first: so little in view
+        shows no rhythm.
     room : ndarray of bool, shape (m - 1,)
         Whether from each sight to the next there was time for a pass more than is told. A rhythm
         that goes on before and after it tells of one pass surely, and not of more: a needle may
@@ -101,7 +101,8 @@ def through_hidden_turns(
     shortest = 2 * QUICKER * min(float(when[b] - when[a]) for a, b in whole)
     idle = lost.copy()
     strokes = 0.0
-    for k in np.flatnonzero(lost > LONG * stroke_s):
+    long_lost = np.flatnonzero(lost > LONG * stroke_s)
+    for k in long_lost[np.argsort(lost[long_lost], kind="stable")]:
         before, after = known[k::-1], known[k + 1 :]
         if min(before[0], after[0]) < low - BESIDE * stroke:
             continue
@@ -120,12 +121,14 @@ def through_hidden_turns(
         total = least + CYCLE * (round(more) if goes_on else max(0, math.floor(more + EARLY)))
         if total < -BEHIND_RAD or total > (1 + AHEAD_SHARE) * expected + AHEAD_RAD:
             continue
+        if strokes + total / math.pi > len(whole) + 1:
+            break
         idle[k] -= (least + CYCLE * goes_on) / math.pi * stroke_s
         hidden = np.arange(seen[k] + 1, seen[k + 1])
         share = (times[hidden] - when[k]) / lost[k]
         out[hidden] = low + 0.5 * stroke * (1 - np.cos(share * total - start))
         strokes += total / math.pi
-    return (out if strokes <= len(whole) + 1 else depth), idle > shortest, shortest
+    return out, idle > shortest, shortest
 
 
 def half_cycles(known: Floats, when: Floats, whole: list[tuple[int, int]], middle: float) -> Floats:
