@@ -205,7 +205,7 @@ def _needle() -> Iterator[Column]:
     yield count("needle_passes", "in-and-out movements", lambda a: len(a.needle.passes))
     yield text(
         "needle_passes_certain",
-        "no: lost for so long that it may have made more, or fewer",
+        "no: others may have hid while it was lost, or there is no clock",
         lambda a: _yes_no(a.needle.passes_certain),
     )
     yield number(

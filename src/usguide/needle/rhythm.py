@@ -103,32 +103,58 @@ def through_hidden_turns(
     strokes = 0.0
     long_lost = np.flatnonzero(lost > LONG * stroke_s)
     for k in long_lost[np.argsort(lost[long_lost], kind="stable")]:
-        before, after = known[k::-1], known[k + 1 :]
-        if min(before[0], after[0]) < low - BESIDE * stroke:
-            continue
-        if max(before[0], after[0]) > high + BESIDE * stroke:
-            continue
-        since, until = when[k] - when[k::-1], when[k + 1 :] - when[k + 1]
         # Time runs backwards before it: so does the phase.
-        start, stopped = phase((before - low) / stroke, since / stroke_s)
-        end, will_stop = phase((after - low) / stroke, until / stroke_s)
-        if stopped and will_stop:
+        before, after = (known[k::-1] - low) / stroke, (known[k + 1 :] - low) / stroke
+        since = (when[k] - when[k::-1]) / stroke_s
+        until = (when[k + 1 :] - when[k + 1]) / stroke_s
+        gone_on = while_hidden(before, since, after, until, lost[k] / stroke_s)
+        if gone_on is None:
             continue
-        goes_on = not (stopped or will_stop)
-        expected = math.pi * lost[k] / stroke_s
-        least = (end + start + BEHIND_RAD) % CYCLE - BEHIND_RAD
-        more = (expected - least) / CYCLE
-        total = least + CYCLE * (round(more) if goes_on else max(0, math.floor(more + EARLY)))
-        if total < -BEHIND_RAD or total > (1 + AHEAD_SHARE) * expected + AHEAD_RAD:
-            continue
+        start, total, sure = gone_on
         if strokes + total / math.pi > len(whole) + 1:
             break
-        idle[k] -= (least + CYCLE * goes_on) / math.pi * stroke_s
+        idle[k] -= sure / math.pi * stroke_s
         hidden = np.arange(seen[k] + 1, seen[k + 1])
         share = (times[hidden] - when[k]) / lost[k]
         out[hidden] = low + 0.5 * stroke * (1 - np.cos(share * total - start))
         strokes += total / math.pi
     return out, idle > shortest, shortest
+
+
+def while_hidden(
+    before: Floats, since: Floats, after: Floats, until: Floats, lasted: float
+) -> tuple[float, float, float] | None:
+    """By how much a needle has gone on in its cycle while it was hidden.
+
+    Parameters
+    ----------
+    before, since : ndarray, shape (n,)
+        Depths as shares of the way in, and how many strokes before it was lost, the last one first.
+    after, until : ndarray, shape (m,)
+        The same from when it was found on.
+    lasted : float
+        For how many strokes it was hidden.
+
+    Returns
+    -------
+    (float, float, float) or None
+        Radians: the phase when it was lost, as of time that runs backwards; by how much it has gone
+        on since, as told; and by how much it has surely. None where nothing is told.
+    """
+    if min(before[0], after[0]) < -BESIDE or max(before[0], after[0]) > 1 + BESIDE:
+        return None
+    start, stopped = phase(before, since)
+    end, will_stop = phase(after, until)
+    if stopped and will_stop:
+        return None
+    goes_on = not (stopped or will_stop)
+    expected = math.pi * lasted
+    least = (end + start + BEHIND_RAD) % CYCLE - BEHIND_RAD
+    more = (expected - least) / CYCLE
+    total = least + CYCLE * (round(more) if goes_on else max(0, math.floor(more + EARLY)))
+    if total < -BEHIND_RAD or total > (1 + AHEAD_SHARE) * expected + AHEAD_RAD:
+        return None
+    return start, total, least + CYCLE * goes_on
 
 
 def half_cycles(known: Floats, when: Floats, whole: list[tuple[int, int]], middle: float) -> Floats:
