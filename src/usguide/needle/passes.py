@@ -89,7 +89,7 @@ def find_passes(
     ----------
     depth_px : ndarray, shape (frames,)
         Depth along the shaft, NaN where the tip is not seen; turns that are not seen count only
-        where a steady rhythm goes on before and after them, and have no depth.
+        where the rhythm of those that are leads to them, and have no depth.
     depth_mm : ndarray, shape (frames,), or None
         The same in mm.
     inside : ndarray of bool, shape (frames,), or None
