@@ -224,6 +224,7 @@ def measured(source: Clip, scale: int = 1) -> Analysis:
                     0, last // 6, last // 3, 0.0, at(last // 6), at(last // 3), 9.0, 45.0, 0.1
                 ),
             ),
+            passes_certain=True,
             closest_to_fascia_mm=-1.2,
         ),
         motion=MotionResult(

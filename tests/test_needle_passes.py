@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usguide.model import Timing, TimingSource
-from usguide.needle.passes import find_passes, turning_points, untold_s
+from usguide.needle.passes import find_passes, turning_points
 from usguide.needle.smoothing import smoothed
 
 
@@ -62,16 +62,45 @@ def test_frames_without_a_tip_do_not_break_a_pass() -> None:
     assert len(passes_of(depth)) == 1
 
 
+def unsure(depth_mm, when=None) -> float | None:
+    depth = np.asarray(depth_mm, dtype=np.float64)
+    return find_passes(depth * 10, depth, None, when or timing(len(depth)), 800.0)[1]
+
+
 def test_time_out_of_sight_that_may_hide_a_pass_is_told() -> None:
     depth = waves(100, 1)
-    assert find_passes(depth * 10, depth, None, timing(100), 800.0)[1] == 0
+    assert unsure(depth) == 0
     depth[20:30] = np.nan  # 10 frames and one more from sight to sight, at 25 frames/s
     depth[40:44] = np.nan  # no pass is as short
-    depth[:3] = depth[90:] = np.nan  # before and after it is not there
-    assert untold_s(depth, timing(100)) == pytest.approx(11 / 25)
-    assert find_passes(depth * 10, depth, None, timing(100), 800.0)[1] == pytest.approx(11 / 25)
+    assert unsure(depth) == pytest.approx(11 / 25)
     clockless = Timing(None, TimingSource.NONE, np.full(100, -1))
-    assert untold_s(depth, clockless) == 0
+    assert unsure(depth, clockless) is None
+
+
+@pytest.mark.parametrize(("hidden", "frames"), [(12, 0), (24, 25), (36, 37)])
+def test_passes_at_rest_are_told_for_certain_where_there_was_no_time_for_another(
+    hidden: int, frames: int
+) -> None:
+    depth = np.concatenate([waves(61, 3), np.full(100, 10.0)])  # 20 frames each
+    depth[75 : 75 + hidden] = np.nan
+    assert unsure(depth) == pytest.approx(frames / 25)
+    assert len(passes_of(depth)) == 3
+
+
+def test_a_rhythm_that_goes_on_tells_one_hidden_pass_for_certain_and_no_more() -> None:
+    depth = waves(121, 6)  # 20 frames each
+    depth[45:65] = np.nan
+    assert unsure(depth) == 0
+    depth[45:95] = np.nan
+    assert unsure(depth) == pytest.approx(51 / 25)
+
+
+def test_a_needle_may_make_passes_before_it_is_first_seen_but_not_before_it_comes_in() -> None:
+    coming = np.concatenate([np.full(30, np.nan), np.linspace(1, 10, 9), waves(61, 3)])
+    there = np.concatenate([np.full(30, np.nan), waves(61, 3)])
+    assert unsure(coming) == unsure(coming[::-1]) == 0
+    assert unsure(there) == pytest.approx(30 / 25)
+    assert unsure(there[::-1]) == pytest.approx(30 / 25)
 
 
 def test_frames_that_repeat_hide_nothing() -> None:
@@ -79,7 +108,8 @@ def test_frames_that_repeat_hide_nothing() -> None:
     depth[21:40] = np.nan
     repeats = np.full(60, -1)
     repeats[21:40] = 20
-    assert untold_s(depth, Timing(np.arange(60) / 25, TimingSource.USER, repeats)) == 0
+    assert unsure(depth, Timing(np.arange(60) / 25, TimingSource.USER, repeats)) == 0
+    assert unsure(depth) > 0
 
 
 def test_without_a_tip_or_with_two_frames_there_are_none() -> None:

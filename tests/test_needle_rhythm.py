@@ -50,10 +50,13 @@ def test_the_last_pass_is_told_though_it_came_to_rest_unseen() -> None:
     assert len(passes_of(hidden(depth, (27, 40)))) == 3
 
 
-@pytest.mark.parametrize("first", range(36, 46))
-def test_a_needle_that_stopped_unseen_has_made_no_more_passes_than_needed(first: int) -> None:
-    depth = np.concatenate([waves(37, 3), np.full(40, 10.0)])
-    assert len(passes_of(hidden(depth, (first, first + 14)))) == 3
+@pytest.mark.parametrize("first", range(34, 39))
+@pytest.mark.parametrize(("long", "more"), [(8, 0), (16, 1), (28, 2)])
+def test_a_needle_that_stopped_unseen_has_gone_on_for_as_many_passes_as_there_was_time_for(
+    first: int, long: int, more: int
+) -> None:
+    depth = np.concatenate([waves(37, 3), np.full(60, 10.0)])
+    assert len(passes_of(hidden(depth, (first, first + long)))) == 3 + more
 
 
 def test_the_way_in_is_not_taken_for_the_rhythm() -> None:
@@ -101,3 +104,10 @@ def test_whatever_hides_passes_follow_one_another(seed, share, cycles, clock) ->
         assert one.start_frame <= one.deepest_frame <= one.end_frame
         assert one.depth_mm is None or 1.0 < one.depth_mm < 9.0
     assert len(found) <= cycles + 1
+
+
+def test_a_long_loss_that_is_not_told_leaves_a_short_one_told(steady) -> None:
+    longer = np.concatenate([steady, waves(12 * 20 + 1, 20)[1:]])
+    lost = hidden(longer, (27, 34), (60, 60 + 12 * 18))
+    assert [one.deepest_frame for one in passes_of(lost)[:5]] == [6, 18, 30, 42, 54]
+    assert len(passes_of(lost)) == 5 + 3  # 18 hid

@@ -60,6 +60,10 @@ def _word(value: Any) -> str | None:
     return None if value is None else str(value.value)
 
 
+def _yes_no(value: bool | None) -> str | None:
+    return None if value is None else ("yes" if value else "no")
+
+
 def _spacing(axis: int) -> Value:
     def value(analysis: Analysis) -> Cell:
         spacing = analysis.header.calibration.spacing_mm
@@ -205,6 +209,11 @@ def _needle() -> Iterator[Column]:
         "needle_frames_visible", "frames with a tip claimed", lambda a: a.needle.frames_visible
     )
     yield count("needle_passes", "in-and-out movements", lambda a: len(a.needle.passes))
+    yield text(
+        "needle_passes_certain",
+        "no: others may have hid while it was lost, or there is no clock",
+        lambda a: _yes_no(a.needle.passes_certain),
+    )
     yield number(
         "needle_deepest_pass_mm",
         "mm",

@@ -62,6 +62,9 @@ class NeedleTrack:
     tip_to_fascia_mm: Floats | None = None
     """Shape (frames,): distance to the nearest fascia border, negative inside the band."""
     passes: tuple[NeedlePass, ...] = ()
+    passes_certain: bool | None = None
+    """Whether the tip was never out of sight for so long that it may have made more passes than are
+    told, or fewer, which takes a clock to know; None where none are looked for."""
     closest_to_fascia_mm: float | None = None
     """Smallest distance of the tip to the fascia; 0 where it was inside."""
     first_in_fascia_s: float | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from usguide.model import (
     Bools,
@@ -19,7 +20,7 @@ from usguide.model import (
 from usguide.needle.candidates import Candidates, Workspace
 from usguide.needle.passes import find_passes
 from usguide.needle.proximity import distance_to_fascia, repeated, time_inside
-from usguide.needle.smoothing import half_axes, smooth_path, smoothed
+from usguide.needle.smoothing import Shaft, half_axes, smooth_path, smoothed
 from usguide.needle.spot_path import SpotPath
 from usguide.needle.track import VISIBLE
 
@@ -29,6 +30,9 @@ of its pixels, in which speckle and needle interfere anew in every frame. In a r
 is moved slowly it scatters by 0.8 px in depth and 0.3 px across, now and then by several."""
 SPOT_WANDER_PX = 0.3
 """Change of its speed in one frame, working px per frame."""
+
+ENTRY_CLAIMS = 61
+"""Claims, 2 s of a cine, of whose shafts the middle place of entry counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +118,7 @@ class Description:
         for frame, known_tip in hinted.items():
             tip[frame] = known_tip + origin
         angle[rows] = undirected_deg(shaft.along)
-        into = self.workspace.way_in(shaft.tip, shaft.along)[0] * self.workspace.scale
+        into = insertion_depth(shaft, self.workspace, online=self.online)
         depth[rows] = into
         depth_mm = None
         if calibration.spacing_mm is not None:
@@ -124,7 +128,7 @@ class Description:
         inside = None if relation is None else repeated(relation[1], header.timing)
         first_inside_s, inside_s = time_inside(inside, header.timing)
         visible = np.isfinite(tip[:, 0])
-        passes, untold_s = find_passes(
+        passes, unsure_s = find_passes(
             depth,
             depth_mm,
             inside,
@@ -134,8 +138,10 @@ class Description:
         share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
-        if untold_s > 0:
-            share += f"; what passes it made while lost, for {untold_s:.1f} s in all, is not told"
+        if unsure_s:
+            share += (
+                f"; how many passes it made while lost, for {unsure_s:.1f} s in all, is not certain"
+            )
         share += self.late
         return NeedleTrack(
             Status.MEASURED,
@@ -153,6 +159,7 @@ class Description:
             insertion_depth_mm=depth_mm,
             tip_to_fascia_mm=None if relation is None else relation[0],
             passes=passes,
+            passes_certain=unsure_s == 0,
             closest_to_fascia_mm=closest(relation),
             first_in_fascia_s=first_inside_s,
             in_fascia_s=inside_s,
@@ -195,6 +202,19 @@ class Description:
             tip_to_fascia_mm=None if relation is None else relation[0],
             closest_to_fascia_mm=closest(relation),
         )
+
+
+def insertion_depth(shaft: Shaft, workspace: Workspace, *, online: bool) -> Floats:
+    """Depth of n tips along their shafts, from where these enter the picture, region px.
+
+    A line that grazes the picture's edge enters it now here and now there: of the places around a
+    time the middle one counts, online that of the frame.
+    """
+    gap = workspace.way_in(shaft.tail, shaft.along)[0] * workspace.scale
+    entry = shaft.tail - gap[:, None] * shaft.along
+    if not online:
+        entry = median_filter(entry, (ENTRY_CLAIMS, 1))
+    return np.asarray(np.sum((shaft.tip - entry) * shaft.along, axis=1))
 
 
 def none_found(reason: str) -> NeedleTrack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats, NeedlePass, Timing
 from usguide.needle.rhythm import through_hidden_turns
@@ -16,7 +17,8 @@ SHARE_OF_USUAL = 0.35
 STARTED = 0.1
 """A pass has started, and has ended, where this share of its advance is done, or left."""
 SHORTEST_PASS_S = 1 / 3
-"""No shorter time out of sight hides a whole pass: brisk pistoning makes three a second."""
+"""No shorter time out of sight hides a whole pass where no rhythm is in view: brisk pistoning makes
+three a second."""
 
 
 def turning_points(depth: Floats, hysteresis: float) -> list[int]:
@@ -80,14 +82,14 @@ def find_passes(
     inside: Bools | None,
     timing: Timing,
     diagonal_px: float,
-) -> tuple[tuple[NeedlePass, ...], float]:
+) -> tuple[tuple[NeedlePass, ...], float | None]:
     """Find every advance along the shaft that is followed by a withdrawal.
 
     Parameters
     ----------
     depth_px : ndarray, shape (frames,)
         Depth along the shaft, NaN where the tip is not seen; turns that are not seen count only
-        where a steady rhythm goes on before and after them, and have no depth.
+        where the rhythm of those that are leads to them, and have no depth.
     depth_mm : ndarray, shape (frames,), or None
         The same in mm.
     inside : ndarray of bool, shape (frames,), or None
@@ -100,20 +102,26 @@ def find_passes(
     Returns
     -------
     passes : tuple of NeedlePass
-    untold_s : float
-        For how long passes may have hid, see :func:`untold_s`.
+    unsure_s : float or None
+        For how long, in all, the tip was out of sight when there was time for a pass more than is
+        told; None without a clock, as nothing then tells how long it was.
     """
     depth = depth_px if depth_mm is None else depth_mm
     seen = np.flatnonzero(np.isfinite(depth))
     if len(seen) < 3:
-        return (), 0.0
+        return (), None
     least = LEAST_PASS_FRACTION * diagonal_px if depth_mm is None else LEAST_PASS_MM
     known = depth[seen]
     turns = turning_points(known, least)
     least = max(least, SHARE_OF_USUAL * usual_stroke(known, turns, least))
     turns = turning_points(known, least)
     when = timing.time_s
-    depth = through_hidden_turns(depth, turns, seen, frame_times(timing))
+    times = frame_times(timing)
+    depth, room, shortest = through_hidden_turns(depth, turns, seen, times, SHORTEST_PASS_S)
+    unsure_s = None
+    if when is not None:
+        there = known[[0, -1]] >= shallow_between_passes(known, turns, least)
+        unsure_s = time_unsure(when, timing.duplicate_of < 0, seen, room, there, shortest)
     told = np.flatnonzero(np.isfinite(depth))
     known = depth[told]
     turns = turning_points(known, least)
@@ -145,27 +153,49 @@ def find_passes(
                 in_fascia_s=seconds,
             )
         )
-    return tuple(passes), untold_s(depth, timing)
+    return tuple(passes), unsure_s
 
 
-def untold_s(depth: Floats, timing: Timing) -> float:
-    """For how long, in all, the tip is out of sight between two sights of it, seconds.
+def shallow_between_passes(known: Floats, turns: list[int], least: float) -> float:
+    """Depth above which a needle that is first, or last, seen is on its way in, or out.
 
-    Of the times that are long enough to hide a pass, and of which no rhythm tells; 0 without a
-    clock.
+    Where passes follow one another, half of what counts as a turn above the shallowest place
+    between them; elsewhere such a turn above the median depth.
+    """
+    between = known[turns[2:-2:2]]
+    return float(between.min() - 0.5 * least if len(between) else np.median(known) - least)
+
+
+def time_unsure(
+    when: Floats,
+    distinct: Bools,
+    seen: NDArray[np.intp],
+    room: Bools,
+    there: Bools,
+    shortest: float,
+) -> float:
+    """For how long, in all, a needle was out of sight that may have made a pass that is not told.
 
     Parameters
     ----------
-    depth : ndarray, shape (frames,)
-        Along the shaft, NaN where neither seen nor told.
-    timing : Timing
-        When each frame was shown, and which repeat another.
+    when : ndarray, shape (frames,)
+        When each frame was shown, seconds.
+    distinct : ndarray of bool, shape (frames,)
+        Which repeat no other: only in those can it have been missed.
+    seen : ndarray of intp, shape (m,)
+        In which the tip was seen.
+    room : ndarray of bool, shape (m - 1,)
+        Whether from each to the next there was time for one.
+    there : ndarray of bool, shape (2,)
+        Whether it was as deep as between passes when it was first seen, and last.
+    shortest : float
+        How long a pass takes at least, seconds.
     """
-    if timing.time_s is None:
-        return 0.0
-    told = np.flatnonzero(np.isfinite(depth[timing.distinct]))
-    lasted = np.diff(timing.time_s[timing.distinct][told])
-    return float(lasted[(np.diff(told) > 1) & (lasted > SHORTEST_PASS_S)].sum())
+    lost = np.diff(np.concatenate([when[:1], when[seen], when[-1:]]))
+    counted = np.cumsum(distinct)
+    missed = np.diff(np.concatenate([[0], counted[seen], counted[-1:] + 1])) > 1
+    before, after = there & (lost[[0, -1]] > shortest)
+    return float(lost[missed & np.concatenate([[before], room, [after]])].sum())
 
 
 def frame_times(timing: Timing) -> Floats:

@@ -222,6 +222,7 @@ def _needle(needle: NeedleTrack) -> Json:
             }
             for one in needle.passes
         ],
+        "passes_certain": needle.passes_certain,
         "closest_to_fascia_mm": _number(needle.closest_to_fascia_mm),
         "first_in_fascia_s": _number(needle.first_in_fascia_s),
         "in_fascia_s": _number(needle.in_fascia_s),

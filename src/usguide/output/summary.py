@@ -211,7 +211,8 @@ def _needle(needle: NeedleTrack, header: Header) -> Card:
                 if deepest.depth_mm is None
                 else number(deepest.depth_mm, "mm")
             )
-        figures.append(Figure("in-and-out passes", str(len(needle.passes)), detail=far))
+        number_of = f"{len(needle.passes)}{'' if needle.passes_certain else ', not certain'}"
+        figures.append(Figure("in-and-out passes", number_of, detail=far))
         inside = [one.in_fascia_s for one in needle.passes if one.in_fascia_s is not None]
         if inside:
             figures.append(Figure("time in the fascia", f"{sum(inside):.1f} s"))
