@@ -150,7 +150,7 @@ def muscle(rng: np.random.Generator, heel: Heel, wide: float, deep: float) -> tu
 
 def cortex(rng: np.random.Generator, heel: Heel) -> list[tuple[Floats, Floats]]:
     """Return the bone's smooth surface, and the rough few tenths of a millimetre behind it."""
-    gloss, rough = rng.uniform(28, 38), rng.uniform(0.01, 0.03)
+    gloss, rough = rng.uniform(20, 32), rng.uniform(0.01, 0.03)
     smooth = curve_echoes(rng, heel.bone, gloss, rough, 3.0)
     behind = np.repeat(heel.bone, 4, axis=0)
     behind = behind + [0, 1] * rng.exponential(0.12, len(behind))[:, None]

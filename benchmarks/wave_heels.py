@@ -6,8 +6,9 @@ A third opinion beside ``usguide.synth`` and :mod:`benchmarks.second_heels`, whi
 picture's domain: here a heel is nothing but scatterers, loose in tissue and in rows along septa,
 fibrils and bone, and what becomes of them is left to :mod:`benchmarks.wave_scanner`. It shares no
 model of tissue, bone or beam with either; of the second simulator it takes the recorder and the
-tables. Every constant was set by looking at pictures beside recordings, before any detector was
-run on them. Odd seeds were never used to repair anything.
+tables. Constants were set by looking at pictures beside recordings, before any detector was run on
+them, but for the bone's brightness (``docs/synthetic.md``). Odd seeds were never used to repair
+anything.
 """
 
 from __future__ import annotations

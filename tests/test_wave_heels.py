@@ -158,6 +158,7 @@ def test_truth_is_the_heel_that_was_drawn(seed):
     assert np.all(np.interp(heel.bone[:, 0], *heel.superficial.T) < heel.bone[:, 1])
 
 
+@pytest.mark.slow
 def test_a_seed_is_one_heel_and_its_bone_lies_on_the_truth(monkeypatch):
     monkeypatch.setattr(wave_heels, "FRAMES", 2)
     monkeypatch.setattr(wave_heels, "PER_MM2", 30.0)
@@ -181,6 +182,7 @@ def test_a_seed_is_one_heel_and_its_bone_lies_on_the_truth(monkeypatch):
     assert np.median(np.abs(off)) * size < 0.3
 
 
+@pytest.mark.slow
 def test_clips_are_made_once_and_judged(tmp_path, capsys, monkeypatch):
     """Seed 3 is rendered, kept, read again and reported on."""
     monkeypatch.setattr(wave_heels, "FRAMES", 1)
