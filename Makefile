@@ -37,6 +37,7 @@ SHARE ?= 1
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.accuracy --share $(SHARE)
 	$(BIN)/python -m benchmarks.second_heels
+	$(BIN)/python -m benchmarks.wave_heels
 	$(BIN)/python -m benchmarks.second_needles
 	$(BIN)/python -m benchmarks.second_muscles
 	$(BIN)/python -m benchmarks.speed

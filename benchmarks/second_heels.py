@@ -335,13 +335,17 @@ class Score:
 
 
 def score(seed: int, folder: Path) -> Score:
-    """Analyse one heel as a user would; a video's scale is given, as with ``--spacing``."""
-    path, truth = clip_of(seed, folder)
+    """Analyse one heel of this simulator."""
+    return judge(*clip_of(seed, folder))
+
+
+def judge(path: Path, truth: dict[str, Any]) -> Score:
+    """Analyse a heel as a user would; a video's scale is given, as with ``--spacing``."""
     size = truth["calibration"]["mm_per_px"]
     clip = open_clip(path, spacing_mm=tuple(size) if path.suffix == ".mp4" else None)
     result = analyze(clip, Options(tasks=frozenset({Task.FASCIA}))).fascia
     return Score(
-        seed,
+        truth["seed"],
         truth["probe"],
         truth["shadow"],
         "" if result.status is Status.MEASURED else result.reason,
@@ -394,44 +398,71 @@ def _right(score: Score) -> bool:
 HEADS = ("measured", "MAE", "P95", "bias", "interval holds it", f"over {WRONG_MM:g} mm wrong")
 
 
-def report(scores: list[Score]) -> str:
-    """Return what was measured, by station, shadow and probe, and the refusals' words."""
+def summary(scores: list[Score]) -> str:
+    """Return how many heels were measured, and how well bone and insertion were found."""
     taken = [score for score in scores if not score.reason]
     side = sum(bool(score.clip["side_right"][0]) for score in taken)
     away = [float(score.clip["insertion_error_mm"][0]) for score in taken]
-    lines = [
-        f"## Accuracy on another simulator's heels\n\n{page.machine()}\n\n"
-        f"Seeds {scores[0].seed} to {scores[-1].seed} of `python -m benchmarks.second_heels`, which"
-        " has nothing in common with the simulator above ([how it differs](synthetic.md)): "
+    return (
         f"heels measured: {counted(len(taken), len(scores))}, "
         f"the bone's side right in {side}; insertion off by "
-        f"{np.nanmedian(away or [np.nan]):.1f} mm (median). Errors in mm.\n",
-        page.table(
-            ("thickness", *HEADS),
-            [
-                (name, *figures(scores, station))
-                for name, station in (
-                    ("insertion", 0.0),
-                    *((f"{mm:g} mm", mm) for mm in STATIONS_MM),
-                    ("maximum", -1.0),
-                    ("insertion to 20 mm", None),
-                )
-            ],
-        ),
+        f"{np.nanmedian(away or [np.nan]):.1f} mm (median). Errors in mm.\n"
+    )
+
+
+def by_station(scores: list[Score]) -> str:
+    """Return the table of errors along the fascia."""
+    stations = [
+        ("insertion", 0.0),
+        *((f"{mm:g} mm", mm) for mm in STATIONS_MM),
+        ("maximum", -1.0),
+        ("insertion to 20 mm", None),
     ]
-    parts = []
-    for name in (*SHADOWS, *PROBES):
-        some = [score for score in scores if name in (score.shadow, score.probe)]
+    return page.table(
+        ("thickness", *HEADS), [(name, *figures(scores, station)) for name, station in stations]
+    )
+
+
+def by_group(title: str, groups: dict[str, list[Score]]) -> str:
+    """Return a table with a row per group of heels that has any."""
+    rows = []
+    for name, some in groups.items():
         if some:
             measured = sum(not score.reason for score in some)
-            parts.append((name, f"{measured} of {len(some)}", *figures(some)))
-    lines.append(page.table(("shadow, probe", "heels", *HEADS), parts))
-    lines.append(page.table(("stated confidence", "right, of heels"), reliability(scores)))
+            rows.append((name, f"{measured} of {len(some)}", *figures(some)))
+    return page.table((title, "heels", *HEADS), rows)
+
+
+def by_confidence(scores: list[Score]) -> str:
+    """Return the table of stated confidence against what is right."""
+    return page.table(("stated confidence", "right, of heels"), reliability(scores))
+
+
+def by_refusal(scores: list[Score]) -> list[str]:
+    """Return the table of the refusals' words, or nothing where nothing was refused."""
     why = Counter(score.reason for score in scores if score.reason)
-    if why:
-        rows = [(words, str(number)) for words, number in why.most_common()]
-        lines.append(page.table(("refused, because", "heels"), rows))
-    return "\n".join(lines)
+    rows = [(words, str(number)) for words, number in why.most_common()]
+    return [page.table(("refused, because", "heels"), rows)] if rows else []
+
+
+def report(scores: list[Score]) -> str:
+    """Return what was measured, by station, shadow and probe, and the refusals' words."""
+    groups = {
+        name: [score for score in scores if name in (score.shadow, score.probe)]
+        for name in (*SHADOWS, *PROBES)
+    }
+    return "\n".join(
+        [
+            f"## Accuracy on another simulator's heels\n\n{page.machine()}\n\n"
+            f"Seeds {scores[0].seed} to {scores[-1].seed} of `python -m benchmarks.second_heels`, "
+            "which has nothing in common with the simulator above "
+            f"([how it differs](synthetic.md)): {summary(scores)}",
+            by_station(scores),
+            by_group("shadow, probe", groups),
+            by_confidence(scores),
+            *by_refusal(scores),
+        ]
+    )
 
 
 def said(one: Score) -> str:
