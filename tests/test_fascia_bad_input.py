@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from usguide import Clip, Options, analyze, open_clip
-from usguide.fascia.candidates import beneath_fat
+from usguide.fascia.candidates import beneath_tissue, fat_share
 from usguide.fascia.course import BorderPair
 from usguide.fascia.straighten import Band
 from usguide.model import Status, Task
@@ -232,4 +232,19 @@ def test_a_band_of_which_no_part_is_judged_is_none(first_mm):
     pair = BorderPair(
         band, -offset, offset, nothing.astype(bool), np.zeros((2, 10)), *[nothing] * 4
     )
-    assert not beneath_fat(np.full((200, 400), 0.5, np.float32), pair, 0.1)
+    assert not beneath_tissue(np.full((200, 400), 0.5, np.float32), pair, 0.1)
+
+
+@pytest.mark.parametrize("fat", [0.0, 0.2, 0.6])
+def test_the_fat_over_a_band_is_measured_against_the_band(fat):
+    distance = 0.5 * np.arange(40)
+    centre = np.stack([distance / 0.1 + 50, np.full(40, 100.0)], axis=1)
+    band = Band(distance, centre, np.tile([0.0, 1.0], (40, 1)))
+    nothing, offset = np.zeros(40), np.full(40, 15.0)
+    pair = BorderPair(
+        band, -offset, offset, nothing.astype(bool), np.zeros((2, 40)), *[nothing] * 4
+    )
+    levels = np.where(np.arange(200)[:, None] < 85, fat, 0.5) * np.ones(400)
+    share = fat_share(levels.astype(np.float32), pair, 0.1)
+    np.testing.assert_allclose(share, fat / 0.5, atol=1e-5)
+    assert beneath_tissue(levels.astype(np.float32), pair, 0.1) is (fat > 0.1)

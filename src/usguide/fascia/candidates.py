@@ -26,6 +26,7 @@ from usguide.fascia.refinement import refine
 from usguide.fascia.straighten import ROW_MM, Strip, straight_band, straightened
 from usguide.fascia.tissues import Tissues, looked_at
 from usguide.fascia.workspace import Image
+from usguide.model import Floats
 
 # Lengths in nominal mm.
 THICKNESS_MM = 1.4, 9.0
@@ -50,13 +51,15 @@ RECOGNISED_MM = (1.0, 17.0)
 GROWTH_NEAR_MM, GROWTH_FAR_MM, GROWTH_PRICE = (2.5, 7.5), (12.5, 17.5), 2.0
 """Thickness declines away from the insertion (doi 10.1109/access.2019.2909409) or stays: where it
 grows from one part of the band to the other, the price per mm."""
-FAT_MM, FAT_SHARE, FAT_LEVEL_MIN = np.arange(0.5, 5.0, ROW_MM), 70.0, 0.35
-"""Where above a superficial border there must be tissue, and the least level, against the band's,
-of this percentile of what is there: 0.71 and more above the bands found in 25 heels of another
-simulator, about 0 above most that begin at the skin. So 1.9 mm of fat are enough; a layer of fluid
-leaves more tissue over it."""
-FAT_LENGTH = 0.75
-"""Share of the band over which there must be so much: one that runs into the skin is none."""
+FAT_MM, FAT_PERCENTILE = np.arange(0.5, 5.0, ROW_MM), 70.0
+"""Where above a superficial border its fat is, and the percentile of what is there that counts: so
+1.9 mm of fat are enough, and a layer of fluid leaves more tissue over it."""
+TISSUE_SHARE_MIN, TISSUE_LENGTH = 0.35, 0.75
+"""Least level of the tissue over a band, against the band's, and the share of the band over which
+there must be so much: 0.71 and more above the bands found in 25 heels of another simulator, about 0
+above most that begin at the skin. One that runs into the skin is none."""
+LEVEL_MIN = 0.02
+"""Least level that a band is taken to have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,38 +196,49 @@ class Look:
         course = course.carried_to(band)
         strip = Strip.cut(self.levels, band, STRIP_ROWS_MM, pixel_mm)
         pair = refine(strip, course, self.recognised, pixel_mm)
-        if pair is None or not beneath_fat(self.levels, pair, pixel_mm):
+        if pair is None or not beneath_tissue(self.levels, pair, pixel_mm):
             return None
         growth = GROWTH_PRICE * max(_growth_mm(pair, pixel_mm), 0.0)
         worth = WORTH_OF_TISSUE * fit.worth(thickness_mm) - growth
         return Candidate(pair, edge, worth, self.recognised)
 
 
-def beneath_fat(levels: Image, pair: BorderPair, pixel_mm: float) -> bool:
-    """Say whether there is tissue over a band: the skin's surface has none.
+def fat_share(levels: Image, pair: BorderPair, pixel_mm: float) -> Floats:
+    """Measure the level of what lies over a band against the band's, in each column of it.
 
     Parameters
     ----------
     levels : ndarray of float32, shape (rows, columns)
         Normalised work picture.
     pair : BorderPair
-        The band's borders; of one without a part in ``RECOGNISED_MM`` nothing can be said.
+        The band's borders.
     pixel_mm : float
         Nominal size of a work pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        In the columns that lie in ``RECOGNISED_MM``; of a band without any nothing can be said.
     """
     band, thickness = pair.band, pair.thickness_px
     judged = (band.distance_mm >= RECOGNISED_MM[0]) & (band.distance_mm <= RECOGNISED_MM[1])
     if not judged.any():
-        return False
+        return np.empty(0)
     inside = np.linspace(0.1, 0.9, len(FAT_MM))[:, None] * thickness
     shown = []
     for down in (-FAT_MM[:, None] / pixel_mm, inside):
         x, y = (axis[:, judged].astype(np.float32) for axis in band.grid(pair.upper_px + down))
         # Beyond the picture there is no tissue.
         values = cv2.remap(levels, x, y, cv2.INTER_LINEAR, borderValue=0)
-        shown.append(np.percentile(values, FAT_SHARE, axis=0))
+        shown.append(np.percentile(values, FAT_PERCENTILE, axis=0))
     fat, own = shown
-    return bool(np.quantile(fat, 1.0 - FAT_LENGTH) >= FAT_LEVEL_MIN * np.median(own))
+    return np.asarray(fat / max(float(np.median(own)), LEVEL_MIN))
+
+
+def beneath_tissue(levels: Image, pair: BorderPair, pixel_mm: float) -> bool:
+    """Say whether there is tissue over a band, as :func:`fat_share` has it: the skin has none."""
+    share = fat_share(levels, pair, pixel_mm)
+    return bool(share.size) and float(np.quantile(share, 1.0 - TISSUE_LENGTH)) >= TISSUE_SHARE_MIN
 
 
 def _growth_mm(pair: BorderPair, pixel_mm: float) -> float:
