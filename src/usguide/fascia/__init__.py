@@ -24,6 +24,7 @@ ODDS_SURE = 3.0
 READ_EVERY = 48
 """Frames between two readings of the fascia's appearance, after the first looks."""
 HEIGHT_MIN_PX = 40
+"""Least side of a picture that is looked at: fewer px do not hold a bone, its shadow and a band."""
 
 
 class FasciaStage:

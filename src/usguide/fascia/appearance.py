@@ -33,6 +33,8 @@ FAT_MM = (0.8, 3.0)
 
 TENSOR_GRADIENT_MM = 0.15
 TENSOR_WINDOW_MM = 0.6
+"""Standard deviations of the Gaussians of the structure tensor: of its gradients, and of the window
+over which their products are averaged."""
 
 BICONVEXITY_SD_MM = 0.07, 0.65
 """Standard deviation of its error where it is too large and where too small. Borders that do not

@@ -55,6 +55,7 @@ them with clutter, a decaying glow or copies of the bone in the shadow, 45 of an
 muscles, 24 phantoms, 122 pictures of nothing or of streaks, 36 real recordings of muscles and
 needles."""
 OFFSET = -7.55
+"""Fitted together with them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

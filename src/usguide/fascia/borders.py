@@ -37,9 +37,8 @@ SAME_MM = 0.4
 """Bands whose borders are, on average, less than half as far apart are one band, fitted from two
 outlines; as far apart they are two."""
 OVERSURE = 2.0
-"""How many times as large as they should be the differences between the scores of bands are, for
-how likely each of them is right. Chosen on synthetic heels as is
-:data:`usguide.fascia.thickness.SHARPNESS_SHARE`."""
+"""The scores of bands differ by so many times as much as the logarithms of how likely each of them
+is right. Chosen on synthetic heels as is :data:`usguide.fascia.thickness.SHARPNESS_SHARE`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,8 +54,8 @@ SAME_MM = 1.0
 SHADOW_WEIGHT = 2.0
 LEVEL_MIN = 0.45
 ECHO_MAX = 0.4
-"""Above which what lies beneath a line is no less empty: a copy of the bone's echo counts no more
-than a grey patch."""
+"""Level beneath a line above which more echo counts no more against it: a copy of the bone's echo
+counts as a grey patch does."""
 HAZES = (0.0, 0.1, 0.2, 0.3)
 """Level and variation that clutter may leave in a shadow."""
 HAZE_WEIGHT = 0.5

@@ -45,11 +45,12 @@ FAT_MM = 3.0
 SKIN_MM = 1.8
 """Skin and the probe's face, which are no fat."""
 THICKNESS_MIN_MM = 0.9
+"""Nearest that the superficial border may come to the deep one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Corrections to try: steps from ``-most`` to ``most`` in each of the three parts."""
+    """Corrections to try, mm: of each of the three parts the step, and the most to either side."""
 
     level: tuple[float, float]
     near: tuple[float, float]

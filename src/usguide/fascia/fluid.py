@@ -42,6 +42,7 @@ CONTRAST_MIN = 20.0
 ECHO_MAX = 0.3
 """Level of fluid between no echo (0) and the tissue (1)."""
 GAP_MM = 1.0
+"""Stretches of one layer may be so far apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

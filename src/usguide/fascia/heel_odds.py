@@ -28,8 +28,8 @@ BONE, FOLLOWED, DOUBT, SHARPNESS, OFFSET = 0.47, 3.54, -1.44, -3.91, -15.08
 """Weights of the bone's odds and of the logarithms of the rest: maximum likelihood that the side is
 right and the stations are, on average, within 1 mm, over all the heels that the lines in one frame
 each may be: 168 of another simulator (even seeds of ``benchmarks.second_heels`` below 490), 56 of
-ours, and 210 pictures without a heel. That was before the bone's odds took in what lies around its
-line; how often the odds are right since then, on other heels, is in ``docs/benchmarks.md``."""
+ours, and 210 pictures without a heel; the bone's odds of its line alone. How often they are right
+on other heels, with what lies around the line, is in ``docs/benchmarks.md``."""
 
 
 def heel_odds(bone_odds: float, pair: BorderPair, followed_mm: float, pixel_mm: float) -> float:

@@ -20,7 +20,9 @@ SURROUNDINGS_MM = 7.0
 ECHO_MIN = 10.0
 """Grey levels above the floor below which a band has no echo to lack."""
 LACK_MIN = 0.45
+"""Least share of its usual echoes that a rupture lacks at its deepest place..."""
 LACK_HALF = 0.3
+"""... and to both sides as far as it is said to reach."""
 WIDTH_MIN_MM = 1.3
 """Half-way between the narrowest of 62 ruptures found, 2 mm wide and more, which read 1.7 mm, and a
 whole band's dark place of 1.0 mm: one frame each of 208 heels, another simulator's among them."""

@@ -21,7 +21,9 @@ BEHIND_MM = 12.0
 superficial border goes on over it."""
 COLUMN_MM = 0.5
 ROW_MM = 0.1
+"""Between the columns and between the rows of a straightened picture."""
 MIDLINE_SMOOTHING_MM = 3.0
+"""Standard deviation along the line that a picture is straightened by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,7 +32,9 @@ FLOOR = 1e-5
 RATIO_MAX = 2.0
 """Greatest log-likelihood ratio of one pixel: no single spot decides."""
 PIXELS_MIN = 60
+"""Fewer pixels, of four features each, tell too little of a texture."""
 SHRINKAGE = 0.1
+"""Part of its diagonal that is added to a covariance, so that it can be inverted."""
 
 
 def features(strip: Image) -> Image:

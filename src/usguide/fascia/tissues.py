@@ -70,8 +70,8 @@ LAYERS: tuple[tuple[tuple[int, int, int, int], tuple[int, int], int], ...] = (
     ((3, 3, 32, 32), (1, 1), 1),
 )
 """Shape of the weights (rows, columns, channels in, channels out), steps between what is answered,
-and dilation, of each layer. The last four were added to the others: three at the coarse scale, one
-at the middle."""
+and dilation, of each layer. The last four are residual, as the fifth to the eighth: three at the
+coarse scale, one at the middle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

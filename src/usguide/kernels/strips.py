@@ -11,6 +11,7 @@ from usguide.kernels import kernel
 from usguide.kernels.lines import Float32
 
 FIXED = 65536.0
+"""Places are whole numbers of 1/65536 px: their upper bits are the pixel, the rest the fraction."""
 PER_FIXED = np.float32(1.0 / FIXED)
 
 

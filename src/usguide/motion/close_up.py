@@ -23,7 +23,8 @@ STEP = 6
 """Distance between followed points, working px: half a millimetre."""
 
 SMOOTHING_ROUNDS = 3
-"""Of variational refinement: the preset's 5 change 0.05 px and take half as long again."""
+"""Iterations of the variational refinement: the preset's 5 change 0.05 px and take half as long
+again."""
 
 PATCH = (15, 11)
 """Width and height of the patches in which tissue is compared with itself, working px."""

@@ -58,7 +58,9 @@ def turning_points(depth: Floats, hysteresis: float) -> list[int]:
 
 
 def usual_stroke(known: Floats, turns: list[int], least: float) -> float:
-    """Stroke, the lesser of advance and retreat, in which half of the way of all is covered; or 0.
+    """Median of the strokes, each weighed by its length; 0 where there are none.
+
+    A stroke is the lesser of an advance and the retreat from it.
 
     Tremor between two passes has as many turns as they have, but makes little way.
     """

@@ -33,6 +33,7 @@ LOUDEST = 3.0
 LEAST_SCORE = 13.0
 """Sum below which a segment is not looked at: lines of pure speckle reach about 15."""
 MOST_SEGMENTS = 10000
+"""Room for the segments of one picture: more are not looked at."""
 
 
 def reduced(image: Frame | Float32, width: int, height: int) -> Float32:

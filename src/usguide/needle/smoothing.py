@@ -68,7 +68,9 @@ SLIDE_WANDER_PX = 3.0
 """Change of the needle's speed in a frame, working px per frame: pistoning by 10 mm at 1.8 Hz
 reverses 2 mm a frame within 8 frames."""
 SIDE_WANDER_PX = 0.1
+"""The same across the shaft."""
 TURN_WANDER_DEG = 0.1
+"""Change of the speed of its turning in a frame, degrees per frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
