@@ -27,6 +27,7 @@ from usguide.motion.judgement import not_negative, suggested_grade
 from usguide.motion.matching import supported
 from usguide.motion.parting import DEPTH_LINES, WINDOW, Parting, change_between, find_partings
 from usguide.motion.separation import without_parting
+from usguide.motion.shadow import lit
 from usguide.motion.strip import DEPTHS, belly_of, straighten
 from usguide.motion.suspects import MIN_CONTRAST, suspect_at
 
@@ -301,12 +302,16 @@ def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():
     belly = belly_of(muscle_at(80, 180), region, np.ones((300, 400), bool))
     scale = Calibration(0.1, 0.1, CalibrationSource.USER, 1.0)
     tissue = cv2.GaussianBlur(rng.integers(20, 200, (300, 400)).astype(np.uint8), (0, 0), 1.5)
-    gap, shadow = tissue.copy(), tissue.copy()
+    gap, shadow, no_contact = tissue.copy(), tissue.copy(), tissue.copy()
     gap[80:180, 180:230] = 5
     shadow[80:, 180:230] = 5
+    no_contact[:, 180:230] = 5
     (found, _), *others = standing_gaps(gap, 0, 0, belly, 17.0, scale)
     assert not others
     assert found.width == pytest.approx(50, abs=4)
+    assert lit(gap, found, belly, 0) == (True, True)
+    assert lit(shadow, found, belly, 0) == (True, False)
+    assert lit(no_contact, found, belly, 0) == (False, False)
     assert standing_gaps(shadow, 0, 0, belly, 17.0, scale) == []
     assert standing_gaps(tissue, 0, 0, belly, 17.0, scale) == []
 
@@ -415,3 +420,15 @@ def test_where_ends_part_across_the_muscle_coarse_speckle_does_not_hide_the_gap(
 def test_that_nothing_parts_is_said_of_what_was_tracked_only():
     assert "in the 41 % of it that could be tracked" in without_parting(0.41)
     assert "tracked" not in without_parting(0.97)
+
+
+def test_what_a_fan_does_not_show_above_and_beneath_a_gap_is_not_dark():
+    rng = np.random.default_rng(4)
+    whole, _ = fan_of(200)
+    picture = cv2.GaussianBlur(rng.integers(20, 200, (300, 400)).astype(np.uint8), (0, 0), 1.5)
+    picture[80:180, 180:230] = 5
+    rows = slice(9, 15)
+    gap = find_gap(straighten(picture, whole, 0), 0, rows, (185.0, 225.0), 17.0)
+    fan, tissue = fan_of(200)
+    tissue[:82] = tissue[178:] = False
+    assert lit(np.where(tissue, picture, 0).astype(np.uint8), gap, fan, 0) == (True, True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from usguide.model import Calibration, Frame
 from usguide.motion.gap import FROM_BORDER, Gap, find_gap
+from usguide.motion.shadow import lit
 from usguide.motion.strip import DEPTHS, Belly, profile_of, straighten
 from usguide.motion.suspects import CLEAR_CONTRAST, beside, is_lane
 from usguide.motion.width import Ends
@@ -29,9 +30,6 @@ scale."""
 
 WIDEST_SHARE = 0.35
 """Share of the region's width that it spans at most: more is shadow or lost contact."""
-
-LIT_SHARE = 0.6
-"""Grey level above and below it, as a share of that beside: no less, or it is a shadow."""
 
 WINDOW, STRIDE = 6, 3
 """Rows of the strip that are looked at together, a quarter of the muscle, and from one to the
@@ -76,8 +74,9 @@ def standing_gaps(
                 continue
             lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
             ends = beside(gap, lines, belly, cell)
-            lit = _lit(picture, gap, belly, frame)
-            if ends is not None and lit and not is_lane(picture, gap, lines):
+            if ends is None or is_lane(picture, gap, lines):
+                continue
+            if all(lit(picture, gap, belly, frame)):
                 found.append((gap, ends))
     return sorted(found, key=lambda each: -len(each[0].rows) * each[0].width)
 
@@ -91,26 +90,6 @@ def _plain(gap: Gap) -> bool:
 
 def _same(gap: Gap, other: Gap) -> bool:
     return abs(gap.centre - other.centre) < 0.5 * (gap.width + other.width)
-
-
-def _lit(picture: Frame, gap: Gap, belly: Belly, frame: int) -> bool:
-    """Whether the tissue above and below the muscle is as bright at the gap as beside it."""
-    superficial, deep = belly.borders(frame)
-    left, right = (
-        int(np.clip(edge, 0, len(belly.columns) - 1)) for edge in gap.edges[gap.core].mean(axis=0)
-    )
-    tall = picture.shape[0]
-    reach = int(0.5 * float(np.median(deep - superficial)))
-    top = int(superficial[left : right + 1].min())
-    bottom = int(deep[left : right + 1].max())
-    for rows in (slice(max(0, top - reach), top), slice(bottom + 1, min(tall, bottom + 1 + reach))):
-        band = picture[rows].astype(np.float64)
-        if band.shape[0] < 3:
-            continue
-        usual = float(np.median(band.mean(axis=0)))
-        if float(np.median(band[:, left : right + 1])) < LIT_SHARE * usual:
-            return False
-    return True
 
 
 def _runs(dark: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Suspects: places where tissue parts and a dark gap, that is no lane between fascicles, lies."""
+"""Suspects: places where tissue parts across a dark gap that is neither a lane nor a shadow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from usguide.motion.fascicles import between, direction
 from usguide.motion.gap import PLAIN_SHARE, Gap, find_gap, out_of_the_dark
 from usguide.motion.history import Motion
 from usguide.motion.parting import DEPTH_LINES, Parting
+from usguide.motion.shadow import lit
 from usguide.motion.strip import DEPTHS, Belly, straighten
 from usguide.motion.width import Ends, settled_at
 
@@ -84,7 +85,7 @@ def suspect_at(
     if gap is None:
         return None
     lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
-    if is_lane(picture, gap, lines):
+    if is_lane(picture, gap, lines) or not any(lit(picture, gap, belly, frame)):
         return None
     ends = beside(gap, lines, belly, cell)
     if ends is None:
