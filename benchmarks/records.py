@@ -107,6 +107,7 @@ def needle_clip(track: NeedleTrack, truth: Truth, own: NDArray[np.bool_], kind: 
     return {
         "success": np.array([bool(share >= 0.95)]),
         "passes_right": np.array([len(track.passes) == len(passes)]),
+        "passes_certain": np.array([bool(track.passes_certain)]),
         "plane_right": np.array([track.plane == truth["needle"]["plane"]]),
         "kind": np.array([kind]),
         "found": np.array([track.status is Status.MEASURED]),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks import page, records, second_runs
 from benchmarks.estimates import counted, estimate, median, p95
 from benchmarks.second_needling import OUTSIDE_DB, PROBES, VISIBLE_DB, render
-from benchmarks.tables import BRACKETS, SIZE, breakdown, rate, where
+from benchmarks.tables import BRACKETS, SIZE, breakdown, certainly, rate, where
 from usguide import Options, analyze, open_clip
 from usguide.model import NeedleTrack, Task
 
@@ -173,6 +173,8 @@ def report(scores: list[Score]) -> str:
         ["angle error, median, degrees", estimate(angle, number, median).text()],
         *([f"claimed, of frames {WHEN[k]}", rate(claimed[at[k]], number[at[k]])] for k in WHEN),
         ["passes exactly right, of clips in the plane", rate(exact, of)],
+        ["the same, of those in which their number is told for certain",
+         counted(*certainly({k: column[known] for k, column in clip.items()}))],
         ["the same, where the tip is visible half the way in and out of each",
          rate(exact[all_in_view], of[all_in_view])],
         ["no more than there are, no fewer than are half in view", rate(told, of)],

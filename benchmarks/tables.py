@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import page, records
-from benchmarks.estimates import estimate, median, p95, rms
+from benchmarks.estimates import counted, estimate, median, p95, rms
 from benchmarks.records import Columns
 
 Row = list[str]
@@ -35,6 +35,12 @@ class Gathered:
 
 def rate(values: NDArray[np.bool_], clips: NDArray[np.int64]) -> str:
     return estimate(values, clips).text(percent=True)
+
+
+def certainly(clip: Columns) -> tuple[int, int]:
+    """Count the clips whose number of passes is right, of those in which it is told for certain."""
+    certain = clip["passes_certain"]
+    return int(np.count_nonzero(clip["passes_right"][certain])), int(np.count_nonzero(certain))
 
 
 def where(values: NDArray[np.generic], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -95,6 +101,7 @@ def needle_text(gathered: Gathered) -> str:
             rate(clip["success"], clip["clip"]),
         ],
         ["clips with the right number of passes", rate(clip["passes_right"], clip["clip"])],
+        ["the same, of those in which it is told for certain", counted(*certainly(clip))],
         ["clips with the right plane", rate(clip["plane_right"], clip["clip"])],
     ]
     cells = {"error_mm": SIZE, "hit": "within 3 mm"}
