@@ -28,11 +28,13 @@ SCALE = Calibration(0.1, 0.1, CalibrationSource.USER, 1.0)
 ROWS = np.arange(4, 20)
 
 
-def verdict(rest_px, peak_px, parted_px, error_px=1.0, contrast=5.0, frayed_px=0.0):
+def verdict(rest_px, peak_px, parted_px, error_px=1.0, contrast=5.0, frayed_px=0.0, shown_px=None):
     """Judge a gap that opens from one width to another while its right side moves away.
 
-    ``frayed_px`` is the SD of what its rows widen by.
+    ``frayed_px`` is the SD of what its rows widen by; ``shown_px`` how wide the picture at the peak
+    shows it, if not as wide as it is read.
     """
+    shown = peak_px if shown_px is None else shown_px
     lines = (np.full((1, 400), y, np.float32) for y in (80, 180))
     muscle = MuscleResult(Status.MEASURED, "given.", borders=Borders(np.arange(400.0), *lines))
     belly = belly_of(muscle, Region(0, 0, 400, 300), np.ones((300, 400), bool))
@@ -55,7 +57,7 @@ def verdict(rest_px, peak_px, parted_px, error_px=1.0, contrast=5.0, frayed_px=0
     gap = Gap(
         PEAK,
         ROWS,
-        np.tile([205 - peak_px / 2, 205 + peak_px / 2], (len(ROWS), 1)),
+        np.tile([205 - shown / 2, 205 + shown / 2], (len(ROWS), 1)),
         slice(None),
         Levels(80, 80, 20),
         contrast,
@@ -80,6 +82,24 @@ def test_a_gap_that_stays_is_none_though_something_seems_to_part():
     found = verdict(30, 30, parted_px=12)
     assert found.flag is SeparationFlag.NONE
     assert "does not widen" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("error_px", "contrast", "shown_px", "flag"),
+    [
+        (1, 5, 60, "indeterminate"),
+        (1, 5, 8, "none"),
+        (20, 5, 60, "none"),
+        (1, 2.5, 60, "none"),
+    ],
+    ids=["a wide gap", "a narrow gap", "ends that may not part", "a gap that is not clear"],
+)
+def test_a_gap_in_view_that_is_read_as_closed_is_not_called_none(
+    error_px, contrast, shown_px, flag
+):
+    found = verdict(5, 5, 35, error_px, contrast, shown_px=shown_px)
+    assert found.flag.value == flag
+    assert ("cannot be measured" in found.reason) == (flag == "indeterminate")
 
 
 @pytest.mark.parametrize(

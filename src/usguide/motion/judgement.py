@@ -44,6 +44,14 @@ TORN_ROWS = 4
 """Half the interval of the torn part, in rows of the strip: the largest error of those 30 tears,
 whose tapering ends are mostly read too short."""
 
+MISREAD = 0.5
+"""Width read at the peak as a share of the gap's that the picture shows there, under which the
+reading is no evidence: a complete tear of 5 mm full of echoing blood was read as closed."""
+
+UNMEASURED = (
+    "ends seem to part, but the gap between them cannot be measured both at rest and at the peak "
+    "of the contraction."
+)
 HIDDEN = "blood or fluid that fills it hides how far its ends are apart"
 
 
@@ -85,12 +93,7 @@ def judge(
     if isinstance(opening, Finding):
         if gap.contrast < CLEAR_CONTRAST:
             return _with(opening, SeparationFlag.NONE, "no gap is clear enough to be measured.")
-        return _with(
-            opening,
-            SeparationFlag.INDETERMINATE,
-            "ends seem to part, but the gap between them cannot be measured both at rest and at "
-            "the peak of the contraction.",
-        )
+        return _with(opening, SeparationFlag.INDETERMINATE, UNMEASURED)
     finding, widening = opening.finding, opening.widening_px
     jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
     is_faint = faint(gap)
@@ -103,6 +106,8 @@ def judge(
                 SeparationFlag.INDETERMINATE,
                 f"ends seem to part, but {HIDDEN}.",
             )
+        if clear and parts and opening.rest_px + widening < MISREAD * gap.width:
+            return _with(finding, SeparationFlag.INDETERMINATE, UNMEASURED)
         # That a widening is not certain does not say that there is none.
         if clear and parts and widening >= 0.5 * smallest_jump(calibration, len(belly.columns)):
             return _with(
