@@ -264,6 +264,20 @@ def reflectors(rng: np.random.Generator, heel: Heel, probe: Probe) -> list[tuple
     return found
 
 
+def thickness_truth(along: Floats, profile: Floats) -> dict[str, Any]:
+    """Say how thick a fascia is: ``profile`` at the distances ``along`` from the insertion, mm."""
+    return {
+        "insertion": float(profile[0]),
+        "maximum": float(profile.max()),
+        "maximum_distance_mm": float(along[np.argmax(profile)]),
+        "stations": [
+            {"distance_mm": mm, "value": float(np.interp(mm, along, profile))}
+            for mm in STATIONS_MM
+            if mm <= along[-1]
+        ],
+    }
+
+
 def _truth(
     heel: Heel, probe: Probe, settings: Settings, mirror: Floats, drift: Floats
 ) -> dict[str, Any]:
@@ -282,11 +296,6 @@ def _truth(
     end = heel.start + int(np.argmin(np.append(seen[heel.start :], False)))
     band = slice(heel.start, end)
     profile, along = heel.thickness[band], heel.distance[band]
-    stations = [
-        {"distance_mm": d, "value": float(np.interp(d, along, profile))}
-        for d in STATIONS_MM
-        if d <= along[-1]
-    ]
     return {
         "calibration": {"mm_per_px": [size, size]},
         "frames": FRAMES,
@@ -296,12 +305,7 @@ def _truth(
         "fascia": {
             "side": "left" if mirror[0] > 0 else "right",
             "insertion_px": to_px(heel.deep[heel.start]).tolist(),
-            "thickness_mm": {
-                "insertion": float(profile[0]),
-                "maximum": float(profile.max()),
-                "maximum_distance_mm": float(along[np.argmax(profile)]),
-                "stations": stations,
-            },
+            "thickness_mm": thickness_truth(along, profile),
             "superficial_px": to_px(heel.superficial[band]).tolist(),
             "deep_px": to_px(heel.deep[band]).tolist(),
             "bone_px": to_px(heel.bone).tolist(),

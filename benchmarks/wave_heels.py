@@ -110,16 +110,7 @@ def _truth(
         "fascia": {
             "side": "left" if mirror[0] > 0 else "right",
             "insertion_px": to_px(heel.deep[heel.start]).tolist(),
-            "thickness_mm": {
-                "insertion": float(profile[0]),
-                "maximum": float(profile.max()),
-                "maximum_distance_mm": float(along[np.argmax(profile)]),
-                "stations": [
-                    {"distance_mm": mm, "value": float(np.interp(mm, along, profile))}
-                    for mm in second_heels.STATIONS_MM
-                    if mm <= along[-1]
-                ],
-            },
+            "thickness_mm": second_heels.thickness_truth(along, profile),
             "superficial_px": to_px(heel.superficial[band]).tolist(),
             "deep_px": to_px(heel.deep[band]).tolist(),
             "bone_px": to_px(heel.bone).tolist(),
