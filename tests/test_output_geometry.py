@@ -68,3 +68,5 @@ def test_a_border_is_drawn_from_its_first_to_its_last_point_in_the_tissue():
     line[x == left + 4, 1] = np.nan
     assert within_tissue(line, fan)[:, 0] == pytest.approx(left + np.arange(5.0, 8.0))
     assert within_tissue(line - (0.0, 3.0), fan).shape == (0, 2)
+    line[x == left + 6, 1] = np.nan  # where it is not known it stays interrupted
+    assert np.isnan(within_tissue(line, fan)[:, 1]).tolist() == [False, True, False]

@@ -19,17 +19,17 @@ def borders_at(result: FasciaResult | MuscleResult, index: int) -> tuple[Floats,
 
 
 def within_tissue(line: Floats, header: Header) -> Floats:
-    """Part (k, 2) of a line in source px between its first and its last point in the tissue.
+    """Part (k, 2) of a line (n, 2) in source px from its first to its last point in the tissue.
 
     A muscle's borders go on as lines to the sides of the region, of which a fan shows less.
     """
-    known = line[np.isfinite(line).all(axis=1)]
-    column, row = np.rint(known - header.region.origin_px).astype(np.intp).T
+    known = np.flatnonzero(np.isfinite(line).all(axis=1))
+    column, row = np.rint(line[known] - header.region.origin_px).astype(np.intp).T
     rows, columns = header.tissue.shape
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     inside[inside] = header.tissue[row[inside], column[inside]]
-    seen = np.flatnonzero(inside)
-    return known[seen[0] : seen[-1] + 1] if len(seen) else known[:0]
+    seen = known[inside]
+    return line[seen[0] : seen[-1] + 1] if len(seen) else line[:0]
 
 
 def drop_since_reference(fascia: FasciaResult, index: int) -> Floats | None:
