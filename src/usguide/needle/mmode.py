@@ -8,6 +8,7 @@ together, :mod:`usguide.needle.shaft_end` tells, and whether that is its tip,
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,15 +153,34 @@ def m_mode(
     workspace: Workspace,
 ) -> MMode:
     """Read the clip once more along the line of some of a path's claims; see `followed_along`."""
-    point, along, apart = shaft_lines(pool, path, claims, numbers)
-    point += slides
-    gap = workspace.way_in(workspace.to_region(point), along)[0]
-    entry = point - gap[:, None] * along
+    return m_modes(pool, [(path, claims)], numbers, slides, clip, workspace)[0]
+
+
+def m_modes(
+    pool: Pool,
+    lines: Sequence[tuple[Path, NDArray[np.int64]]],
+    numbers: Floats,
+    slides: Floats,
+    clip: Frames,
+    workspace: Workspace,
+) -> list[MMode]:
+    """Read the clip once more along several lines, each of some of a path's claims."""
     noise = frame_noise(pool, len(numbers))
-    contrast, beside = sampled_along(clip, entry, along, noise, workspace)
-    claimed = np.full(len(numbers), np.nan)
-    claimed[claims] = depths_on(pool, entry, along)[1][path.chosen[claims]]
-    return MMode(entry, along, apart, contrast, beside, claimed)
+    ways = []
+    for path, claims in lines:
+        point, along, apart = shaft_lines(pool, path, claims, numbers)
+        point += slides
+        gap = workspace.way_in(workspace.to_region(point), along)[0]
+        ways.append((point - gap[:, None] * along, along, apart))
+    sampled = sampled_along(clip, [way[:2] for way in ways], noise, workspace)
+    seen = []
+    for (path, claims), (entry, along, apart), (contrast, beside) in zip(
+        lines, ways, sampled, strict=True
+    ):
+        claimed = np.full(len(numbers), np.nan)
+        claimed[claims] = depths_on(pool, entry, along)[1][path.chosen[claims]]
+        seen.append(MMode(entry, along, apart, contrast, beside, claimed))
+    return seen
 
 
 def stretches(numbers: Floats) -> list[slice]:
@@ -236,37 +256,51 @@ def frame_noise(pool: Pool, frames: int) -> Floats:
 
 
 def sampled_along(
-    clip: Frames, entry: Floats, along: Floats, noise: Floats, workspace: Workspace
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Sample every frame along its line, a working px apart from where it enters the tissue.
+    clip: Frames, ways: Sequence[tuple[Floats, Floats]], noise: Floats, workspace: Workspace
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Sample every frame along some lines, a working px apart from where they enter the tissue.
+
+    Parameters
+    ----------
+    clip : Frames
+        Read once.
+    ways : sequence of (entry, along)
+        Where each line enters, working px, and its direction, in every frame: shape (frames, 2).
+    noise : ndarray, shape (frames,)
+        Speckle noise, grey levels.
+    workspace : Workspace
+        Sizes and masks of the clip.
 
     Returns
     -------
-    contrast : ndarray of float32, shape (frames, places)
-        The line's contrast to its flanks, in speckle noise; NaN outside the image.
-    beside : ndarray of float32, shape (frames, 2, places)
-        Level of the tissue beyond either flank, grey levels; NaN outside the image.
+    list of (contrast, beside)
+        Of each line, its contrast to its flanks in speckle noise, ndarray of float32, shape
+        (frames, places), and the level of the tissue beyond either flank, grey levels, ndarray of
+        float32, shape (frames, 2, places); NaN outside the image.
     """
     places = int(np.hypot(*workspace.size))
     step = STEP_PX * workspace.scale
-    start = workspace.to_region(entry)
     strip = np.empty((places * SAMPLES, 2 * (HALF_WIDTH + BESIDE) + 1), np.float32)
     profiles = np.empty((3, len(strip)))
-    contrast = np.empty((len(entry), places), np.float32)
-    beside = np.empty((len(entry), 2, places), np.float32)
+    starts = [workspace.to_region(entry) for entry, _ in ways]
+    sampled = [
+        (np.empty((len(noise), places), np.float32), np.empty((len(noise), 2, places), np.float32))
+        for _ in ways
+    ]
     for k, (_, frame) in enumerate(clip.frames()):
-        angle = float(np.arctan2(along[k, 1], along[k, 0]))
-        x, y = start[k]
-        sample_strip(np.ascontiguousarray(frame), x, y, angle, step, step, strip)
-        near = np.ascontiguousarray(strip[:, BESIDE:-BESIDE])
-        shaft_profiles(near, CORE, FLANK, profiles)
-        profiles[:, ~profiles.any(axis=0)] = np.nan
-        line = profiles[0] - 0.5 * (profiles[1] + profiles[2])
-        contrast[k] = line.reshape(places, SAMPLES).mean(axis=1) / noise[k]
-        shaft_profiles(strip, CORE, HALF_WIDTH, profiles)
-        profiles[:, ~profiles.any(axis=0)] = np.nan
-        beside[k] = profiles[1:].reshape(2, places, SAMPLES).mean(axis=2)
-    return contrast, beside
+        image = np.ascontiguousarray(frame)
+        for (_, along), start, (contrast, beside) in zip(ways, starts, sampled, strict=True):
+            angle = float(np.arctan2(along[k, 1], along[k, 0]))
+            sample_strip(image, start[k, 0], start[k, 1], angle, step, step, strip)
+            near = np.ascontiguousarray(strip[:, BESIDE:-BESIDE])
+            shaft_profiles(near, CORE, FLANK, profiles)
+            profiles[:, ~profiles.any(axis=0)] = np.nan
+            line = profiles[0] - 0.5 * (profiles[1] + profiles[2])
+            contrast[k] = line.reshape(places, SAMPLES).mean(axis=1) / noise[k]
+            shaft_profiles(strip, CORE, HALF_WIDTH, profiles)
+            profiles[:, ~profiles.any(axis=0)] = np.nan
+            beside[k] = profiles[1:].reshape(2, places, SAMPLES).mean(axis=2)
+    return sampled
 
 
 def depths_on(pool: Pool, entry: Floats, along: Floats) -> tuple[Bools, Floats]:

@@ -3,8 +3,9 @@
 From frame to frame the end of such a shaft moves less than it is measured to, and each frame may
 find it at the next bright piece of tissue. But what a place on the line looks like changes once,
 when the tip passes it, and later or earlier than at its neighbours: a front runs along the line.
-Bone stays as it is, what fades or leaves the plane changes everywhere at once, and a fibre is
-carried with the tissue beside it.
+That is looked for on every line that stands in most frames, whatever its ends look like. Bone
+stays as it is, what fades or leaves the plane changes everywhere at once, and a fibre is carried
+with the tissue beside it.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from usguide.needle.bared import PLAIN
 from usguide.needle.candidates import Workspace
 from usguide.needle.carried import MOST_CARRIED, carried
 from usguide.needle.evidence import Odds
-from usguide.needle.mmode import m_mode, stretches
+from usguide.needle.mmode import MMode, depths_on, m_modes, stretches
 from usguide.needle.pool import Pool
 from usguide.needle.shaft_end import WITHIN_PX
-from usguide.needle.track import Path, confidence, followed, sliding_lines
+from usguide.needle.sliding import slide_range
+from usguide.needle.standing_lines import standing_lines
+from usguide.needle.track import Path, confidence, followed
 
 FASTEST_PX = 2
 """Most that the front moves in a frame, working px. A faster tip makes strokes."""
@@ -53,29 +56,62 @@ def slowly_moved(
     slides : ndarray, shape (frames, 2)
         Slide of the picture since the first frame, working px.
     clip : Frames
-        The clip, read once more for every line whose end moves.
+        The clip, read once more where lines stand in it.
     workspace : Workspace
         Sizes and masks of the clip.
     """
     parts = stretches(numbers)
     if not parts:
         return None
-    for chosen in sliding_lines(pool, odds, numbers):
-        path = Path(chosen, confidence(odds.full, chosen), moved=True)
-        seen = m_mode(pool, path, np.flatnonzero(path.seen), numbers, slides, clip, workspace)
-        if any(
-            slides_slowly(seen.contrast[part], seen.beside[part], seen.claimed[part])
-            for part in parts
-        ):
+    lines = []
+    for chosen in standing_lines(pool, odds, len(numbers)):
+        there = chosen >= 0
+        if slide_range(pool, chosen[there]) < LEAST_WAY_PX:
+            continue
+        lines.append((Path(chosen, there.astype(np.float64), moved=True), np.flatnonzero(there)))
+    for seen in m_modes(pool, lines, numbers, slides, clip, workspace) if lines else ():
+        fronts = np.full(len(numbers), np.nan)
+        for part in parts:
+            front = slow_front(seen.contrast[part], seen.beside[part], seen.claimed[part])
+            if front is not None:
+                fronts[part] = front
+        if np.isfinite(fronts).any():
+            chosen = ends_at(pool, seen, fronts)
             again, best = followed(pool, odds, chosen, numbers)
             return Path(best, confidence(again, best), moved=True)
     return None
 
 
-def slides_slowly(
+def ends_at(pool: Pool, seen: MMode, fronts: Floats) -> NDArray[np.int64]:
+    """Choose of every frame the end that is nearest to the front, if it is at it.
+
+    Parameters
+    ----------
+    pool : Pool
+        The candidates.
+    seen : MMode
+        What lies along the line.
+    fronts : ndarray, shape (frames,)
+        Depth of the front on it, working px; NaN where none is known.
+
+    Returns
+    -------
+    ndarray of int64, shape (frames,)
+        -1 where there is none.
+    """
+    on_line, depth = depths_on(pool, seen.entry, seen.along)
+    off = np.abs(depth - fronts[pool.frame])
+    near = np.flatnonzero(on_line & (off < WITHIN_PX))
+    nearest_last = near[np.argsort(-off[near], kind="stable")]
+    chosen = np.full(len(fronts), -1, np.int64)
+    chosen[pool.frame[nearest_last]] = nearest_last
+    return chosen
+
+
+def slow_front(
     contrast: NDArray[np.float32], beside: NDArray[np.float32], claimed: Floats
-) -> bool:
-    """Whether a front runs along a line, the ends that frames show are at it, and tissue rests.
+) -> Floats | None:
+    """Find the front that runs along a line, if the frames' ends are at it and tissue rests.
 
     Parameters
     ----------
@@ -86,25 +122,32 @@ def slides_slowly(
         Level of the tissue on either side, grey levels; NaN outside the image.
     claimed : ndarray, shape (frames,)
         Depth of the end that a frame shows, working px; NaN where it shows none.
+
+    Returns
+    -------
+    ndarray, shape (frames,), or None
+        Its depth, working px; None where none is a needle's.
     """
     known = np.flatnonzero(np.isfinite(claimed))
     inside = np.flatnonzero(np.isfinite(contrast).all(axis=0))
     if not len(known) or len(inside) <= LEAST_WAY_PX:
-        return False
+        return None
     start, stop = int(inside[0]), int(inside[-1]) + 1
     looks = np.clip(np.nan_to_num(contrast[:, start:stop]), 0.0, PLAIN).astype(np.float64)
     change = looks - looks.mean(axis=0)
     front = likeliest_front(change)
     first, last = int(front.min()), int(front.max())
     if last - first < LEAST_WAY_PX:
-        return False
+        return None
     covered = np.arange(first, last) < front[:, None]
-    agreeing = np.mean(np.abs(claimed[known] - start - front[known]) < WITHIN_PX)
-    return bool(
+    depth = np.asarray(start + front, np.float64)
+    agreeing = np.mean(np.abs(claimed[known] - depth[known]) < WITHIN_PX)
+    needle = (
         runs_along(change[:, first:last], covered)
         and agreeing > LEAST_AGREEING
-        and carried(beside, np.asarray(start + front, np.float64)) < MOST_CARRIED
+        and carried(beside, depth) < MOST_CARRIED
     )
+    return depth if needle else None
 
 
 def runs_along(change: Floats, covered: Bools) -> bool:

@@ -223,15 +223,6 @@ def end_moves(pool: Pool, looks: dict[str, Floats], chosen: NDArray[np.int64], s
     return bool(slid > SLID_PX and len(seen) >= FEWEST and ends and not (layered and curves_on))
 
 
-def sliding_lines(pool: Pool, odds: Odds, numbers: Floats) -> Iterator[NDArray[np.int64]]:
-    """Give the likeliest paths whose ends move along their lines, by strokes or not."""
-    looks = appearance(pool)
-    for chosen, _ in alternatives(pool, odds, numbers):
-        moves = end_moves(pool, looks, chosen, slide_range(pool, chosen[chosen >= 0]))
-        if moves and is_steady(chosen) and veer_deg(pool, chosen, numbers) < VEER_DEG:
-            yield chosen
-
-
 def slides_as_needle(
     pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats, needed: float
 ) -> bool:

@@ -68,7 +68,7 @@ def decide(
         return crossing or "no frame shows a straight bright line that ends inside the picture"
     lines = _Lines.of(observations, candidates, tips, clip)
     path = lines.likeliest(CONVINCING if crossing is None else CONVINCING_BESIDE_SPOT)
-    if path is None and crossing is None:
+    if path is None:
         path = slowly_moved(lines.pool, lines.odds, numbers, slides, clip, observations.workspace)
     if path is not None:
         return lines.followed(path)
