@@ -17,12 +17,13 @@ from usguide.needle.description import Shafts
 from usguide.needle.evidence import LEAST_FRAMES, Odds
 from usguide.needle.hints import KNOWN, heeded, known
 from usguide.needle.interrupted import is_its_end, to_the_furthest_end
-from usguide.needle.mmode import MMode, followed_along
+from usguide.needle.mmode import MMode
 from usguide.needle.observations import Observations
 from usguide.needle.pool import Pool
 from usguide.needle.resemblance import resembling_odds
 from usguide.needle.slow_slide import slowly_moved
 from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
+from usguide.needle.tip_along import followed_along
 from usguide.needle.track import (
     CONVINCING,
     CONVINCING_BESIDE_SPOT,
