@@ -7,8 +7,6 @@ the end that is seen is drawn back further between them.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,21 +91,23 @@ def displaced(
         Depth of the others.
     """
     shallow = depth[lows]
-    best, best_usual = lows[:0], np.nan
-    for first, last in itertools.combinations_with_replacement(range(1, len(lows) - 1), 2):
-        run = np.arange(first, last + 1)
+    found, found_usual = lows[:0], np.nan
+    shallowest_first = 1 + np.argsort(shallow[1:-1], kind="stable")
+    for count in range(1, len(shallowest_first) + 1):
+        run = np.sort(shallowest_first[:count])
+        first, last = run[[0, -1]]
         others = np.delete(shallow, run)
         usual = float(np.median(others))
         least = max(ALIKE_PX, SPREADS * float(np.median(np.abs(others - usual))))
         lengths = usual - shallow[run]
         reached = depth[highs[first:last]].max(initial=-np.inf) + np.median(lengths)
         if (
-            np.median(lengths) >= LEAST_PX
+            last - first < count
+            and np.median(lengths) >= LEAST_PX
             and lengths.min() >= least
             and np.all(usual - np.delete(shallow, [0, *run, -1]) < least)
             and np.ptp(lengths) <= 2 * ALIKE_PX
             and reached <= depth[highs].max() + ALIKE_PX
-            and len(run) > len(best)
         ):
-            best, best_usual = run, usual
-    return best, best_usual
+            found, found_usual = run, usual
+    return found, found_usual
