@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from test_needle import NO_FASCIA, clip_of, errors, pistoning
+from test_needle import NO_FASCIA, clip_of, errors, pistoning, run
 from usguide.ingest.clip import Clip
 from usguide.needle import NeedleStage, shaft_end
 from usguide.needle.mmode import FEW, STRETCH, stretches
@@ -138,3 +138,11 @@ def test_a_clip_is_read_again_only_where_there_is_a_needle() -> None:
         assert counted.read == read
     assert track.tip_visible.all()
     assert np.nanmedian(errors(track, depths)) < 3
+
+
+def test_a_shaft_that_runs_out_of_the_picture_shows_no_tip() -> None:
+    depths = pistoning(60, low=150.0, high=420.0)
+    depths[depths > 300] = 420.0
+    track = run(clip_of(depths), spacing_mm=(0.1, 0.1), fps=30.0)
+    assert track.tip_visible[depths < 300].mean() > 0.9
+    assert not track.tip_visible[depths > 300].any()

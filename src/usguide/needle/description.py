@@ -45,12 +45,15 @@ class Shafts:
         Region px; where it is not claimed it means nothing.
     confidence : ndarray, shape (n,)
         Estimated probability that the tip is within 3 mm.
+    out_of_slice : ndarray of bool, shape (n,)
+        Where the tip is not seen, but the rest of the shaft shows how deep it is.
     moved : bool
         Whether the tip slid along the shaft, against the tissue.
     """
 
     records: Candidates
     confidence: Floats
+    out_of_slice: Bools
     moved: bool = True
 
 
@@ -93,49 +96,53 @@ class Description:
         header = self.header
         origin = header.region.origin_px
         calibration = header.calibration
-        claimed = np.flatnonzero(shafts.confidence >= VISIBLE)
+        shown = shafts.confidence >= VISIBLE
         frames = self.frames
         confidence = np.zeros(header.frames)
         confidence[frames] = shafts.confidence
-        if not len(claimed):
+        if not shown.any():
             return none_found("a needle may be in view, but nowhere surely enough to point to it")
+        known = np.flatnonzero(shown | shafts.out_of_slice)
         shaft = smooth_path(
-            shafts.records[claimed],
-            claimed,
-            self.numbers[claimed],
+            shafts.records[known],
+            known,
+            self.numbers[known],
             self.workspace.scale,
             smooth=not self.online,
         )
-        rows = frames[claimed]
+        moves = np.full(header.frames, np.nan)
+        moves[frames[known]] = insertion_depth(shaft, self.workspace, online=self.online)
+        moves_mm = None
+        if calibration.spacing_mm is not None:
+            moves_mm = np.full(header.frames, np.nan)
+            moves_mm[frames[known]] = moves[frames[known]] * calibration.length_mm(shaft.along)
+        seen, rows = shown[known], frames[shown]
         tip = np.full((header.frames, 2), np.nan)
         tail, angle = tip.copy(), np.full(header.frames, np.nan)
-        depth = angle.copy()
+        depth, depth_mm = angle.copy(), None if moves_mm is None else angle.copy()
         ellipse = tip.copy()
-        tip[rows] = shaft.tip + origin
-        tail[rows] = shaft.tail + origin
-        ellipse[rows] = half_axes(shaft.deviation, self.workspace.scale)
-        hinted = {k: known for k, known in self.hints.items() if known is not None}
+        tip[rows] = shaft.tip[seen] + origin
+        tail[rows] = shaft.tail[seen] + origin
+        ellipse[rows] = half_axes(shaft.deviation[seen], self.workspace.scale)
+        hinted = {k: known_tip for k, known_tip in self.hints.items() if known_tip is not None}
         for frame, known_tip in hinted.items():
             tip[frame] = known_tip + origin
-        angle[rows] = undirected_deg(shaft.along)
-        into = insertion_depth(shaft, self.workspace, online=self.online)
-        depth[rows] = into
-        depth_mm = None
-        if calibration.spacing_mm is not None:
-            depth_mm = np.full(header.frames, np.nan)
-            depth_mm[rows] = into * calibration.length_mm(shaft.along)
+        angle[rows] = undirected_deg(shaft.along[seen])
+        depth[rows] = moves[rows]
+        if depth_mm is not None and moves_mm is not None:
+            depth_mm[rows] = moves_mm[rows]
         relation = distance_to_fascia(tip, fascia, calibration)
         inside = None if relation is None else repeated(relation[1], header.timing)
         first_inside_s, inside_s = time_inside(inside, header.timing)
         visible = np.isfinite(tip[:, 0])
         passes, unsure_s = find_passes(
-            depth,
-            depth_mm,
+            moves,
+            moves_mm,
             inside,
             header.timing,
             float(np.hypot(header.region.width, header.region.height)),
         )
-        share = f"seen in {len(claimed)} of {len(frames)} distinct frames"
+        share = f"seen in {len(rows)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
         if unsure_s:

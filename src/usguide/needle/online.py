@@ -72,7 +72,8 @@ class Online:
         counts = [len(found) for found in self._seen.candidates]
         offsets = np.cumsum(counts) - counts
         records = np.concatenate(self._seen.candidates)[np.where(place >= 0, offsets + place, 0)]
-        return Shafts(records, np.array([confidence for _, confidence in self._shafts]))
+        confidence = np.array([confidence for _, confidence in self._shafts])
+        return Shafts(records, confidence, np.zeros(len(place), np.bool_))
 
     def _shaft(self, numbers: Floats, convincing: float) -> tuple[int, float]:
         """Which candidate of the newest frame is the needle (-1 for none), and how surely."""

@@ -15,15 +15,15 @@ from usguide.needle.carried import MOST_CARRIED
 from usguide.needle.carried import carried as share_carried
 from usguide.needle.description import Shafts
 from usguide.needle.evidence import LEAST_FRAMES, Odds
-from usguide.needle.front_wall import on_front_wall
 from usguide.needle.hints import KNOWN, heeded, known
 from usguide.needle.interrupted import is_its_end, to_the_furthest_end
-from usguide.needle.mmode import MMode, followed_along
+from usguide.needle.mmode import MMode
 from usguide.needle.observations import Observations
 from usguide.needle.pool import Pool
 from usguide.needle.resemblance import resembling_odds
 from usguide.needle.slow_slide import slowly_moved
 from usguide.needle.spot_path import SpotPath, follow_new_spot, follow_spot
+from usguide.needle.tip_along import followed_along
 from usguide.needle.track import (
     CONVINCING,
     CONVINCING_BESIDE_SPOT,
@@ -120,9 +120,9 @@ class _Lines:
 
     def followed(self, path: Path) -> Shafts | str:
         """Take the shafts of a path; of one that moved, every tip is looked for on its line."""
-        path = on_front_wall(self.pool, path, self.odds.full)
         if not (path.moved and np.any(path.confidence >= VISIBLE)):
-            return Shafts(self.pool.records[path.chosen], path.confidence, path.moved)
+            none = np.zeros(len(path.chosen), np.bool_)
+            return Shafts(self.pool.records[path.chosen], path.confidence, none, path.moved)
         shafts, seen, depths = self._along_line(path)
         if seen is None or np.any(self.shown) or np.any(self.hidden):
             return shafts
@@ -146,7 +146,7 @@ class _Lines:
         """Look for every tip on the line of a path's claims; see :func:`followed_along`."""
         numbers = self.observations.numbers()
         claims = np.where(path.confidence >= VISIBLE, path.chosen, -1)
-        records, sure, seen, depths = followed_along(
+        return followed_along(
             self.pool,
             path,
             resembling_odds(self.pool, self.odds, claims, numbers),
@@ -156,7 +156,6 @@ class _Lines:
             self.observations.workspace,
             self.hidden,
         )
-        return Shafts(records, sure), seen, depths
 
 
 def why_not(odds: Odds, frames: int) -> str:
