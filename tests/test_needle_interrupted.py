@@ -40,7 +40,7 @@ def test_the_furthest_likely_end_of_the_line_is_followed(
     each = np.tile([3.0, 2.0, furthest], FRAMES)
     near = np.where(np.arange(FRAMES) % 3 == 0, np.arange(FRAMES) * 3, -1)
     path = Path(near, np.where(near >= 0, 0.9, 0.0), moved=True)
-    odds = Odds(each, each, np.zeros(len(each)))
+    odds = Odds(each, each)
     found = to_the_furthest_end(pool, odds, path, np.arange(float(FRAMES)))
     assert np.array_equal(found.chosen, np.arange(FRAMES) * 3 + end)
     assert found.moved

@@ -5,12 +5,7 @@ import pytest
 
 from usguide.needle.candidates import CANDIDATE, Workspace
 from usguide.needle.pool import Pool
-from usguide.needle.resemblance import (
-    REMOTE,
-    expected_odds,
-    of_one_needle,
-    there_without_the_needle,
-)
+from usguide.needle.resemblance import expected_odds, there_without_the_needle
 
 ALONG = np.array([0.8, 0.6])
 NEEDLE = 20 + 15 * (1 - np.cos(np.linspace(0, 6 * np.pi, 40)))
@@ -91,12 +86,3 @@ def test_a_claim_on_one_side_says_less_the_longer_ago_it_was() -> None:
     moved = ends_at([[50.0]] * 20 + [[62.0]] * 20)
     after = expected_odds(moved, chosen, NUMBERS)[20:24]
     assert np.all(np.diff(after) > 0)
-
-
-def test_one_needle_is_where_the_evidence_is_not_where_most_claims_are() -> None:
-    needle = np.array([True, True, True, False, False, False, False])
-    difference = np.where(needle[:, None] == needle, 0.1 * REMOTE, 2 * REMOTE)
-    plain, doubtful = np.where(needle, 4.0, -1.0), np.where(needle, -1.0, 4.0)
-    np.testing.assert_array_equal(of_one_needle(difference, plain), needle)
-    np.testing.assert_array_equal(of_one_needle(difference, doubtful), ~needle)
-    np.testing.assert_array_equal(of_one_needle(difference[:, 4:], doubtful), ~needle)

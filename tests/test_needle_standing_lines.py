@@ -27,7 +27,7 @@ def clip_of(there: np.ndarray, looks: list[float], seed: int = 0) -> tuple[Pool,
         frames.append(records)
         worth.extend(looks[line] for line in lines)
     pool = Pool.of(frames, np.zeros((len(there), 2)), Workspace(np.ones((200, 200), np.bool_)))
-    return pool, Odds(np.array(worth), np.array(worth), np.zeros(len(worth)))
+    return pool, Odds(np.array(worth), np.array(worth))
 
 
 def lines_of(pool: Pool, chosen: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_the_end_that_is_most_like_a_needles_is_chosen() -> None:
     both = Pool(frame, pool.records[twice], pool.slide[twice], pool.tip[twice], pool.tail[twice],
                 pool.along[twice])  # fmt: skip
     looks = np.where(np.arange(2 * FRAMES) % 2 == 0, -3.0, 1.0)
-    (chosen,) = standing_lines(both, Odds(looks, looks, looks), FRAMES)
+    (chosen,) = standing_lines(both, Odds(looks, looks), FRAMES)
     assert (chosen % 2 == 1).all()
 
 
@@ -77,6 +77,6 @@ def test_no_more_lines_than_are_looked_at_and_none_where_nothing_is() -> None:
     records["tip_x"], records["tip_y"] = 90 * np.cos(headings), 90 * np.sin(headings)
     pool = Pool.of([records] * FRAMES, np.zeros((FRAMES, 2)), Workspace(np.ones((200, 200), bool)))
     odds = np.zeros(len(pool.frame))
-    assert len(list(standing_lines(pool, Odds(odds, odds, odds), FRAMES))) == LINES
+    assert len(list(standing_lines(pool, Odds(odds, odds), FRAMES))) == LINES
     poor = odds + NONE_LIKE
-    assert not list(standing_lines(pool, Odds(poor, poor, poor), FRAMES))
+    assert not list(standing_lines(pool, Odds(poor, poor), FRAMES))

@@ -43,7 +43,6 @@ APPEARANCE = {
     "symmetry": 4.58,
     "step": 0.19,
     "cut": 3.83,
-    "fade": -0.39,
     "break": -1.06,
     "onward": -0.22,
     "echo": 12.00,
@@ -67,7 +66,6 @@ FULL = {
     "symmetry": 1.22,
     "step": 0.31,
     "cut": 3.50,
-    "fade": 0.00,
     "break": -1.61,
     "onward": -0.80,
     "echo": 12.00,
@@ -173,7 +171,6 @@ def appearance(pool: Pool) -> dict[str, Floats]:
         "symmetry": np.clip(field["ridge"] / np.maximum(field["contrast"], 1.0), -0.5, 1.0),
         "step": np.clip(field["step"], -1, 6),
         "cut": np.clip(field["step"] / np.maximum(near, 1.0), 0.0, 1.2),
-        "fade": np.clip(0.7 - near / np.maximum(field["contrast"], 1.0), 0.0, 0.7),
         "break": np.clip(0.7 - field["weakest"] / np.maximum(field["contrast"], 1.0), 0.0, 1.2),
         "onward": np.clip(field["onward"] / np.maximum(near, 1.0), 0.0, 1.2),
         "echo": field["echo"],
@@ -194,8 +191,6 @@ class Odds:
     """From the frame alone."""
     full: Floats
     """With what the line does over the clip."""
-    novelty: Floats
-    """Share of the contrast near the tip that the clip's mean picture has not."""
 
 
 def weighted(features: dict[str, Floats], weights: dict[str, float]) -> Floats:
@@ -222,14 +217,17 @@ def log_odds(pool: Pool, mean: Float32, deviation: Float32, frames: int) -> Odds
     features = appearance(pool)
     alone = weighted(features, APPEARANCE)
     if frames < LEAST_FRAMES:
-        return Odds(alone, alone, np.zeros(len(alone)))
+        return Odds(alone, alone)
     change = change_on_the_line(deviation, pool)
-    new = novelty(mean, pool)
-    features |= {"before": change[:, 0], "after": change[:, 1], "novel": np.clip(new, -0.5, 1.0)}
+    features |= {
+        "before": change[:, 0],
+        "after": change[:, 1],
+        "novel": np.clip(novelty(mean, pool), -0.5, 1.0),
+    }
     full = alone
     for _ in range(ROUNDS):
         best = np.full(frames, -np.inf)
         np.maximum.at(best, pool.frame, full)
         slid = recurrence(pool, np.exp(full - best[pool.frame]), frames)
         full = weighted(features | {"slid": np.log1p(slid / SELDOM)}, FULL)
-    return Odds(alone, full, new)
+    return Odds(alone, full)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.kernels.shaft_path import ends_beyond
-from usguide.model import Bools, Floats
+from usguide.model import Floats
 from usguide.needle.evidence import MOVED_TIP_PX, SAME_TIP_PX, Odds, appearance, weighted
 from usguide.needle.pool import SAME_TURN_DEG, Pool, spread
 
@@ -18,28 +18,18 @@ TURN_DEG = 4.0
 """Difference of angle that makes a shaft unlike another."""
 ENTRY_PX = 8.0
 """Distance between the points of entry that does (working px)."""
-REMOTE = 60.0
-"""Squared difference beyond which two claims are of different things: 31 degrees, or a third of the
-picture between their entries. A needle may be angled anew within a clip, but not so far."""
 
 WEIGHTS = {
     "bias": -3.36,
     "score": 0.79,
     "unlike": -0.65,
-    "dimmer": -0.47,
     "step": 0.59,
     "cut": 1.26,
     "echo": 1.85,
-    "absent": -3.0,
     "tissue": -5.0,
 }
 """Conditional logit, fitted on the paths found in the clips that the weights of the evidence were
-fitted on; but ``absent`` and ``tissue``, of which those clips hold too few, were set so that they
-lose nothing."""
-LEFT = 0.3
-"""Share of the contrast near the tip that the mean picture may have more than the frame before the
-needle counts as not there: a bright layer that it passed through at another time, and whose own
-brightness is left."""
+fitted on; but ``tissue``, of which they hold too little, was set so that it loses nothing."""
 
 FEW = 8
 """Fewer frames before the needle came this far do not show that an end is the tissue's."""
@@ -67,21 +57,6 @@ def differences(
     cosine = np.clip(pool.along[some] @ pool.along[others].T, -1, 1)
     apart = np.linalg.norm(entry[some][:, None] - entry[others][None], axis=-1)
     return np.asarray((np.degrees(np.arccos(cosine)) / TURN_DEG) ** 2 + (apart / ENTRY_PX) ** 2)
-
-
-def of_one_needle(difference: Floats, odds: Floats) -> Bools:
-    """Which claims are remotely like the one that most evidence is like: one needle, not a bone.
-
-    Parameters
-    ----------
-    difference : ndarray, shape (claims, some)
-        Squared differences from some of the claims.
-    odds : ndarray, shape (claims,)
-        Log odds of each claim.
-    """
-    like = difference < REMOTE
-    most = int(np.argmax(np.logaddexp(0.0, odds) @ like))
-    return np.asarray(like[:, most])
 
 
 def there_without_the_needle(pool: Pool, claims: NDArray[np.int64]) -> Floats:
@@ -133,21 +108,14 @@ def resemblance(
     -------
     dict
         ``score``, the log odds; ``unlike``, growing with the difference of angle and of the point
-        of entry from the most similar of the nearest claims; ``dimmer``, how much weaker the
-        contrast is than theirs (log ratio, at least 0); and the tip's own features, which now only
-        choose between ends of the same shaft: among them ``absent``, how much brighter the place is
-        at other times, and ``tissue``, how much more often than not an end is there before the
-        needle is. Each of shape (n,).
+        of entry from the most similar of the nearest claims; and the tip's own features, which now
+        only choose between ends of the same shaft: among them ``tissue``, how much more often than
+        not an end is there before the needle is. Each of shape (n,).
     """
     gap = pool.records["gap"].astype(np.float64)
     entry = pool.tail - gap[:, None] * pool.along
-    contrast = np.log(np.maximum(pool.records["contrast"].astype(np.float64), 0.3))
     claims = np.flatnonzero(chosen >= 0)
-    some = chosen[claims[spread(len(claims))]]
-    unlike_some = differences(pool, entry, chosen[claims], some)
-    claims = claims[of_one_needle(unlike_some, odds.full[chosen[claims]])]
     unlike = np.full(len(pool.frame), np.log1p(50.0))
-    dimmer = np.full(len(pool.frame), 1.0)
     for frame in np.unique(pool.frame):
         here = pool.of_frame(int(frame))
         at = int(np.searchsorted(claims, frame))
@@ -159,15 +127,12 @@ def resemblance(
         near = chosen[others[order[:NEIGHBOURS]]]
         difference = np.sort(differences(pool, entry, here, near), axis=1)
         unlike[here] = np.log1p(difference[:, : max(1, len(near) // 4)].mean(axis=1))
-        dimmer[here] = np.clip(np.median(contrast[near]) - contrast[here], 0.0, 3.0)
     looks = appearance(pool)
     before = there_without_the_needle(pool, chosen[claims[spread(len(claims))]])
     return {
         "score": odds.full,
         "unlike": unlike,
-        "dimmer": dimmer,
         **{name: looks[name] for name in ("step", "cut", "echo")},
-        "absent": np.clip(-odds.novelty - LEFT, 0.0, 1.0),
         "tissue": np.clip(before - MOSTLY, 0.0, 1.0),
     }
 

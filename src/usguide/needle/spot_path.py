@@ -48,8 +48,6 @@ that is worth most, below which a spot is the less prominent: what shows anew of
 bone has their brightness beside it. Cross-sections that are hardly prominent had 0.50 and more,
 spots on lines of two muscles without a needle 0.16 and 0.28; a plain cross-section in a layer may
 have as little. Tuned on even seeds of the same clips."""
-STILL_NEW = 0.4
-"""Share of its usual height below which a spot is not taken to be seen."""
 STEP_PX = 3.0
 """Scale of a spot's move in one frame, working px."""
 BENEATH_PX = (6.0, 40.0)
@@ -154,7 +152,7 @@ def follow_new_spot(
     newest = steady[ratio[steady] > 1.0]
     if min(wandered((peak + slides)[newest]), wandered(peak[newest])) < MOVED_PX:
         return None
-    seen = (newness > STILL_NEW * usual) & (ratio > 1.0)
+    seen = ratio > 1.0
     for stretch in np.flatnonzero(worths < LEAST_WORTH):
         seen[stretches[stretch]] = False
     in_picture = front + slides

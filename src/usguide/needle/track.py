@@ -164,8 +164,8 @@ def likeliest(
         needed = least - mean * slid / (slid + CHANCE_PX)
         moved = (
             end_moves(pool, looks, chosen, slid)
-            and needed < STROKE_WORTH * (STROKE_PX[1] - STROKE_PX[0])
-            and slides_as_needle(pool, odds, chosen, numbers, needed)
+            and strokes_worth(pool, chosen, numbers) > needed
+            and veer_deg(pool, chosen, numbers) < VEER_DEG
         )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
         score = total * slid / (slid + SLID_PX) if moved else 0.2 * total
@@ -221,20 +221,6 @@ def end_moves(pool: Pool, looks: dict[str, Floats], chosen: NDArray[np.int64], s
     curves_on = np.median(looks["onward"][seen]) > MOST_ONWARD
     layered = np.median(pool.inclination_deg[seen]) < LAYERED_DEG[1]
     return bool(slid > SLID_PX and len(seen) >= FEWEST and ends and not (layered and curves_on))
-
-
-def slides_as_needle(
-    pool: Pool, odds: Odds, chosen: NDArray[np.int64], numbers: Floats, needed: float
-) -> bool:
-    """Whether a path's strokes are worth what is needed, and do not veer.
-
-    Of a faint needle that has made a stroke, those count that are seen once it is known.
-    """
-    worth = strokes_worth(pool, chosen, numbers)
-    if worth > 0 and worth <= needed:
-        _, chosen = followed(pool, odds, chosen, numbers)
-        worth = strokes_worth(pool, chosen, numbers)
-    return worth > needed and veer_deg(pool, chosen, numbers) < VEER_DEG
 
 
 def strokes_worth(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:

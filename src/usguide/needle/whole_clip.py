@@ -109,7 +109,6 @@ class _Lines:
         odds = Odds(
             np.where(shown, KNOWN, odds.appearance),
             np.where(shown, KNOWN, odds.full),
-            odds.novelty,
         )
         hidden = np.array([tips.get(k, ()) is None for k in range(len(observations))])
         return cls(observations, clip, pool, odds, shown, hidden)
