@@ -13,7 +13,8 @@ from usguide.model import (
     Status,
 )
 from usguide.motion.contraction import Contraction
-from usguide.motion.gap import Gap, Levels
+from usguide.motion.dark_interval import Levels
+from usguide.motion.gap import Gap
 from usguide.motion.history import Motion
 from usguide.motion.judgement import judge
 from usguide.motion.parting import Parting

@@ -16,15 +16,19 @@ from usguide.model import (
     Region,
     Status,
 )
-from usguide.motion.contraction import find_cycles, rest_is_high
+from usguide.motion.contraction import rest_is_high
+from usguide.motion.cycles import find_cycles
+from usguide.motion.dark_interval import along_rows, darkest_interval
 from usguide.motion.defect import standing_gaps
-from usguide.motion.displacement import Field, Tracker, resample
+from usguide.motion.displacement import Tracker
 from usguide.motion.fascicles import between, direction
+from usguide.motion.field import Field, resample
 from usguide.motion.fluid import GLANCES, Glances
-from usguide.motion.gap import along_rows, darkest_interval, find_gap, out_of_the_dark
+from usguide.motion.gap import find_gap, out_of_the_dark
 from usguide.motion.history import FEWEST_ROWS, History, Motion
-from usguide.motion.judgement import not_negative, suggested_grade
+from usguide.motion.judgement import suggested_grade
 from usguide.motion.matching import supported
+from usguide.motion.opening import not_negative
 from usguide.motion.parting import DEPTH_LINES, WINDOW, Parting, change_between, find_partings
 from usguide.motion.separation import without_parting
 from usguide.motion.shadow import lit
