@@ -21,10 +21,6 @@ from usguide.motion.dark_interval import (
 from usguide.motion.pool import clear_rows, middle_half
 from usguide.motion.strip import profile_of, smoothed
 
-PLAIN_SHARE = 0.6
-"""Grey level of a plainly dark gap as a share of the tissue's beside it: synthetic tears of 3 mm
-reach 0.03 to 0.51, the dark lanes of two real healthy muscles 0.65 and more."""
-
 FROM_BORDER = 2
 """Rows of the strip between a gap and the border that it reaches."""
 
@@ -174,39 +170,3 @@ def settled(gap: Gap, height: int, cell: float, others: Sequence[Floats]) -> Gap
     mouth = None if at_border[0] == at_border[1] else (0 if at_border[0] else -1)
     core = clear_rows([*others, own], mouth, LEAST_STEP * cell)
     return replace(gap, core=core or middle_half(len(gap.rows)), pooled=core is None)
-
-
-def out_of_the_dark(
-    strip: NDArray[np.float32], rows: slice, inner: tuple[float, float]
-) -> tuple[float, float]:
-    """Move two columns that both lie in a plainly dark gap apart to where it ends.
-
-    Blocks beside a gap are matched by what they hold of its ends, so that motion can put both of
-    its sides well inside a wide one. Columns that do not lie in one stay as they are.
-
-    Parameters
-    ----------
-    strip : ndarray of float32, shape (rows, columns)
-        The straightened muscle, grey levels.
-    rows : slice
-        Rows in which tissue was seen to part.
-    inner : (float, float)
-        The two columns.
-    """
-    profile = profile_of(strip[rows])
-    left, right = int(inner[0]), min(int(inner[1]), len(profile) - 1)
-    between = profile[left : right + 1]
-    between = between[np.isfinite(between)]
-    if len(between) == 0:
-        return inner
-    floor = float(np.percentile(between, 15))
-    usual = float(np.nanmedian(profile))
-    level = floor + EDGE_SHARE * (usual - floor)
-    dark = profile[left] < level and profile[right] < level
-    if floor > PLAIN_SHARE * usual or not dark:
-        return inner
-    while left > 0 and profile[left] < level:
-        left -= 1
-    while right < len(profile) - 1 and profile[right] < level:
-        right += 1
-    return float(left), float(right)

@@ -11,32 +11,18 @@ from usguide.motion.contraction import Contraction
 from usguide.motion.gap import Gap
 from usguide.motion.history import Motion
 from usguide.motion.opening import HIDDEN, Finding, Opening, measure_opening
-from usguide.motion.strip import DEPTHS, Belly
+from usguide.motion.strip import Belly
 from usguide.motion.suspects import CLEAR_CONTRAST, Suspect, faint, smallest_jump
-from usguide.motion.width import Widths, moved_along
-
-MIN_JUMP_OF_WIDENING = 0.25
-"""Least parting as a share of the gap's widening. Blocks at the ends also see the gap, and tissue
-a block away from a partial tear moves less than its ends: synthetic tears give 0.27 to 1 of it."""
+from usguide.motion.width import Widths
 
 FAINT_CORRELATION, FAINT_SIGNIFICANCE = 0.945, 4.0
-"""What a gap that is not clearly dark needs of the two next: small synthetic tears reach 0.95 and
-4.7 standard errors, changing lanes of real healthy muscle 0.893 and 2.6, or the one and not the
-other."""
-
-MIN_TORN = 0.1
-"""Least share of the muscle's thickness; thinner clefts are told from fascicle lanes by nothing."""
+"""What a gap that is not clearly dark needs of correlation and of parting, in standard errors:
+small synthetic tears reach 0.95 and 4.7, changing lanes of real healthy muscle 0.893 and 2.6, or
+the one and not the other."""
 
 MIN_CORRELATION = 0.92
 """Least correlation of gap width with contraction: synthetic tears reach 0.93 and more, changing
 lanes of real healthy muscle 0.89."""
-
-MIN_SIGNIFICANCE = 2.5
-"""Least parting, in standard errors."""
-
-MISREAD = 0.5
-"""Width read at the peak as a share of the gap's that the picture shows there, under which the
-reading is no evidence: a complete tear of 5 mm full of echoing blood was read as closed."""
 
 UNMEASURED = (
     "ends seem to part, but the gap between them cannot be measured both at rest and at the peak "
@@ -55,63 +41,33 @@ def judge(
     """Weigh one suspected gap."""
     gap = suspect.gap
     opening = measure_opening(gap, widths, suspect.rest, motion, contraction, belly, calibration)
-    if isinstance(opening, Finding):
-        if gap.contrast < CLEAR_CONTRAST:
-            return _with(opening, SeparationFlag.NONE, "no gap is clear enough to be measured.")
-        return _with(opening, SeparationFlag.INDETERMINATE, UNMEASURED)
-    finding, widening = opening.finding, opening.widening_px
-    jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
-    is_faint = faint(gap)
-    parts = jump >= (FAINT_SIGNIFICANCE if is_faint else MIN_SIGNIFICANCE) * jump_error
     clear = gap.contrast >= CLEAR_CONTRAST
+    in_doubt = SeparationFlag.INDETERMINATE if clear else SeparationFlag.NONE
+    if isinstance(opening, Finding):
+        return _with(opening, in_doubt, UNMEASURED)
+    finding, widening = opening.finding, opening.widening_px
     if not _widens(opening, calibration, belly):
         if gap.pooled:
-            return _with(
-                finding,
-                SeparationFlag.INDETERMINATE,
-                f"ends seem to part, but {HIDDEN}.",
-            )
-        if clear and parts and opening.rest_px + widening < MISREAD * gap.width:
-            return _with(finding, SeparationFlag.INDETERMINATE, UNMEASURED)
+            reason = f"ends seem to part, but {HIDDEN}."
+            return _with(finding, SeparationFlag.INDETERMINATE, reason)
         # That a widening is not certain does not say that there is none.
-        if clear and parts and widening >= 0.5 * smallest_jump(calibration, len(belly.columns)):
-            return _with(
-                finding,
-                SeparationFlag.INDETERMINATE,
-                f"ends seem to part, but that the gap between them {opening.opens} is not certain.",
+        if clear and widening >= 0.5 * smallest_jump(calibration, len(belly.columns)):
+            reason = (
+                f"ends seem to part, but that the gap between them {opening.opens} is not certain."
             )
+            return _with(finding, SeparationFlag.INDETERMINATE, reason)
         return _with(finding, SeparationFlag.NONE, f"{opening.stays}.")
+    jump, jump_error = suspect.parting.jump_px, suspect.parting.error_px
+    if faint(gap) and jump < FAINT_SIGNIFICANCE * jump_error:
+        reason = "a dark area changes, but the tissue on both sides of it moves together."
+        return _with(finding, SeparationFlag.NONE, reason)
     known = np.isfinite(widths.value)
     together = _correlation(widths.value[known], contraction.activation[known])
-    torn = len(gap.rows) / DEPTHS
-    # Also what the tissue right beside the gap did, where the fit over a wider part smears it.
-    back = [moved_along(motion, gap, suspect.rest, end) for end in suspect.ends]
-    parted = max(jump, float(np.median(back[0] - back[1])))
-    enough = parted >= MIN_JUMP_OF_WIDENING * widening
-    # Tissue that parts, but by less than a clear gap widens, is no tissue that moves together.
-    if not (parts and (enough or clear)):
-        return _with(
-            finding,
-            SeparationFlag.NONE,
-            "a dark area changes, but the tissue on both sides of it moves together.",
-        )
-    amiss = None
-    if torn < MIN_TORN:
-        amiss = f"it crosses only {100 * torn:.0f} % of the muscle"
-    elif together < (FAINT_CORRELATION if is_faint else MIN_CORRELATION):
-        amiss = "it does not follow the contraction"
-    elif not enough:
-        amiss = "the tissue on both sides of it parts by much less"
-    if amiss is not None:
-        if not (clear or gap.pooled):
-            return _with(
-                finding, SeparationFlag.NONE, f"a dark area changes with movement, but {amiss}."
-            )
-        return _with(
-            finding,
-            SeparationFlag.INDETERMINATE,
-            f"a gap {opening.opens}, but {amiss}.",
-        )
+    if together < (FAINT_CORRELATION if faint(gap) else MIN_CORRELATION):
+        flag = SeparationFlag.INDETERMINATE if gap.pooled else in_doubt
+        doubtful = flag is SeparationFlag.INDETERMINATE
+        seen = f"a gap {opening.opens}" if doubtful else "a dark area changes with movement"
+        return _with(finding, flag, f"{seen}, but it does not follow the contraction.")
     return _with(
         finding,
         SeparationFlag.SEPARATION,
