@@ -9,6 +9,7 @@ import pytest
 from motion_scenes import NO_NEEDLE, concluded, recorded
 from usguide.ingest.clip import Clip
 from usguide.model import NeedlePass, NeedleTrack, Status, Twitch
+from usguide.motion import looks
 from usguide.motion import twitch as twitches
 from usguide.motion.close_up import Window, follow
 from usguide.motion.drag import SETTLING_S, near_needle, settling, stuck
@@ -100,15 +101,15 @@ def test_what_no_twitch_can_be_told_in_is_said(fps, frames, said):
 
 def test_a_clip_looked_at_in_stretches_shows_the_same_twitch_once(monkeypatch):
     (whole,) = needling(2, **LARGE)[1].twitches
-    monkeypatch.setattr(twitches, "AT_ONCE", 50)
+    monkeypatch.setattr(looks, "AT_ONCE", 50)
     (parted,) = analysed(2, **LARGE)[1].twitches
     assert parted.start_s == pytest.approx(whole.start_s, abs=0.1)
     assert np.hypot(*np.subtract(parted.centre_px, whole.centre_px)) < 15
 
 
 def test_stretches_cover_the_clip_and_overlap(monkeypatch):
-    monkeypatch.setattr(twitches, "AT_ONCE", 100)
-    stretches = twitches._stretches(250, 30)
+    monkeypatch.setattr(looks, "AT_ONCE", 100)
+    stretches = looks._stretches(250, 30)
     assert stretches == [slice(0, 83), slice(53, 166), slice(136, 250)]
 
 

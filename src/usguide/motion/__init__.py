@@ -26,7 +26,7 @@ from usguide.motion.contraction import Contraction, analyse, described, without_
 from usguide.motion.displacement import Tracker
 from usguide.motion.fluid import Glances, find_collections
 from usguide.motion.history import History, Motion
-from usguide.motion.judgement import Finding
+from usguide.motion.opening import Finding
 from usguide.motion.parting import MIN_TRUST
 from usguide.motion.separation import examine
 from usguide.motion.strain import measure_strain

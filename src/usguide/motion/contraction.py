@@ -1,4 +1,4 @@
-"""Contraction cycles: from a field of displacements to onset, peak and release.
+"""Contraction: from a field of displacements to the course of the movement that dominates it.
 
 The dominant displacement is the first principal component of the field over the clip, in space
 and time together, so that it also follows a torn muscle whose ends move in opposite directions.
@@ -16,6 +16,7 @@ from scipy.linalg import eigh
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from usguide.model import Bools, Calibration, Cycle, Floats, Timing
+from usguide.motion.cycles import REST, find_cycles
 from usguide.motion.history import Motion
 
 MIN_EXCURSION_MM = 1.0
@@ -27,20 +28,11 @@ MIN_EXCURSION_SHARE = 0.015
 MIN_SIGNAL_TO_NOISE = 6.0
 """Excursion over frame-to-frame jitter under which a movement is not told from noise."""
 
-RISE, FALL, REST = 0.35, 0.2, 0.1
-"""Activation that starts a cycle, that ends it, and within which the muscle is at rest. As in
-onset detection from force or EMG, a high level to be sure and a low one to date the event."""
-
-STANDSTILL = 0.1
-"""Share of the steepest change in a cycle's rise (or fall) under which the muscle stands still:
-onset and release are dated where the curve leaves and regains its standstill."""
-
 STARTS_MOVING = 0.3
 """Share of a clip's steepest change over which its start or its end is no standstill."""
 
 SMOOTHING_S = 0.04
 """SD of the smoothing of the displacement curve: below the 100 ms in which muscle force rises."""
-
 
 AT_ONCE = 1024
 """Entries whose displacements are held in double precision at a time."""
@@ -179,43 +171,6 @@ def rest_is_high(curve: Floats) -> tuple[bool, bool]:
     if not said:
         return bool(np.median(curve) > 0.5 * (low + high)), True
     return said[0], said[0] == said[-1]
-
-
-def find_cycles(activation: Floats) -> tuple[tuple[int, int, int], ...]:
-    """Cycles (start, peak, end) of an activation curve, with hysteresis.
-
-    A clip that starts or ends in mid-contraction gives a cycle that starts or ends with it.
-    """
-    cycles: list[tuple[int, int, int]] = []
-    n = len(activation)
-    position = 0
-    while position < n:
-        if activation[position] < RISE:
-            position += 1
-            continue
-        stop = position
-        while stop < n and activation[stop] >= FALL:
-            stop += 1
-        peak = position + int(np.argmax(activation[position:stop]))
-        start = _standstill(activation[: peak + 1][::-1], peak)
-        start = max(peak - start, cycles[-1][2] if cycles else 0)
-        end = peak + _standstill(activation[peak:], n - 1 - peak)
-        cycles.append((start, peak, end))
-        position = stop
-    return tuple(cycles)
-
-
-def _standstill(falling: Floats, last: int) -> int:
-    """How far from a peak a curve comes to rest, looking away from the peak; ``last`` if never."""
-    low = np.flatnonzero(falling < FALL)
-    if len(low) == 0:
-        return last
-    change = -np.diff(falling)
-    steepest = float(change[: low[0]].max())
-    for k in range(int(low[0]), len(change)):
-        if change[k] <= STANDSTILL * steepest and (falling[k] <= REST or change[k] <= 0):
-            return k
-    return last
 
 
 def analyse(

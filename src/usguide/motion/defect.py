@@ -14,7 +14,7 @@ from usguide.model import Calibration, Frame
 from usguide.motion.gap import FROM_BORDER, Gap, find_gap
 from usguide.motion.shadow import lit
 from usguide.motion.strip import DEPTHS, Belly, profile_of, straighten
-from usguide.motion.suspects import CLEAR_CONTRAST, beside, is_lane
+from usguide.motion.suspects import CLEAR_CONTRAST, beside
 from usguide.motion.width import Ends
 
 MAX_LEVEL = 0.4
@@ -72,11 +72,8 @@ def standing_gaps(
             gap = find_gap(strip, entry, rows, (float(start), float(end)), cell)
             if gap is None or not _plain(gap) or any(_same(gap, other) for other, _ in found):
                 continue
-            lines = belly.depth_lines(frame, DEPTHS)[gap.rows]
-            ends = beside(gap, lines, belly, cell)
-            if ends is None or is_lane(picture, gap, lines):
-                continue
-            if all(lit(picture, gap, belly, frame)):
+            ends = beside(gap, belly.depth_lines(frame, DEPTHS)[gap.rows], belly, cell)
+            if ends is not None and all(lit(picture, gap, belly, frame)):
                 found.append((gap, ends))
     return sorted(found, key=lambda each: -len(each[0].rows) * each[0].width)
 

@@ -1,9 +1,4 @@
-"""The edges of a gap: a dark interval between two muscle ends, measured along the muscle.
-
-On a profile p(x) with the tissue at grey level T and the gap at F, the interval that best splits
-the profile into gap and tissue in the least-squares sense is the one with the largest sum of
-(T + F) / 2 - p(x): found exactly, in one pass, and indifferent to speckle inside the gap.
-"""
+"""A gap between two muscle ends: the dark interval in every row of the straightened muscle."""
 
 from __future__ import annotations
 
@@ -15,16 +10,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from usguide.model import Floats
+from usguide.motion.dark_interval import (
+    EDGE_SHARE,
+    Levels,
+    contrast_of,
+    darkest_interval,
+    levels_around,
+    row_edges,
+)
 from usguide.motion.pool import clear_rows, middle_half
 from usguide.motion.strip import profile_of, smoothed
-
-EDGE_SHARE = 1.0 / 3.0
-"""Level at which edges are found, from the gap (0) to the tissue (1): low, so that dark tissue
-beside a gap is not taken for part of it."""
-
-PLAIN_SHARE = 0.6
-"""Grey level of a plainly dark gap as a share of the tissue's beside it: synthetic tears of 3 mm
-reach 0.03 to 0.51, the dark lanes of two real healthy muscles 0.65 and more."""
 
 FROM_BORDER = 2
 """Rows of the strip between a gap and the border that it reaches."""
@@ -38,81 +33,6 @@ that is closed makes smaller ones. Synthetic pools that matter make 2 to 5."""
 
 SMOOTHED_ROWS = 5
 """Rows of the strip whose median stands for an edge in the middle one: a fifth of the muscle."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Levels:
-    """Grey levels of the tissue at either side of a gap, and of the gap."""
-
-    left: float
-    right: float
-    floor: float
-
-    @property
-    def share(self) -> float:
-        """Grey level of the gap as a share of its darker side's."""
-        return self.floor / max(min(self.left, self.right), 1.0)
-
-    def threshold(self, share: float = 0.5) -> float:
-        """Grey level at a share of the way from the gap to its darker side."""
-        return self.floor + share * (min(self.left, self.right) - self.floor)
-
-
-def darkest_interval(profile: Floats, threshold: float) -> tuple[float, float]:
-    """Interval with the largest sum of ``threshold - profile``; edges are fractions of a sample.
-
-    Samples that are NaN, where no tissue is shown, count as neither dark nor bright.
-
-    Returns
-    -------
-    (start, end) : (float, float)
-        Where the profile crosses the threshold, in samples; equal where nothing lies under it.
-    """
-    gain = np.nan_to_num(threshold - profile)
-    sums = np.concatenate([[0.0], np.cumsum(gain)])
-    lowest = np.minimum.accumulate(sums[:-1])
-    totals = sums[1:] - lowest
-    end = int(np.argmax(totals))
-    if totals[end] <= 0:
-        middle = 0.5 * (len(profile) - 1)
-        return middle, middle
-    start = int(np.flatnonzero(sums[: end + 1] == lowest[end])[-1])
-    return _crossing(profile, start, start - 1, threshold), _crossing(
-        profile, end, end + 1, threshold
-    )
-
-
-def _crossing(profile: Floats, inside: int, outside: int, threshold: float) -> float:
-    """Where the profile passes the threshold between an inner and an outer sample."""
-    if not 0 <= outside < len(profile):
-        return float(inside)
-    low, high = float(profile[inside]), float(profile[outside])
-    if not high > low:  # Nor where one of them shows no tissue.
-        return float(inside)
-    share = min(1.0, max(0.0, (threshold - low) / (high - low)))
-    return inside + share * (outside - inside)
-
-
-def levels_around(
-    strip: NDArray[np.float32], rows: slice, inner: tuple[int, int], flank: int
-) -> Levels | None:
-    """Grey levels in and beside the columns ``inner`` of a straightened muscle.
-
-    ``flank`` is how many columns at either side count as its tissue. None where a side has none.
-    """
-    width = strip.shape[1]
-    profile = profile_of(strip[rows])
-    left, right, middle = (
-        part[np.isfinite(part)]
-        for part in (
-            profile[max(0, inner[0] - flank) : max(0, inner[0])],
-            profile[min(width, inner[1]) : min(width, inner[1] + flank)],
-            profile[max(0, inner[0]) : min(width, inner[1])],
-        )
-    )
-    if min(len(left), len(right)) < flank // 3 or len(middle) < 2:
-        return None
-    return Levels(float(np.median(left)), float(np.median(right)), float(np.percentile(middle, 15)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +128,7 @@ def find_gap(
     for direction in (range(middle, len(strip)), range(middle - 1, -1, -1)):
         centre, before = low + 0.5 * (start + end), width
         for row in direction:
-            found = _row_edges(calm[row], centre, 0.5 * max(width, before) + cell, levels)
+            found = row_edges(calm[row], centre, 0.5 * max(width, before) + cell, levels)
             if found is None or found[1] - found[0] < 0.3 * width:
                 break
             edges[row] = found
@@ -222,7 +142,7 @@ def find_gap(
         [median_filter(edges[torn, side], SMOOTHED_ROWS, mode="nearest") for side in (0, 1)], axis=1
     )
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
-    contrast = _contrast(profile_of(calm[torn]), *span)
+    contrast = contrast_of(profile_of(calm[torn]), *span)
     return settled(
         Gap(entry, torn.astype(np.int64), smooth, middle_half(len(torn)), levels, contrast),
         len(strip),
@@ -250,82 +170,3 @@ def settled(gap: Gap, height: int, cell: float, others: Sequence[Floats]) -> Gap
     mouth = None if at_border[0] == at_border[1] else (0 if at_border[0] else -1)
     core = clear_rows([*others, own], mouth, LEAST_STEP * cell)
     return replace(gap, core=core or middle_half(len(gap.rows)), pooled=core is None)
-
-
-def out_of_the_dark(
-    strip: NDArray[np.float32], rows: slice, inner: tuple[float, float]
-) -> tuple[float, float]:
-    """Move two columns that both lie in a plainly dark gap apart to where it ends.
-
-    Blocks beside a gap are matched by what they hold of its ends, so that motion can put both of
-    its sides well inside a wide one. Columns that do not lie in one stay as they are.
-
-    Parameters
-    ----------
-    strip : ndarray of float32, shape (rows, columns)
-        The straightened muscle, grey levels.
-    rows : slice
-        Rows in which tissue was seen to part.
-    inner : (float, float)
-        The two columns.
-    """
-    profile = profile_of(strip[rows])
-    left, right = int(inner[0]), min(int(inner[1]), len(profile) - 1)
-    between = profile[left : right + 1]
-    between = between[np.isfinite(between)]
-    if len(between) == 0:
-        return inner
-    floor = float(np.percentile(between, 15))
-    usual = float(np.nanmedian(profile))
-    level = floor + EDGE_SHARE * (usual - floor)
-    dark = profile[left] < level and profile[right] < level
-    if floor > PLAIN_SHARE * usual or not dark:
-        return inner
-    while left > 0 and profile[left] < level:
-        left -= 1
-    while right < len(profile) - 1 and profile[right] < level:
-        right += 1
-    return float(left), float(right)
-
-
-def _contrast(profile: Floats, start: float, end: float) -> float:
-    """Darkness of an interval in spreads of the profile's mean over windows as wide."""
-    width = max(2, round(end - start))
-    means = np.convolve(profile, np.full(width, 1.0 / width), mode="valid")
-    middles = np.arange(len(means)) + 0.5 * (width - 1)
-    inside = profile[int(start) : int(end) + 1]
-    inside = inside[np.isfinite(inside)]
-    centre = 0.5 * (start + end)
-    beside = means[(np.abs(middles - centre) >= width) & np.isfinite(means)]
-    if len(beside) < 3 or len(inside) == 0:
-        return 0.0
-    usual = float(np.median(beside))
-    spread = 1.4826 * float(np.median(np.abs(beside - usual)))
-    return (usual - float(inside.mean())) / max(spread, 1.0)
-
-
-def along_rows(rows: NDArray[np.int64], values: Floats) -> Floats:
-    """Smooth a quantity down the rows: straight for a few, bent once for more."""
-    if len(rows) < 3:
-        return np.full(len(rows), np.median(values))
-    degree = 2 if len(rows) >= 8 else 1
-    centred = (rows - rows.mean()) / len(rows)
-    fit = np.polynomial.polynomial.polyfit(centred, values, degree)
-    residual = np.abs(values - np.polynomial.polynomial.polyval(centred, fit))
-    kept = residual <= 3.0 * np.median(residual) + 1.0
-    fit = np.polynomial.polynomial.polyfit(centred[kept], values[kept], degree)
-    return np.asarray(np.polynomial.polynomial.polyval(centred, fit), dtype=np.float64)
-
-
-def _row_edges(
-    profile: NDArray[np.float32], centre: float, reach: float, levels: Levels
-) -> tuple[float, float] | None:
-    low, high = max(0, int(centre - reach)), min(len(profile), int(centre + reach) + 1)
-    if high - low < 3:
-        return None
-    start, end = darkest_interval(
-        profile[low:high].astype(np.float64), levels.threshold(EDGE_SHARE)
-    )
-    if end <= start:
-        return None
-    return low + start, low + end

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Bools, Floats
-from usguide.motion.displacement import Field, resample
+from usguide.motion.field import Field, resample
 from usguide.motion.matching import GRID
 
 BUDGET = 8_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,9 +31,6 @@ LAYER_ERROR = 0.35
 """How far a straightened line may stray from the tissue's own layer, in lines: where layers slide
 over one another, straying looks like parting."""
 
-DOUBTLESS = 5.0
-"""Standard errors from which on tissue parts beyond doubt."""
-
 MIN_TRUST = 0.15
 """Quality under which a cell does not speak."""
 
@@ -52,8 +49,6 @@ class Parting:
         By how much more than smooth stretching the right side moved to the right of the left.
     error_px : float
         Standard error of that.
-    across : float
-        Share of all depths at which tissue parts beyond doubt between these columns, 0 to 1.
     """
 
     depths: slice
@@ -61,7 +56,6 @@ class Parting:
     right: int
     jump_px: float
     error_px: float
-    across: float = 0.0
 
 
 def change_between(motion: Motion, belly: Belly, rest: int, peak: int) -> tuple[Floats, Floats]:
@@ -126,13 +120,7 @@ def find_partings(along: Floats, trust: Floats) -> list[Parting]:
                 if jump > 2 * error:
                     seen.append(Parting(rows, int(left), int(right), jump, error))
         found += apart(sorted(seen, key=_certain, reverse=True))
-    sure = [each for each in found if each.jump_px > DOUBTLESS * each.error_px]
-    depths = along.shape[0] - WINDOW + 1
-    told = [
-        replace(each, across=len({o.depths.start for o in sure if _beside(o, each)}) / depths)
-        for each in found
-    ]
-    return sorted(told, key=_certain, reverse=True)
+    return sorted(found, key=_certain, reverse=True)
 
 
 def apart(partings: list[Parting]) -> list[Parting]:

@@ -17,7 +17,8 @@ from usguide.model import Frames, Separation, SeparationFlag
 from usguide.motion.contraction import Contraction
 from usguide.motion.defect import standing_gaps
 from usguide.motion.history import Motion
-from usguide.motion.judgement import Finding, judge, standing
+from usguide.motion.judgement import judge, standing
+from usguide.motion.opening import Finding
 from usguide.motion.parting import MIN_TRUST, apart, change_between, find_partings
 from usguide.motion.strip import Belly
 from usguide.motion.suspects import PLACES, Suspect, faint, smallest_jump, suspect_at

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from usguide.model import Z_95, Bools, Calibration, Floats, Measurement, Status, Strain
-from usguide.motion.contraction import REST, Contraction, smoothed
+from usguide.motion.contraction import Contraction, smoothed
+from usguide.motion.cycles import REST
 from usguide.motion.history import Motion
 from usguide.motion.parting import MIN_TRUST, change_between
 from usguide.motion.strip import Belly

@@ -8,21 +8,17 @@ the tissue must look afterwards as it did before.
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from usguide.model import Bools, Floats, Frames, Header, NeedlePass, NeedleTrack, Status, Twitch
-from usguide.motion.bursts import SLOW_S, Quick, Suspect, quick_motion, suspects
-from usguide.motion.close_up import CloseUp, Window, follow
+from usguide.motion.close_up import CloseUp
 from usguide.motion.contraction import Contraction
-from usguide.motion.drag import SETTLING_S, near_needle, settling
+from usguide.motion.drag import SETTLING_S, near_needle
 from usguide.motion.history import Motion, bilinear
+from usguide.motion.looks import Look, close_ups, find_looks, scale_and_least_peak
 
 SHORTEST_S, LONGEST_S = 0.1, 0.65
 """Duration of a twitch, 150 to 500 ms as reported, and a frame of 30 per second at either end
@@ -41,25 +37,6 @@ LARGEST_STEP_S = 0.09
 
 LEAST_FRAMES = 8
 """Fewer different frames show no rest before and after a burst."""
-
-MIN_PEAK_MM = 0.5
-"""Least peak: half of the 1 mm that must not be missed."""
-
-MIN_PEAK_SHARE = 0.013
-"""The same without a scale, as a share of the region's width."""
-
-SUSPECT_SHARE = 0.5
-"""Motion that blocks of speckle must show to be looked into, as a share of the least peak."""
-
-PAD_S = (0.15, 0.25)
-"""How long before and after a suspected burst is looked at: what is slow at its ends, and the
-rest before and after it."""
-
-HALF_MM = (9.0, 6.0)
-"""How far around a suspected place is looked: twice the size of a twitch."""
-
-HALF_SHARE = (0.23, 0.15)
-"""The same without a scale, as shares of the region's width."""
 
 MIN_LIKENESS = 0.75
 """Least correlation of the tissue before and after. Unrelated patches of some 15 speckles correlate
@@ -103,22 +80,6 @@ moves layers of tissue differently."""
 AFTER_PASS_S = 0.1
 """How long after a pass a twitch may begin to be put down to it: a twitch is a spinal
 reflex (Hong and Torigoe, J Musculoskelet Pain 1994;2:17), tens of ms late, as a frame is long."""
-
-AT_ONCE = 1000
-"""Entries looked at together, half a minute of a cine: what is needed for it grows with them."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Look:
-    """A suspect with all that is needed to judge it: entries count from the clip's first."""
-
-    first: int
-    last: int
-    window: Window
-    explained: Floats
-    """What probe and needle did, shape (entries, rows, columns, 2), in the measure of lengths."""
-    noise: float
-    shaking: float
 
 
 def why_not_looked_for(motion: Motion, header: Header) -> str:
@@ -173,11 +134,9 @@ def find_twitches(
     cycles = [(times[start], times[end]) for start, _, end in contraction.cycles]
     brief = all(end - start <= LONGEST_S for start, end in cycles)
     moving = [] if followed or brief else cycles
-    looks = []
-    for stretch in _stretches(len(times), round(2 * SLOW_S / step_s)):
-        looks += _looks(stretch, motion, moving, needle, header, times, step_s)
+    looks = find_looks(motion, moving, needle, header, times, step_s)
     found = []
-    for look, seen in zip(looks, _close_ups(clip, motion, looks), strict=True):
+    for look, seen in zip(looks, close_ups(clip, motion, looks), strict=True):
         settled = max(1, round(SETTLING_S / step_s))
         span = slice(max(0, look.first - settled), look.last + 1 + settled)
         near = near_needle(seen.points_px, motion.frames[span], needle, header)
@@ -195,110 +154,11 @@ def find_twitches(
     ), ""
 
 
-def _measure(header: Header) -> tuple[Floats, float, float]:
-    """Size of a pixel, the least peak and the least area, in mm or in px without a scale."""
-    spacing = header.calibration.spacing_mm
-    if spacing is None:
-        width = header.region.width
-        return np.ones(2), MIN_PEAK_SHARE * width, SMALLEST_SHARE * width**2
-    return np.array(spacing, dtype=np.float64), MIN_PEAK_MM, SMALLEST_MM2
-
-
-def _stretches(entries: int, overlap: int) -> list[slice]:
-    """Part a clip into stretches of about ``AT_ONCE`` entries that overlap by so many."""
-    count = max(1, math.ceil(entries / AT_ONCE))
-    ends = np.linspace(0, entries, count + 1).astype(np.int64)
-    return [
-        slice(max(0, int(first) - overlap), int(last)) for first, last in itertools.pairwise(ends)
-    ]
-
-
-def _looks(
-    stretch: slice,
-    motion: Motion,
-    moving: list[tuple[float, float]],
-    needle: NeedleTrack,
-    header: Header,
-    times: Floats,
-    step_s: float,
-) -> list[_Look]:
-    """Where and when to look closer in a stretch of the clip, but while the muscle contracts."""
-    scale, least, _ = _measure(header)
-    part, part_times = motion.part(stretch), times[stretch]
-    cells = np.stack(np.meshgrid(motion.x_px, motion.y_px), axis=-1)
-    near = settling(near_needle(cells, part.frames, needle, header), step_s)
-    quick = quick_motion(part, needle, near, step_s, scale)
-    looks = []
-    for suspect in suspects(quick, SUSPECT_SHARE * least, part_times):
-        look = _look(suspect, quick, part, part_times, header, stretch.start)
-        if look is None:
-            continue
-        if not any(a <= times[look.last] and times[look.first] <= b for a, b in moving):
-            looks.append(look)
-    return looks
-
-
-def _look(
-    suspect: Suspect,
-    quick: Quick,
-    motion: Motion,
-    times: Floats,
-    header: Header,
-    offset: int,
-) -> _Look | None:
-    """Frame a suspect in time and space; None at the ends of a clip, where half of it is cut."""
-    begun, over = times[suspect.start] - PAD_S[0], times[suspect.end] + PAD_S[1]
-    first = int(np.searchsorted(times, begun))
-    last = int(np.searchsorted(times, over, side="right")) - 1
-    if suspect.start - first < 1 or last - suspect.end < 1 or motion.lost[first : last + 1].any():
-        return None
-    region = header.region
-    spacing = header.calibration.spacing_mm
-    if spacing is None:
-        half = (HALF_SHARE[0] * region.width, HALF_SHARE[1] * region.width)
-    else:
-        half = (HALF_MM[0] / spacing[0], HALF_MM[1] / spacing[1])
-    span = slice(first, last + 1)
-    return _Look(
-        first + offset,
-        last + offset,
-        Window.around(
-            float(motion.x_px[suspect.column]),
-            float(motion.y_px[suspect.row]),
-            half,
-            region.width,
-            region.height,
-        ),
-        quick.explained[span].copy(),
-        float(quick.noise[suspect.row, suspect.column]),
-        float(quick.shaking[suspect.start : suspect.end + 1].max()),
-    )
-
-
-def _close_ups(clip: Frames, motion: Motion, looks: list[_Look]) -> Iterator[CloseUp]:
-    """Read the clip once more and follow the tissue of every look, in their order."""
-    cuts: list[list[NDArray[np.uint8]]] = [[] for _ in looks]
-    if looks:
-        entry_of = {int(frame): entry for entry, frame in enumerate(motion.frames)}
-        over = max(look.last for look in looks)
-        for index, frame in clip.frames():
-            entry = entry_of.get(index)
-            if entry is None:
-                continue
-            if entry > over:
-                break
-            for look, cut in zip(looks, cuts, strict=True):
-                if look.first <= entry <= look.last:
-                    cut.append(look.window.cut(frame))
-    for look, cut in zip(looks, cuts, strict=True):
-        yield follow(look.window, cut)
-
-
 def _judged(
-    look: _Look, seen: CloseUp, near: Bools, motion: Motion, header: Header, times: Floats
+    look: Look, seen: CloseUp, near: Bools, motion: Motion, header: Header, times: Floats
 ) -> Twitch | None:
     """Say whether what is seen from close by is a twitch."""
-    scale, least, smallest = _measure(header)
+    scale, least = scale_and_least_peak(header)
     moved = seen.displacement_px * scale
     points = seen.points_px.reshape(-1, 2)
     shape = moved.shape[1:]
@@ -331,6 +191,8 @@ def _judged(
     moving = size[peak] > 0.5 * top
     if np.count_nonzero(moving) > LARGEST_PART * np.count_nonzero(like):
         return None
+    scaled = header.calibration.spacing_mm is not None
+    smallest = SMALLEST_MM2 if scaled else SMALLEST_SHARE * header.region.width**2
     between = seen.points_px[1, 1] - seen.points_px[0, 0]
     if np.count_nonzero(moving) * float((between * scale).prod()) < smallest:
         return None
@@ -338,7 +200,6 @@ def _judged(
     centre = np.average(seen.points_px.reshape(-1, 2), axis=0, weights=weight.ravel())
     speed = np.linalg.norm(np.diff(course[start : end + 1, i, j], axis=0), axis=1)
     speed /= np.diff(times[start : end + 1])
-    scaled = header.calibration.spacing_mm is not None
     return Twitch(
         start_s=float(times[start]),
         end_s=float(times[end]),

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.model import Floats, Frame, Frames
-from usguide.motion.gap import EDGE_SHARE, Gap, along_rows, darkest_interval, settled
+from usguide.motion.dark_interval import EDGE_SHARE, along_rows, darkest_interval
+from usguide.motion.gap import Gap, settled
 from usguide.motion.history import Motion
 from usguide.motion.strip import DEPTHS, Belly, profile_of, smoothed, straighten
 
