@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from usguide.fascia.border_odds import REACH_MM, border_odds
+from usguide.fascia.border_odds import REACH_MM, measured_odds
 from usguide.fascia.course import Course
 from usguide.fascia.detection import FOLLOWED_EVIDENCE_MIN, followed_mm
 from usguide.fascia.recognition import Recognised
@@ -115,22 +115,38 @@ def test_a_bulge_that_only_is_recognised_is_followed():
     assert off[1].mean() < 0.2
 
 
-def test_what_is_recognised_does_not_draw_a_plain_border_off_its_line():
+def test_what_is_recognised_decides_and_beyond_it_what_is_measured():
     flat = np.zeros_like(DISTANCE_MM)
     strip = strip_of(flat - HALF_MM, flat + HALF_MM)
-    wrong = recognised(flat - HALF_MM - 0.4, flat + HALF_MM, sure=50.0)
-    judged = (DISTANCE_MM > 2) & (DISTANCE_MM < 20)
-    pair = refine(strip, straight(strip), wrong, PIXEL_MM)
-    assert pair.upper_px[judged] * PIXEL_MM == pytest.approx(-HALF_MM, abs=0.2)
+    told = recognised(flat - HALF_MM - 0.4, flat + HALF_MM)
+    upper_mm = refine(strip, straight(strip), told, PIXEL_MM).upper_px * PIXEL_MM
+    seen = (DISTANCE_MM > 2) & (DISTANCE_MM < 17)
+    assert upper_mm[seen] == pytest.approx(-HALF_MM - 0.4, abs=0.1)
+    beyond = (DISTANCE_MM > 22) & (DISTANCE_MM < 26)
+    assert upper_mm[beyond] == pytest.approx(-HALF_MM, abs=0.15)
 
 
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (12.0, -7.0)])
-def test_what_is_recognised_is_read_where_the_picture_is(shift):
+def test_how_sharply_a_border_is_placed_both_say():
+    flat = np.zeros_like(DISTANCE_MM)
+    strip = strip_of(flat - HALF_MM, flat + HALF_MM)
+    judged = (DISTANCE_MM > 2) & (DISTANCE_MM < 17)
+    alone, agreeing, against = (
+        refine(strip, straight(strip), told, PIXEL_MM).upper_sd_px[judged].mean()
+        for told in (
+            None,
+            recognised(flat - HALF_MM, flat + HALF_MM, sure=1.0),
+            recognised(flat - HALF_MM - 0.8, flat + HALF_MM, sure=1.0),
+        )
+    )
+    assert agreeing < alone < against
+
+
+def test_what_is_recognised_is_read_where_the_picture_is():
     sloping = 0.1 * DISTANCE_MM
-    told = recognised(sloping - HALF_MM, sloping + HALF_MM).moved(shift)
+    told = recognised(sloping - HALF_MM, sloping + HALF_MM)
     # Columns half as far apart, on a centre line that follows the slope.
     distance = np.arange(0.0, 19.0, COLUMN_MM / 2)
-    centre = np.stack([distance, 8.0 + 0.1 * distance], axis=1) / PIXEL_MM + shift
+    centre = np.stack([distance, 8.0 + 0.1 * distance], axis=1) / PIXEL_MM
     band = Band(distance, centre, np.tile([0.0, 1.0], (len(distance), 1)))
     offsets = np.arange(-3.0, 3.0, ROW_MM)
     places = np.tile(offsets[:, None], len(distance)) / PIXEL_MM
@@ -183,7 +199,7 @@ def test_what_is_missing_tells_nothing_of_a_border():
     strip = strip_of(flat - HALF_MM, flat + HALF_MM)
     gap = (DISTANCE_MM > 8) & (DISTANCE_MM < 12)
     for deep, offset in ((False, flat - HALF_MM), (True, flat + HALF_MM)):
-        score = border_odds(strip, offset, flat + 2 * HALF_MM, gap, None, PIXEL_MM, deep=deep)
+        score = measured_odds(strip, offset, flat + 2 * HALF_MM, gap, PIXEL_MM, deep=deep)
         assert np.ptp(score[:, gap] - score[:, gap][:, :1], axis=1).max() < 1e-5
         assert np.ptp(score[:, ~gap & (DISTANCE_MM > 2)], axis=0).min() > 1.0
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from usguide.fascia.border_scores import drop_score, line_score
 from usguide.fascia.calcaneus import Bone
-from usguide.fascia.fitting import drop_score, line_score
 from usguide.fascia.gaps import REACH_MM, interrupted
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Band, Strip, smoothed_along
 from usguide.fascia.workspace import Image

@@ -6,10 +6,11 @@ within it: those have the same tissue on both sides. Level differs along a band,
 shadows and gain, so what it is on either side is learned from the few millimetres around each
 column, and each level in between is given to the side it is more like. The unrest of the fat's
 lobules is compared right at the border. Beside what is measured stands what the network recognises
-(:mod:`usguide.fascia.recognition`), which follows a bulge that the course cuts off.
+(:mod:`usguide.fascia.recognition`), which says better where the border is, but sees two centimetres
+only, and one frame.
 
 The weights are those of a conditional logit model: the odds that a border passes through a place,
-among all places near its course in that column, are ``exp`` of what is returned.
+among all places near its course in that column, are ``exp`` of the sum of both.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import (
     ROW_MM,
+    Band,
     Strip,
     derivative_across,
     smoothed_along,
@@ -34,6 +36,8 @@ from usguide.model import Bools, Floats
 # Lengths in nominal mm.
 REACH_MM = 1.2
 """How far from its course a border is looked for: beyond it, another band is as likely."""
+AWAY_MM: Floats = np.arange(-REACH_MM, REACH_MM + ROW_MM / 2, ROW_MM)
+"""Rows within that, positive deep."""
 ROWS_MM: Floats = np.arange(-2.5, 2.5 + ROW_MM / 2, ROW_MM)
 """Rows about a course that are looked at, positive into the band."""
 ALONG_MM = 2.0
@@ -85,17 +89,16 @@ likeliest over 130 heels that the network was not trained on, half of them with 
 and 0.5 to 0.5 and 0.7 serves as well, on another simulator's heels too."""
 
 
-def border_odds(
+def measured_odds(
     strip: Strip,
     offset_mm: Floats,
     thickness_mm: Floats,
     gap: Bools,
-    recognised: Recognised | None,
     pixel_mm: float,
     *,
     deep: bool,
 ) -> Image:
-    """Return the log odds of every place within ``REACH_MM`` of a course, against each other.
+    """Return what is measured of every place within ``REACH_MM`` of a course, as log odds.
 
     Parameters
     ----------
@@ -105,8 +108,6 @@ def border_odds(
         Course from the centre line, and thickness of the band.
     gap : ndarray of bool, shape (columns,)
         Where the band is interrupted: nothing is told of it there.
-    recognised : Recognised or None
-        Tissues of the picture; None to go by what is measured alone.
     pixel_mm : float
         Nominal size of a work pixel.
     deep : bool
@@ -128,16 +129,27 @@ def border_odds(
     )
     score -= score.mean(axis=0)
     score[:, (distance < first) | gap] = 0.0
-    away_mm = (np.arange(len(score)) - len(score) // 2) * ROW_MM
-    score -= np.float32(weights.away) * (away_mm**2).astype(np.float32)[:, None]
-    if deep:
-        score = score[::-1]
-    if recognised is None:
-        return np.asarray(score, dtype=np.float32)
-    places_px = (offset_mm + away_mm[:, None]) / pixel_mm
-    told = recognised.along(strip.band, places_px, pixel_mm, deep=deep)
-    told[:, (distance < RECOGNISED_FROM_MM) | gap] = 0.0
-    return np.asarray(score + np.float32(weights.recognised) * told, dtype=np.float32)
+    score -= np.float32(weights.away) * (AWAY_MM**2).astype(np.float32)[:, None]
+    return np.asarray(score[::-1] if deep else score, dtype=np.float32)
+
+
+def recognised_odds(
+    band: Band,
+    offset_mm: Floats,
+    gap: Bools,
+    recognised: Recognised,
+    pixel_mm: float,
+    *,
+    deep: bool,
+) -> Image:
+    """Return what is recognised of the same places; 0 in columns in which nothing is.
+
+    Parameters and what is returned are those of :func:`measured_odds`.
+    """
+    places_px = (offset_mm + AWAY_MM[:, None]) / pixel_mm
+    told = recognised.along(band, places_px, pixel_mm, deep=deep)
+    told[:, (band.distance_mm < RECOGNISED_FROM_MM) | gap] = 0.0
+    return np.asarray((DEEP if deep else SUPERFICIAL).recognised * told, dtype=np.float32)
 
 
 def _measured(
@@ -151,7 +163,7 @@ def _measured(
 ) -> Image:
     """Line, step, level and unrest on the rows within ``REACH_MM``, the last towards the band.
 
-    As for :func:`border_odds`; the spread of levels is learned from the columns used.
+    As for :func:`measured_odds`; the spread of levels is learned from the columns used.
     """
     inward = -1.0 if deep else 1.0
     image = strip.along(offset_mm + inward * ROWS_MM[:, None], pixel_mm)

@@ -1,10 +1,9 @@
 """Bands that may be the fascia, fitted to the picture along one straight strip of it.
 
 From the whole to the part: outlines judged over the whole length (:mod:`usguide.fascia.outline`),
-and one drawn after the tissues recognised; smooth corrections of them
-(:mod:`usguide.fascia.fitting`); and at last both borders together, column by column, within a
-millimetre, by their lines, by the tissue on their sides and by the tissues recognised
-(:mod:`usguide.fascia.refinement`).
+and one drawn after the tissues recognised; and then both borders together, column by column,
+within a millimetre, by the tissues recognised and, where none are, by lines and by the tissue on
+their sides (:mod:`usguide.fascia.refinement`).
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ import cv2
 import numpy as np
 
 from usguide.fascia.arcs import Fields, Surface
+from usguide.fascia.border_scores import superficial_worth
 from usguide.fascia.calcaneus import Bone
 from usguide.fascia.course import BorderPair, Course
-from usguide.fascia.fitting import SuperficialFit, fit_deep
 from usguide.fascia.gaps import bridged
 from usguide.fascia.insertion import TANGENT_MM, find_insertion
 from usguide.fascia.outline import Outline, outline_of, outlines, score_of
@@ -75,14 +74,11 @@ class Candidate:
     worth : float
         What its superficial line, the tissues on its sides and its taper add to the logarithm of
         its odds.
-    recognised : Recognised
-        The tissues that shaped it.
     """
 
     pair: BorderPair
     edge: tuple[float, float]
     worth: float
-    recognised: Recognised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +134,7 @@ class Look:
     def candidates(self) -> list[Candidate]:
         """Fit bands to the picture; none where there is nothing like one."""
         tried = outlines(self.fields, self.surface, self.pixel_mm, THICKNESS_MM, OUTLINES)
-        fitted = [*(self._fitted(outline, drawn=False) for outline in tried), self.proposed()]
+        fitted = [*(self._fitted(outline) for outline in tried), self.proposed()]
         return [one for one in fitted if one is not None]
 
     def proposed(self) -> Candidate | None:
@@ -146,7 +142,7 @@ class Look:
         distance = self.fields.strip.band.distance_mm
         ahead = distance[looked_at(distance) & (distance >= 0)]
         borders_mm = self.tissues.likeliest(ahead)
-        return self._fitted(outline_of(self.fields, ahead, borders_mm, self.pixel_mm), drawn=True)
+        return self._fitted(outline_of(self.fields, ahead, borders_mm, self.pixel_mm))
 
     def evidence(self, one: Candidate) -> float:
         """Say what its borders and the tissues add to a band's odds; -inf where impossible."""
@@ -165,12 +161,8 @@ class Look:
         seen = self.tissues.worth(borders_mm[:, judged], straight.distance_mm[judged])
         return WORTH_OF_EVIDENCE * again + WORTH_OF_RECOGNITION * seen
 
-    def _fitted(self, outline: Outline, *, drawn: bool) -> Candidate | None:
-        """Fit an outline to the picture, column by column.
-
-        An outline of few parameters is first corrected smoothly; one that was drawn after the
-        picture follows it already.
-        """
+    def _fitted(self, outline: Outline) -> Candidate | None:
+        """Fit an outline to the picture, column by column."""
         straight, pixel_mm = self.fields.strip.band, self.pixel_mm
         start_mm = outline.insertion_mm
         edge = straight.at(start_mm, self.surface.down_at(start_mm), pixel_mm)
@@ -180,17 +172,12 @@ class Look:
         gap = np.interp(band.distance_mm, along_mm, outline.gap) > 0.5
         laid = replace(laid, levels=bridged(laid.levels, gap))
         thickness_mm = np.interp(band.distance_mm, along_mm, outline.thickness_mm)
-        deep_mm = np.zeros(len(thickness_mm))
-        fit = SuperficialFit(laid, pixel_mm)
-        if not drawn:
-            deep_mm = fit_deep(laid, pixel_mm, deep_mm)
-            thickness_mm = fit.corrected(thickness_mm)
-        doubt = np.zeros((2, len(thickness_mm)))
-        course = Course(band, -thickness_mm / pixel_mm, deep_mm / pixel_mm, gap, doubt)
+        deep, doubt = np.zeros(len(thickness_mm)), np.zeros((2, len(thickness_mm)))
+        course = Course(band, deep - thickness_mm / pixel_mm, deep, gap, doubt)
         clear = (band.distance_mm >= TANGENT_MM[0]) & (band.distance_mm <= TANGENT_MM[1])
         if np.count_nonzero(clear) > 2:
-            deep = straight.seen_from(band.points(course.lower_px)[clear], pixel_mm)
-            start_mm = find_insertion(self.surface, deep)
+            points = straight.seen_from(band.points(course.lower_px)[clear], pixel_mm)
+            start_mm = find_insertion(self.surface, points)
             edge = straight.at(start_mm, self.surface.down_at(start_mm), pixel_mm)
         band = straightened(band, course.middle_px, edge, pixel_mm)
         course = course.carried_to(band)
@@ -199,8 +186,8 @@ class Look:
         if pair is None or not beneath_tissue(self.levels, pair, pixel_mm):
             return None
         growth = GROWTH_PRICE * max(_growth_mm(pair, pixel_mm), 0.0)
-        worth = WORTH_OF_TISSUE * fit.worth(thickness_mm) - growth
-        return Candidate(pair, edge, worth, self.recognised)
+        worth = WORTH_OF_TISSUE * superficial_worth(laid, thickness_mm, pixel_mm) - growth
+        return Candidate(pair, edge, worth)
 
 
 def fat_share(levels: Image, pair: BorderPair, pixel_mm: float) -> Floats:

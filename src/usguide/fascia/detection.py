@@ -12,7 +12,6 @@ from usguide.fascia.calcaneus import SAME_MM, Bone, find_calcaneus
 from usguide.fascia.candidates import THICKNESS_MM, fat_share
 from usguide.fascia.course import BorderPair
 from usguide.fascia.heel_odds import heel_odds
-from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM
 from usguide.fascia.workspace import Image, Workspace
 from usguide.model import Bools, Floats
@@ -72,7 +71,6 @@ class Heel:
 
     bone: Bone
     pair: BorderPair
-    recognised: Recognised
     scale: Scale
     odds: float
 
@@ -130,7 +128,7 @@ def _heel(levels: Image, bone: Bone, scale: Scale, pixel_mm: float) -> Heel | st
     if followed < FOLLOWED_MIN_MM:
         return f"what leaves the bone-like line is seen for less than {FOLLOWED_MIN_MM:g} mm"
     odds = heel_odds(bone.odds, found.pair, followed, pixel_mm)
-    return Heel(bone, found.pair, found.recognised, scale, odds)
+    return Heel(bone, found.pair, scale, odds)
 
 
 def seen_again(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.fascia.arcs import BAND_MM, JUDGED_MM, Arc, Surface
-from usguide.fascia.fitting import LENGTH_MM, SKIN_MM, line_score
+from usguide.fascia.border_scores import LENGTH_MM, SKIN_MM, line_score
 from usguide.fascia.gaps import LACK_MIN, bridged
 from usguide.fascia.straighten import ROW_MM, Strip, smoothed_along
 from usguide.fascia.texture import features

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -39,10 +39,6 @@ class Recognised:
     def of(cls, tissues: Tissues, straight: Band) -> Recognised:
         """Take what was recognised, no row of it counting more than ``RATIO_MAX``."""
         return cls(_limited(tissues.superficial), _limited(tissues.deep), straight)
-
-    def moved(self, shift: tuple[float, float]) -> Recognised:
-        """Return the same tissues, moved by (x, y) work px."""
-        return replace(self, straight=self.straight.moved(shift))
 
     def along(self, band: Band, offset_px: Floats, pixel_mm: float, *, deep: bool) -> Image:
         """Log-likelihood of a border at offsets from another band's centre line.

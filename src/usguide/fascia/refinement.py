@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from usguide.fascia.border_odds import REACH_MM, border_odds
+from usguide.fascia.border_odds import AWAY_MM, REACH_MM, measured_odds, recognised_odds
+from usguide.fascia.border_scores import FINE_STEP_MM, drop_score, line_score
 from usguide.fascia.course import BorderPair, Course
-from usguide.fascia.fitting import FINE_STEP_MM, drop_score, line_score
 from usguide.fascia.recognition import Recognised
 from usguide.fascia.straighten import COLUMN_MM, ROW_MM, Strip, smoothed_along
+from usguide.fascia.tissues import STRIDE
 from usguide.fascia.workspace import Image
 from usguide.kernels.expected_surfaces import expected_surfaces
 from usguide.model import Floats
@@ -41,7 +42,10 @@ def refine(
     """Move both borders, together and column by column, to where they are likeliest on average.
 
     That is the mean (:func:`usguide.kernels.expected_surfaces.expected_surfaces`) over all courses
-    nearby, each as likely as :func:`usguide.fascia.border_odds.border_odds` has it. What it adds is
+    nearby, each as likely as the tissues recognised have it, or, in columns that the network does
+    not look at, as :func:`usguide.fascia.border_odds.measured_odds` has it: on synthetic heels,
+    another simulator's among them, what is measured only takes a border off where the network
+    sees it. How sharply a border is placed both say together. What is added to the course is
     averaged along the band, because the picture's grain is coarser than its columns.
 
     Parameters
@@ -61,12 +65,19 @@ def refine(
     thickness_mm = course.thickness_px * pixel_mm
     offsets: list[Floats] = [course.upper_px, course.lower_px]
     windows: list[Image] = []
+    spread: list[Floats] = []
+    near = np.abs(AWAY_MM) <= within_mm + ROW_MM / 2
     for offset, deep in zip(offsets, (False, True), strict=True):
-        score = border_odds(
-            strip, offset * pixel_mm, thickness_mm, course.gap, recognised, pixel_mm, deep=deep
-        )
-        beyond = (len(score) - 1) // 2 - round(within_mm / ROW_MM)
-        windows.append(np.ascontiguousarray(score[beyond : len(score) - beyond], np.float32))
+        offset_mm = offset * pixel_mm
+        odds = measured_odds(strip, offset_mm, thickness_mm, course.gap, pixel_mm, deep=deep)[near]
+        both = odds
+        if recognised is not None:
+            told = recognised_odds(
+                strip.band, offset_mm, course.gap, recognised, pixel_mm, deep=deep
+            )[near]
+            odds, both = np.where(told.any(axis=0), told, odds), odds + told
+        windows.append(np.ascontiguousarray(odds, np.float32))
+        spread.append(row_px * sharpness(both))
     # Rows of both are counted from their own courses, which lie apart.
     least = np.ceil(THIN_MM / ROW_MM - course.thickness_px / row_px).astype(np.int64)
     rows = expected_surfaces(windows[0], windows[1], least, SLOPE_PRICE)
@@ -74,7 +85,6 @@ def refine(
         return None
     shift = row_px * (rows - len(windows[0]) // 2)
     moved = np.stack(offsets) + ndimage.gaussian_filter1d(shift, ALONG_MM / COLUMN_MM, axis=1)
-    spread = [row_px * sharpness(window) for window in windows]
     levels = smoothed_along(strip.levels, ALONG_MM)
     evidence = [
         _evidence(score, strip, offset)
@@ -95,9 +105,10 @@ def refine(
 
 
 def _evidence(score: Image, strip: Strip, offset_px: Floats) -> Floats:
-    """Highest score within a tenth of a millimetre of a curve on the strip, per column."""
+    """Highest score within a row of the network's of a curve on the strip, per column."""
     rows = (offset_px - strip.rows_px[0]) / (strip.rows_px[1] - strip.rows_px[0])
-    near = np.clip(np.rint(rows).astype(np.int64) + np.array([[-1], [0], [1]]), 0, len(score) - 1)
+    beside = np.arange(-STRIDE, STRIDE + 1)[:, None]
+    near = np.clip(np.rint(rows).astype(np.int64) + beside, 0, len(score) - 1)
     return np.asarray(score[near, np.arange(len(offset_px))].max(axis=0), dtype=np.float64)
 
 

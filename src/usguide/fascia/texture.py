@@ -29,8 +29,6 @@ ENERGY_WINDOW_MM = (0.4, 1.5)
 PERSISTENCE_MM = 2.0
 FLOOR = 1e-5
 """Gradient energy, in levels squared per row squared, below which there is only noise."""
-RATIO_MAX = 2.0
-"""Greatest log-likelihood ratio of one pixel: no single spot decides."""
 PIXELS_MIN = 60
 """Fewer pixels, of four features each, tell too little of a texture."""
 SHRINKAGE = 0.1
@@ -69,25 +67,6 @@ def _window(values: Image, sigma_mm: tuple[float, float]) -> Image:
         borderType=cv2.BORDER_REPLICATE,
     )
     return np.asarray(blurred)
-
-
-def fascia_over_fat(values: Image, fascia: Bools, fat: Bools) -> Image:
-    """Log-likelihood ratio of fascia over fat, shape (rows, columns), by Fisher's discriminant.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (4, rows, columns)
-        Features.
-    fascia, fat : ndarray of bool, shape (rows, columns)
-        Where each tissue surely is; too few pixels of either decide nothing.
-    """
-    inside, outside = values[:, fascia], values[:, fat]
-    if min(inside.shape[1], outside.shape[1]) < PIXELS_MIN:
-        return np.zeros(values.shape[1:], dtype=np.float32)
-    weights = np.linalg.solve(_covariance(inside, outside), _difference(inside, outside))
-    middle = (inside.mean(axis=1) + outside.mean(axis=1)).astype(np.float64) / 2
-    ratio = np.tensordot(weights.astype(np.float32), values, axes=1) - np.float32(weights @ middle)
-    return np.asarray(np.clip(ratio, -RATIO_MAX, RATIO_MAX), dtype=np.float32)
 
 
 def separation(values: Image, fascia: Bools, fat: Bools) -> float:

@@ -23,13 +23,12 @@ from usguide.model import (
 PROFILE_MM: Floats = np.arange(0.0, 30.5, 0.5)
 """Nominal distances from the insertion at which every frame's thickness is kept."""
 
-SHARPNESS_SHARE = 1.5
-"""Standard deviation of the error per spread of a border's log odds. Chosen, with how far other
-bands are believed (:data:`usguide.fascia.borders.OVERSURE`) and what follows, on one frame each of
-149 synthetic heels, 18 of them another simulator's, and on the clips of seeds 98600-98679, where
-95 % intervals hold the truth in 93 to 99 % at each station, and in 92 % at the maximum, which
-bulges cut short lower. On clips kept aside they do in 96 to 100 % (98700-98759) and in 88 to 97 %
-(98500-98579)."""
+SHARPNESS_SHARE = 1.2
+"""Standard deviation of the error per spread of a border's log odds as measured in a frame within
+:data:`usguide.fascia.borders.WITHIN_MM`. Chosen on one frame each of 141 synthetic heels, in which
+95 % intervals then hold the truth up to 15 mm in 99 % of stations (seeds 7000-7035 and even ones of
+100000-100079), 98 % (``benchmarks.wave_heels``, 40-63) and 93 % (``benchmarks.second_heels``, even
+ones of 800-889)."""
 HIDDEN_SD_MM, HIDDEN_MM = 0.2, 1.5
 """The same of a band whose deep border is hidden by the bone's echo, at the insertion, and the
 length over which that dies away."""

@@ -39,7 +39,9 @@ class Tracker:
     """A heel and what it looked like, to be found again nearby.
 
     Every frame is compared with the frame the heel was found in, not with the one before it, so
-    that errors do not add up.
+    that errors do not add up. Its borders are those found there, moved by as much as what is
+    measured of them has moved since: where they are is told better by the whole search than by one
+    frame's lines and steps, but these tell how they change.
     """
 
     def __init__(self, heel: Heel, picture: Image, workspace: Workspace) -> None:
@@ -56,6 +58,7 @@ class Tracker:
         right = int(np.clip(x + TEMPLATE_AHEAD_MM * px, self._left + 1, columns))
         bottom = int(np.clip(y + TEMPLATE_BELOW_MM * px, self._top + 1, rows))
         self._template = view[self._top : bottom, self._left : right].copy()
+        self._first = self._measured(turned(picture, self._mirrored), (0.0, 0.0))
 
     def follow(self, picture: Image) -> Followed | None:
         """Find the heel in the next frame, or None where it is lost."""
@@ -65,14 +68,25 @@ class Tracker:
         if similarity < SIMILARITY_MIN:
             self._shift = last
             return None
-        pixel_mm = self._workspace.pixel_mm
         shift = (float(self._shift[0]), float(self._shift[1]))
+        pair = self._measured(picture, shift)
+        if pair is None or self._first is None:
+            return None
+        found = self.heel.pair
+        pair = replace(
+            pair,
+            upper_px=found.upper_px + pair.upper_px - self._first.upper_px,
+            lower_px=found.lower_px + pair.lower_px - self._first.lower_px,
+        )
+        return Followed(pair, shift, similarity)
+
+    def _measured(self, picture: Image, shift: tuple[float, float]) -> BorderPair | None:
+        """Find the borders near where they were, by what is measured in this frame alone."""
+        pixel_mm = self._workspace.pixel_mm
         band = self.heel.pair.band.moved(shift)
         strip = Strip.cut(picture, band, STRIP_ROWS_MM, pixel_mm)
         strip = replace(strip, levels=self.heel.scale.levels(strip.levels))
-        recognised = self.heel.recognised.moved(shift)
-        pair = refine(strip, self.heel.pair, recognised, pixel_mm, WITHIN_MM)
-        return None if pair is None else Followed(pair, shift, similarity)
+        return refine(strip, self.heel.pair, None, pixel_mm, WITHIN_MM)
 
     def _locate(self, view: Image) -> float:
         """Update the shift by template matching around the last one; return the correlation."""
