@@ -2,9 +2,9 @@
 
 Other bones, and a muscle's deep aponeurosis, are as bright and smooth as the heel bone, and cast as
 dark a shadow. But over the heel bone lies nothing but the heel's fat pad, which echoes more than
-muscle does. And the heel bone ends: its shadow does, or its line turns down its front wall. Where
-another bone only bends down, its line runs on as bright beyond what may look like an edge, and the
-shadow beneath it too; and so a line that runs on from the heel bone along the fascia is cut.
+muscle does. And the heel bone ends: its line fades, turns down its front wall or loses its shadow.
+Where another bone only bends down, its line runs on as bright beyond what may look like an edge,
+and the shadow beneath it too.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ SLOPE_MM = 4.0
 """How much of it has the slope."""
 LEVEL_MIN = 0.1
 """Least level that a line is taken to have."""
-RISE_MIN, TURN_MIN = 0.04, 0.4
-"""Least rise of the level beneath the line, from before its edge to beyond it, or least turn down
-of its course there: a bone whose shadow goes on, but for that of its front wall, goes on. Chosen on
-the even half of 540 heels of another simulator, 116 of ours and 280 clips without a heel; any turn
-from 0.25 to 0.45 serves as well."""
+RUNS_ON_MIN, TURN_MAX, RISE_MAX = 0.7, 0.4, 0.04
+"""A bone goes on beyond what may be its edge where its line is so bright there against its own
+level, turns down no more, as a slope, and the level beneath it rises no more. Chosen on the even
+half of 540 heels of another simulator, 116 of ours and 280 clips without a heel; a turn of 0.25
+and a level of 0.6 serve as well."""
 THICK_PX = 2
 """How far above and below its course a line is as bright as on it."""
 COLUMNS_PX, ROWS_PX = 3, 2
@@ -64,7 +64,7 @@ def heel_bone_odds(
 ) -> float | None:
     """Return the logarithm of the odds that a line is the heel bone, by what lies around it too.
 
-    None where both its course and its shadow go on beyond its edge: the bone does not end there.
+    None where line, course and shadow go on beyond its edge: the bone does not end there.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def heel_bone_odds(
         Nominal size of a work pixel.
     """
     level, rise, turn = beyond_edge(levels, x, y, pixel_mm)
-    if rise < RISE_MIN and turn < TURN_MIN:
+    if level > RUNS_ON_MIN and turn < TURN_MAX and rise < RISE_MAX:
         return None
     measured = (
         (line_odds, LINE),
