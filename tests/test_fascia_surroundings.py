@@ -64,6 +64,13 @@ def test_muscle_over_a_line_and_a_line_that_runs_on_speak_against_the_heel_bone(
     assert odds(runs_on=True) is None
 
 
+def test_a_bone_may_end_where_its_line_fades_over_its_shadow():
+    levels = picture(runs_on=True)
+    beyond = levels[:, round(X[-1]) + 1 :]
+    beyond[beyond > 0.65] = 0.65
+    assert heel_bone_odds(2.0, levels, X, Y, PIXEL_MM) is not None
+
+
 @pytest.mark.parametrize(("kind", "bones"), [({}, True), ({"runs_on": True}, False)])
 def test_the_top_of_a_bone_that_runs_on_is_no_heel_bone(kind, bones):
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ BENEATH_MM = (1.5, 6.0)
 BEFORE_MM = 8.0
 """How much of the line before its edge has the shadow that this is compared with."""
 SLOPE_MM = 4.0
-"""How much of it has the slope."""
+"""How much of it gives its slope."""
 LEVEL_MIN = 0.1
 """Least level that a line is taken to have."""
 RUNS_ON_MIN, TURN_MAX, RISE_MAX = 0.7, 0.4, 0.04
