@@ -174,35 +174,25 @@ def test_a_line_that_ends_sooner_is_what_would_be_measured_of_it_alone(end):
     levels = picture(CONVEX, beneath=0.2)
     profile = Profile.of(levels, X, CONVEX, PIXEL_MM).until(end)
     alone = Profile.of(levels, X[: end + 1], CONVEX[: end + 1], PIXEL_MM)
-    for name in ("x", "y", "line", "beneath", "far", "strongest"):
+    for name in ("x", "y", "line", "beneath", "strongest"):
         np.testing.assert_allclose(getattr(profile, name), getattr(alone, name), rtol=1e-5)
 
 
-def drawn_on(slope, beneath_on):
-    """A level bone of 80 columns; its line is drawn on at a slope, over a level of its own."""
-    row = 100.0 + slope * np.maximum(X - 99.0, 0.0)
-    rows, columns = np.arange(300)[:, None], np.arange(300)
-    line = np.interp(columns, X, row)
-    ground = np.where(columns <= 99, 0.05, beneath_on)
-    levels = np.where(rows > line, ground, 0.4)
-    return np.maximum(levels, np.exp(-0.5 * ((rows - line) / 2.0) ** 2)).astype(np.float32), row
+def drawn_on(slope):
+    """The course of a level bone of 80 columns, drawn on from there at a slope."""
+    return 100.0 + slope * np.maximum(X - 99.0, 0.0)
 
 
-@pytest.mark.parametrize(("slope", "beneath_on"), [(0.5, 0.05), (0.0, 0.35)])
-def test_a_line_drawn_on_beyond_the_bone_may_end_where_it_turns_or_its_shadow_ends(
-    slope, beneath_on
-):
-    """Down the front wall the shadow goes on; along the fascia the course does."""
-    levels, row = drawn_on(slope, beneath_on)
-    ends = front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
-    assert ends[0] == len(X) - 1
-    assert np.abs(X[ends[1:]] - 99.0).min() <= 5.0
+@pytest.mark.parametrize("slope", [-0.3, 0.0, 0.5])
+def test_a_line_may_end_anywhere_before_its_own_end(slope):
+    ends = front_edges(X, drawn_on(slope), PIXEL_MM)
+    assert ends[0] == np.max(ends)
+    assert np.abs(X[ends] - 99.0).min() <= 10.0
 
 
 def test_a_line_that_came_down_the_front_wall_ends_before_it():
-    levels, row = drawn_on(1.0, 0.05)
-    ends = front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM)
-    assert np.abs(X[ends] - 99.0).max() <= 12.0
+    ends = front_edges(X, drawn_on(1.0), PIXEL_MM)
+    assert np.max(X[ends]) == pytest.approx(99.0, abs=12.0)
 
 
 def test_a_wall_that_rises_to_its_end_is_no_heel():
@@ -228,11 +218,6 @@ def test_a_fainter_line_at_twice_the_depth_of_a_bone_is_its_copy(brightness):
     assert bool(lower) == (brightness < 0.7)
 
 
-def test_a_line_without_a_turn_over_an_even_shadow_ends_where_it_ends():
-    levels, row = drawn_on(0.0, 0.05)
-    assert front_edges(Profile.of(levels, X, row, PIXEL_MM), PIXEL_MM) == [len(X) - 1]
-
-
 def found_edges(levels):
     found = find_calcaneus(levels, np.ones(levels.shape, bool), PIXEL_MM)
     return [] if isinstance(found, str) else [bone.edge for bone in found]
@@ -252,6 +237,20 @@ def test_the_bone_is_found_over_a_copy_that_is_clearer():
     edges = found_edges(levels.astype(np.float32))
     assert edges
     assert all(y < 160 for _, y in edges)
+
+
+@pytest.mark.parametrize("shadow", [0.1, 0.2])
+def test_a_bone_whose_line_runs_on_into_the_tissue_ends_where_its_shadow_does(shadow):
+    """Before its edge the line runs on as bright, up through tissue of one level."""
+    columns, rows = np.arange(420.0), np.arange(300)[:, None]
+    edge = 270
+    bone = 130.0 + 25.0 * np.clip((columns - 200.0) / 70.0, 0.0, None) ** 2
+    line = np.where(columns > edge, bone[edge] - 0.3 * (columns - edge), bone)
+    ground = np.where(rows > line, np.where(columns <= edge, shadow, 0.4), 0.5)
+    bright = np.exp(-0.5 * ((rows - line) / 2.0) ** 2) * ((columns >= 150) & (columns <= 330))
+    edges = found_edges(np.maximum(ground, bright).astype(np.float32))
+    assert edges
+    assert edges[0] == pytest.approx((edge, bone[edge]), abs=10.0)
 
 
 @pytest.mark.parametrize(("deeper_mm", "found"), [(20.0, True), (35.0, False)])

@@ -3,16 +3,15 @@
 The line may run on, down the front wall of the bone or along a spur. The under side is convex: it
 only steepens towards its edge. So it ends where it turns down steeply; and where a line that was
 falling levels out or rises, a spur grows from it. Or the line was drawn on along what leaves the
-bone, a fascia as bright: then the shadow beneath it ends at the bone's edge.
+bone, a fascia as bright, or up a septum of the fat: so every place before may be its end, too, and
+what lies around each tells which (:mod:`usguide.fascia.surroundings`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from usguide.fascia.bone_odds import Profile
 from usguide.model import Floats
 
 # Lengths in nominal mm.
@@ -33,55 +32,36 @@ FRONT_MM = 6.0
 STEEP = float(np.tan(np.radians(38.0)))
 """The under side ends where the surface turns down more steeply than this: what follows is the
 front wall of the bone, seen edge-on and faint."""
-APART_MM, LEFT_MM = 4.0, 2.0
-"""How much of the line before and behind a place is compared to find others where it may end, and
-the least that lies beyond such a place."""
-TURN_MIN, BRIGHTER_MIN = 0.2, 0.05
-"""Least increase there of the line's slope, or of the normalised level beneath it. Chosen on heels
-that were declined, seeds 0-89 of ``benchmarks.second_heels``."""
-OTHERS = 2
-"""Such places of either kind that are tried."""
+EVERY_MM = 2.0
+"""How far apart the other places are where a line may end: nearer ones are one end to
+:mod:`usguide.fascia.calcaneus`."""
 END_MM = 3.0
 """Length of the line before its edge that is no under side either where it falls so steeply: the
 line came down the front wall. Right edges of 246 heels of two simulators: 34 degrees at most but
 for a hundredth."""
 
 
-def front_edges(profile: Profile, pixel_mm: float) -> list[int]:
-    """Find where the under side may end on a line: by its course, or where that or its shadow ends.
-
-    The line's course ends where it turns down; its shadow, where the level beneath it rises.
+def front_edges(x: Floats, y: Floats, pixel_mm: float) -> list[int]:
+    """Find where the under side may end on a line: where its course ends, or anywhere before.
 
     Parameters
     ----------
-    profile : Profile
-        The line and what lies beneath it.
+    x, y : ndarray of float64, shape (n,)
+        The line from back to front, work px, a column apart, ``y`` positive deep.
     pixel_mm : float
         Nominal size of a work pixel.
 
     Returns
     -------
     list of int
-        Indices, that of :func:`front_edge` first.
+        Indices, that of :func:`front_edge` first; none down the front wall, if others are not.
     """
-    y = profile.y
-    edges = [front_edge(profile.x, y, pixel_mm)]
-    apart, bone, left = (round(mm / pixel_mm) for mm in (APART_MM, BONE_MIN_MM, LEFT_MM))
-    at = np.arange(bone, len(y) - left)
-    if not at.size:
-        return edges
-    behind, before = at - apart, np.minimum(at + apart, len(y) - 1)
-    turn = (y[before] - y[at]) / (before - at) - (y[at] - y[behind]) / apart
-    total = np.append(0.0, np.cumsum(profile.level_beneath))
-    brighter = (total[before] - total[at]) / (before - at) - (total[at] - total[behind]) / apart
-    for change, least in ((turn, TURN_MIN), (brighter, BRIGHTER_MIN)):
-        highest = change == ndimage.maximum_filter1d(change, 2 * apart + 1)
-        peaks = np.flatnonzero(highest & (change > least))
-        edges += at[peaks[np.argsort(-change[peaks])][:OTHERS]].tolist()
-    back = np.maximum(np.array(edges) - round(END_MM / pixel_mm), 0)
-    fall = (y[edges] - y[back]) / np.maximum(edges - back, 1)
-    level = [edge for edge, slope in zip(edges, fall, strict=True) if slope < STEEP]
-    return level or edges
+    every, bone, end = (round(mm / pixel_mm) for mm in (EVERY_MM, BONE_MIN_MM, END_MM))
+    course = front_edge(x, y, pixel_mm)
+    edges = np.array([course, *range(course - every, bone - 1, -every)])
+    back = np.maximum(edges - end, 0)
+    level = (y[edges] - y[back]) < STEEP * np.maximum(edges - back, 1)
+    return [int(edge) for edge in (edges[level] if level.any() else edges)]
 
 
 def front_edge(x: Floats, y: Floats, pixel_mm: float) -> int:

@@ -2,8 +2,9 @@
 
 Other bones, and a muscle's deep aponeurosis, are as bright and smooth as the heel bone, and cast as
 dark a shadow. But over the heel bone lies nothing but the heel's fat pad, which echoes more than
-muscle does. And the heel bone ends: where another bone only bends down, its line runs on as bright
-beyond what may look like an edge, and the shadow beneath it too.
+muscle does. And the heel bone ends: its line fades, turns down its front wall or loses its shadow.
+Where another bone only bends down, its line runs on as bright beyond what may look like an edge,
+and the shadow beneath it too.
 """
 
 from __future__ import annotations
@@ -30,8 +31,15 @@ BENEATH_MM = (1.5, 6.0)
 """Where the shadow is looked for beneath it."""
 BEFORE_MM = 8.0
 """How much of the line before its edge has the shadow that this is compared with."""
+SLOPE_MM = 4.0
+"""How much of it gives its slope."""
 LEVEL_MIN = 0.1
 """Least level that a line is taken to have."""
+RUNS_ON_MIN, TURN_MAX, RISE_MAX = 0.7, 0.4, 0.04
+"""A bone goes on beyond what may be its edge where its line is so bright there against its own
+level, turns down no more, as a slope, and the level beneath it rises no more. Chosen on the even
+half of 540 heels of another simulator, 116 of ours and 280 clips without a heel; a turn of 0.25
+and a level of 0.6 serve as well."""
 THICK_PX = 2
 """How far above and below its course a line is as bright as on it."""
 COLUMNS_PX, ROWS_PX = 3, 2
@@ -51,8 +59,12 @@ lies over the bright lines of four real muscles, 0.10 to 0.18. Darker fat than t
 counts as that does: dark fat alone is no objection. With these levels the likelihood is largest."""
 
 
-def heel_bone_odds(line_odds: float, levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
+def heel_bone_odds(
+    line_odds: float, levels: Image, x: Floats, y: Floats, pixel_mm: float
+) -> float | None:
     """Return the logarithm of the odds that a line is the heel bone, by what lies around it too.
+
+    None where line, course and shadow go on beyond its edge: the bone does not end there.
 
     Parameters
     ----------
@@ -65,7 +77,9 @@ def heel_bone_odds(line_odds: float, levels: Image, x: Floats, y: Floats, pixel_
     pixel_mm : float
         Nominal size of a work pixel.
     """
-    level, rise = beyond_edge(levels, x, y, pixel_mm)
+    level, rise, turn = beyond_edge(levels, x, y, pixel_mm)
+    if level > RUNS_ON_MIN and turn < TURN_MAX and rise < RISE_MAX:
+        return None
     measured = (
         (line_odds, LINE),
         (fat_level(levels, x, y, pixel_mm), FAT_LEVEL),
@@ -90,7 +104,7 @@ def fat_level(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
     return float(values[fat].mean()) if fat.any() else 0.0
 
 
-def beyond_edge(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> tuple[float, float]:
+def beyond_edge(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> tuple[float, float, float]:
     """Draw a line on beyond its edge, along the brightest arc, and measure it.
 
     The arc is ``y = tan(a) s + b s^2 / 2``, over a fixed grid. Parameters as of
@@ -102,13 +116,15 @@ def beyond_edge(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> tuple[f
         Its level against the line's own; 0 where too little of the picture is left to say.
     rise : float
         How much higher the level is beneath it than beneath the line; 0 where nothing is shown.
+    turn : float
+        How much more it falls than the line does before the edge, as a slope.
     """
     begin, end = (round(mm / pixel_mm) for mm in BEYOND_MM)
     along = np.arange(begin, end + 1, COLUMNS_PX)
     columns = round(x[-1]) + along
     along, columns = along[columns < levels.shape[1]], columns[columns < levels.shape[1]]
     if not columns.size:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     tilt, bend = (
         part.reshape(-1, 1)
         for part in np.meshgrid(np.tan(np.radians(TILTS_DEG)), np.radians(BENDS_DEG), indexing="ij")
@@ -132,7 +148,9 @@ def beyond_edge(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> tuple[f
         )
     )
     rise = float(beyond.mean() - beneath.mean()) if beyond.size and beneath.size else 0.0
-    return float(level[brightest]) / max(own, LEVEL_MIN), rise
+    back = max(len(y) - 1 - round(SLOPE_MM / pixel_mm), 0)
+    turn = down_mm[brightest, -1] / along_mm[-1] - (y[-1] - y[back]) / max(x[-1] - x[back], 1.0)
+    return float(level[brightest]) / max(own, LEVEL_MIN), rise, float(turn)
 
 
 def _read(line: Floats) -> NDArray[np.int64]:
