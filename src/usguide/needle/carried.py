@@ -8,18 +8,21 @@ from numpy.typing import NDArray
 
 from usguide.model import Floats
 
-MOST_CARRIED = 0.3
+MOST_CARRIED = 0.36
 """Share of an end's way that the tissue on both sides of the line may go with it. 5 to 7.5 working
-px off the line it was at most 0.24 beside the needles of 81 synthetic clips, of both simulators;
-beside three fibres of contracting muscles that were taken for needles 1.12, 0.42 and 0.38, and
--0.11 beside a fourth. At half that distance, where tissue sticks to a shaft, it was up to 0.35
-beside needles, and 0.11 beside one of the three."""
+px off the line it was at most 0.33 beside the needles of 56 synthetic clips, and up to 0.30 beside
+a real one moved to and fro in a block; beside five fibres of contracting muscles that were taken
+for needles 0.63, 0.58, 0.40, 0.38 and 0.33, and less than 0.25 beside three. At half that distance
+tissue sticks to a shaft."""
 PACE = 4
 """Frames from one look at the tissue to the one that it is compared with: 0.1 s of a cine."""
 STRIDE = 2
 """Frames from one comparison to the next."""
 REACH_PX = 10
-"""Farthest that tissue is looked for in that time, working px: 2 mm of a picture of 40 mm."""
+"""Farthest that tissue is looked for in that time, working px: 2 mm of a picture of 40 mm. Moves
+of the end that are longer say nothing: what went with them would not be found."""
+FEWEST = 4
+"""Comparisons that must be had: of fewer, one that goes wrong decides."""
 ABOUT_PX = 30
 """How far before and beyond the places where the end was the tissue is looked at, working px."""
 
@@ -41,7 +44,7 @@ def carried(beside: NDArray[np.float32], depth: Floats) -> float:
     Returns
     -------
     float
-        0 where the end does not move, or the tissue beside it is not seen.
+        0 where the end hardly moves within reach, or the tissue beside it is not seen.
     """
     known = np.isfinite(depth)
     if not known.any():
@@ -51,13 +54,14 @@ def carried(beside: NDArray[np.float32], depth: Floats) -> float:
     beside = beside[:, :, about & np.isfinite(beside).all(axis=(0, 1))]
     if beside.shape[2] <= 2 * REACH_PX:
         return 0.0
-    with_it, way = np.zeros(2), 0.0
+    with_it, way, compared = np.zeros(2), 0.0, 0
     for k in range(0, len(depth) - PACE, STRIDE):
         move = depth[k + PACE] - depth[k]
-        if np.isfinite(move):
+        if np.abs(move) < REACH_PX:
             with_it += move * shift_along(beside[k], beside[k + PACE])
             way += move**2
-    return float(with_it.min() / max(way, 1e-9))
+            compared += 1
+    return float(with_it.min() / max(way, 1e-9)) if compared >= FEWEST else 0.0
 
 
 def shift_along(before: NDArray[np.float32], after: NDArray[np.float32]) -> Floats:
