@@ -406,11 +406,12 @@ def summary(scores: list[Score]) -> str:
     """Return how many heels were measured, and how well bone and insertion were found."""
     taken = [score for score in scores if not score.reason]
     side = sum(bool(score.clip["side_right"][0]) for score in taken)
-    away = [float(score.clip["insertion_error_mm"][0]) for score in taken]
+    away = np.array([float(score.clip["insertion_error_mm"][0]) for score in taken])
+    known = away[np.isfinite(away)]
+    off = f"; insertion off by {np.median(known):.1f} mm (median)" if len(known) else ""
     return (
         f"heels measured: {counted(len(taken), len(scores))}, "
-        f"the bone's side right in {side}; insertion off by "
-        f"{np.nanmedian(away or [np.nan]):.1f} mm (median). Errors in mm.\n"
+        f"the bone's side right in {side}{off}. Errors in mm.\n"
     )
 
 

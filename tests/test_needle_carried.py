@@ -6,7 +6,7 @@ import pytest
 
 from test_needle import ENTRY, clip_of, draw, pistoning, run, tissue
 from usguide.model import Status
-from usguide.needle.carried import FEWEST, PACE, REACH_PX, carried, shift_along
+from usguide.needle.carried import LEAST_WAY_PX, REACH_PX, carried, shift_along
 
 FRAMES, PLACES = 60, 160
 DEPTHS = 80 + 12 * np.sin(np.linspace(0, 3 * np.pi, FRAMES))
@@ -51,14 +51,15 @@ def test_an_end_that_rests_is_not_carried() -> None:
     assert carried(carrying, np.full(FRAMES, 80.0)) == 0.0
 
 
-def test_moves_beyond_reach_and_a_few_comparisons_say_nothing() -> None:
+def test_moves_beyond_reach_and_short_ways_say_nothing() -> None:
     """Tissue that goes with an end further than it is looked for is not found where it went."""
     quick = np.where(np.arange(FRAMES) % 8 < 4, 60.0, 60.0 + 2 * REACH_PX)
     assert carried(beside(quick - 60, PLACES), quick) == 0.0
     both = np.where(np.arange(FRAMES) < 30, quick, DEPTHS)
     assert carried(beside(both - 60, PLACES), both) == pytest.approx(1.0, abs=0.15)
-    few = np.where(np.arange(FRAMES) < PACE + 2 * FEWEST - 2, DEPTHS, np.nan)
-    assert carried(beside(DEPTHS - 80, PLACES), few) == 0.0
+    little = 80 + 0.3 * (DEPTHS - 80)
+    assert np.sum(np.square(little[4::2] - little[:-4:2])) < LEAST_WAY_PX**2
+    assert carried(beside(little - 80, PLACES), little) == 0.0
 
 
 @pytest.mark.parametrize("shift", [-5, 0, 3])

@@ -10,10 +10,9 @@ from usguide.model import Floats
 
 MOST_CARRIED = 0.36
 """Share of an end's way that the tissue on both sides of the line may go with it. 5 to 7.5 working
-px off the line it was at most 0.33 beside the needles of 56 synthetic clips, and up to 0.30 beside
-a real one moved to and fro in a block; beside five fibres of contracting muscles that were taken
-for needles 0.63, 0.58, 0.40, 0.38 and 0.33, and less than 0.25 beside three. At half that distance
-tissue sticks to a shaft."""
+px off the line it was at most 0.33 beside the needles of 116 synthetic clips of both simulators,
+and beside four fibres of contracting muscles that were taken for needles 0.63, 0.58, 0.40 and 0.38;
+at half that distance tissue sticks to a shaft."""
 PACE = 4
 """Frames from one look at the tissue to the one that it is compared with: 0.1 s of a cine."""
 STRIDE = 2
@@ -21,13 +20,14 @@ STRIDE = 2
 REACH_PX = 10
 """Farthest that tissue is looked for in that time, working px: 2 mm of a picture of 40 mm. Moves
 of the end that are longer say nothing: what went with them would not be found."""
-FEWEST = 4
-"""Comparisons that must be had: of fewer, one that goes wrong decides."""
+LEAST_WAY_PX = 20.0
+"""Root of the sum of the squares of the moves that must be had. A match is off by some 2 px now and
+then, which makes as much as 0.6 of few or short moves beside needles."""
 ABOUT_PX = 30
 """How far before and beyond the places where the end was the tissue is looked at, working px."""
 
 
-def carried(beside: NDArray[np.float32], depth: Floats) -> float:
+def carried(beside: NDArray[np.float32], depth: Floats, pace: int = PACE) -> float:
     """Share of an end's way along its line that the tissue beside the line goes with it.
 
     The slope of the regression of the tissue's moves on those of the end, on the side on which it
@@ -40,6 +40,8 @@ def carried(beside: NDArray[np.float32], depth: Floats) -> float:
         the image.
     depth : ndarray, shape (frames,)
         Where the end is, working px; NaN where that is not known.
+    pace : int
+        Frames from one look at the tissue to the one that it is compared with.
 
     Returns
     -------
@@ -54,14 +56,13 @@ def carried(beside: NDArray[np.float32], depth: Floats) -> float:
     beside = beside[:, :, about & np.isfinite(beside).all(axis=(0, 1))]
     if beside.shape[2] <= 2 * REACH_PX:
         return 0.0
-    with_it, way, compared = np.zeros(2), 0.0, 0
-    for k in range(0, len(depth) - PACE, STRIDE):
-        move = depth[k + PACE] - depth[k]
+    with_it, squares = np.zeros(2), 0.0
+    for k in range(0, len(depth) - pace, STRIDE):
+        move = depth[k + pace] - depth[k]
         if np.abs(move) < REACH_PX:
-            with_it += move * shift_along(beside[k], beside[k + PACE])
-            way += move**2
-            compared += 1
-    return float(with_it.min() / max(way, 1e-9)) if compared >= FEWEST else 0.0
+            with_it += move * shift_along(beside[k], beside[k + pace])
+            squares += move**2
+    return float(with_it.min() / squares) if squares >= LEAST_WAY_PX**2 else 0.0
 
 
 def shift_along(before: NDArray[np.float32], after: NDArray[np.float32]) -> Floats:

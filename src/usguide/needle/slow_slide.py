@@ -27,6 +27,8 @@ from usguide.needle.track import Path, confidence, followed
 
 FASTEST_PX = 2
 """Most that the front moves in a frame, working px. A faster tip makes strokes."""
+PACE = 8
+"""Frames from one look at the tissue beside it to the next: in fewer it moves too little."""
 PASSING = 0.1
 """What each place that the front passes must bring: mean contrast over the clip, speckle noise."""
 LEAST_WAY_PX = 25
@@ -145,7 +147,7 @@ def slow_front(
     needle = (
         runs_along(change[:, first:last], covered)
         and agreeing > LEAST_AGREEING
-        and carried(beside, depth) < MOST_CARRIED
+        and carried(beside, depth, PACE) < MOST_CARRIED
     )
     return depth if needle else None
 
