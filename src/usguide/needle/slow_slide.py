@@ -20,10 +20,11 @@ from usguide.needle.carried import MOST_CARRIED, carried
 from usguide.needle.evidence import Odds
 from usguide.needle.mmode import MMode, depths_on, m_modes, stretches
 from usguide.needle.pool import Pool
+from usguide.needle.resemblance import resembling_odds
 from usguide.needle.shaft_end import WITHIN_PX
 from usguide.needle.sliding import slide_range
 from usguide.needle.standing_lines import standing_lines
-from usguide.needle.track import Path, confidence, followed
+from usguide.needle.track import VISIBLE, Path, confidence
 
 FASTEST_PX = 2
 """Most that the front moves in a frame, working px. A faster tip makes strokes."""
@@ -50,6 +51,9 @@ def slowly_moved(
     workspace: Workspace,
 ) -> Path | None:
     """Return the path of a needle that slides slowly, or None where none does.
+
+    An end that is at the front is claimed, at even odds at least: what a single frame shows of such
+    a tip may be no brighter than the tissue it lies in.
 
     Parameters
     ----------
@@ -79,8 +83,9 @@ def slowly_moved(
                 fronts[part] = front
         if np.isfinite(fronts).any():
             chosen = ends_at(pool, seen, fronts)
-            again, best = followed(pool, odds, chosen, numbers)
-            return Path(best, confidence(again, best), moved=True)
+            again = resembling_odds(pool, odds, chosen, numbers)
+            sure = np.maximum(confidence(again, chosen), VISIBLE)
+            return Path(chosen, np.where(chosen >= 0, sure, 0.0), moved=True)
     return None
 
 
