@@ -8,7 +8,7 @@ import pytest
 from test_needle import clip_of, errors, run
 from test_needle_carried import beside
 from usguide.model import Status
-from usguide.needle import whole_clip
+from usguide.needle import track, whole_clip
 from usguide.needle.slow_slide import (
     FASTEST_PX,
     PASSING,
@@ -90,11 +90,20 @@ def test_where_nothing_else_tells_a_needle_the_front_does(
 ) -> None:
     monkeypatch.setattr(whole_clip, "likeliest", lambda *_: None)
     depths = np.linspace(170, 110, 60) if moves else np.full(60, 140.0)
-    track = run(clip_of(depths, level=80.0), spacing_mm=(0.1, 0.1), fps=20.0)
-    assert (track.status is Status.MEASURED) == moves
+    needle = run(clip_of(depths, level=80.0), spacing_mm=(0.1, 0.1), fps=20.0)
+    assert (needle.status is Status.MEASURED) == moves
     if moves:
-        assert track.tip_visible.mean() > 0.95
-        assert np.nanmedian(errors(track, depths)) < 3
+        assert needle.tip_visible.mean() > 0.95
+        assert np.nanmedian(errors(needle, depths)) < 3
+
+
+def test_a_line_that_does_not_end_at_its_front_is_no_needle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(whole_clip, "likeliest", lambda *_: None)
+    monkeypatch.setattr(track, "LEAST_CUT", 1.3)  # more than any profile drops
+    slow = clip_of(np.linspace(170, 110, 60), level=80.0)
+    assert run(slow, spacing_mm=(0.1, 0.1), fps=20.0).status is Status.NONE_FOUND
 
 
 def test_nothing_known_is_no_needle() -> None:
