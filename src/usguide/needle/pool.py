@@ -88,9 +88,9 @@ class Pool:
         return np.degrees(np.arctan2(np.abs(self.along[:, 1]), np.abs(self.along[:, 0])))
 
 
-def spread(count: int) -> NDArray[np.int64]:
-    """Choose at most ``REFERENCES`` of ``count`` positions, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, min(count, REFERENCES)).astype(np.int64))
+def spread(count: int, most: int = REFERENCES) -> NDArray[np.int64]:
+    """Choose at most so many of ``count`` positions, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def displacements(

@@ -75,7 +75,8 @@ def slowly_moved(
     lines = []
     for chosen in standing_lines(pool, odds, len(numbers)):
         there = chosen >= 0
-        if slide_range(pool, chosen[there]) < LEAST_WAY_PX:
+        way = slide_range(pool, chosen[there])
+        if way < LEAST_WAY_PX or not end_moves(pool, looks, chosen, way):
             continue
         lines.append((Path(chosen, there.astype(np.float64), moved=True), np.flatnonzero(there)))
     for seen in m_modes(pool, lines, numbers, slides, clip, workspace) if lines else ():

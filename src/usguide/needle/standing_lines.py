@@ -16,9 +16,11 @@ from usguide.model import Floats
 from usguide.needle.evidence import Odds
 from usguide.needle.pool import SAME_OFFSET_PX, Pool, displacements, spread
 
-LINES = 6
+LINES = 4
 """Lines that are looked at. Of the one real needle that was found so, in nine renderings of its
 clip, the line was the second."""
+FRAMES = 20
+"""Frames, spread over the clip, that the lines are first looked for in."""
 MOSTLY = 0.5
 """Share of the frames in which a line must be found."""
 NONE_LIKE = -8.0
@@ -43,7 +45,7 @@ def standing_lines(pool: Pool, odds: Odds, frames: int) -> Iterator[NDArray[np.i
     chosen : ndarray of int64, shape (frames,)
         The candidate on the line that is most like a needle in each frame, -1 where there is none.
     """
-    some = spread(frames)
+    some = spread(frames, FRAMES)
     index = np.flatnonzero(np.isin(pool.frame, some))
     starts = np.searchsorted(pool.frame[index], some)
     starts = starts[starts < len(index)]
