@@ -80,3 +80,17 @@ def test_no_more_lines_than_are_looked_at_and_none_where_nothing_is() -> None:
     assert len(list(standing_lines(pool, Odds(odds, odds), FRAMES))) == LINES
     poor = odds + NONE_LIKE
     assert not list(standing_lines(pool, Odds(poor, poor), FRAMES))
+
+
+def test_frames_without_a_candidate_count_for_no_line() -> None:
+    there = np.ones((FRAMES, 3), np.bool_)
+    there[1::2] = False  # the frames after them must not count twice
+    there[::2, 1] = False
+    there[:, 2] = False
+    pool, odds = clip_of(there, [-1.0, -2.0, -3.0])
+    (chosen,) = standing_lines(pool, odds, FRAMES)
+    assert np.array_equal(chosen >= 0, np.arange(FRAMES) % 2 == 0)
+    seldom = np.zeros((FRAMES, 3), np.bool_)
+    seldom[1] = True  # none of the frames looked at first
+    pool, odds = clip_of(seldom, [-1.0, -2.0, -3.0])
+    assert not list(standing_lines(pool, odds, FRAMES))

@@ -45,10 +45,11 @@ def standing_lines(pool: Pool, odds: Odds, frames: int) -> Iterator[NDArray[np.i
     chosen : ndarray of int64, shape (frames,)
         The candidate on the line that is most like a needle in each frame, -1 where there is none.
     """
-    some = spread(frames, FRAMES)
-    index = np.flatnonzero(np.isin(pool.frame, some))
-    starts = np.searchsorted(pool.frame[index], some)
-    starts = starts[starts < len(index)]
+    index = np.flatnonzero(np.isin(pool.frame, spread(frames, FRAMES)))
+    if not len(index):
+        return
+    # Where each of those frames begins that has candidates.
+    starts = np.flatnonzero(np.diff(pool.frame[index], prepend=-1))
     worth = np.maximum(odds.full - NONE_LIKE, 0.0)
     near = _beside(pool, index, index)
     left = worth[index].copy()
@@ -61,8 +62,8 @@ def standing_lines(pool: Pool, odds: Odds, frames: int) -> Iterator[NDArray[np.i
         if total[best] == 0:
             return
         left[near[best] < SAME_OFFSET_PX] = 0.0
-        everyone = np.arange(len(pool.frame))
-        on = everyone[_beside(pool, index[[best]], everyone)[0] < 0.5 * SAME_OFFSET_PX]
+        away = _beside(pool, index[[best]], np.arange(len(pool.frame)))[0]
+        on = np.flatnonzero(away < 0.5 * SAME_OFFSET_PX)
         chosen = np.full(frames, -1, np.int64)
         rising = on[np.argsort(odds.full[on], kind="stable")]
         chosen[pool.frame[rising]] = rising
@@ -71,6 +72,9 @@ def standing_lines(pool: Pool, odds: Odds, frames: int) -> Iterator[NDArray[np.i
 
 
 def _beside(pool: Pool, origin: NDArray[np.int64], other: NDArray[np.int64]) -> Floats:
-    """Distance of the others' tips from each origin's line, px; inf of those not parallel."""
+    """Distance of the others' tips from each origin's line, working px; inf if not parallel.
+
+    For m origins and n others, ndarray of float64, shape (m, n).
+    """
     parallel, _, sideways = displacements(pool, origin, other)
     return np.where(parallel, sideways, np.inf)
