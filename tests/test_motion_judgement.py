@@ -61,6 +61,7 @@ def verdict(rest_px, peak_px, parted_px, contrast=5.0, frayed_px=0.0, pulsing=Fa
         slice(None),
         Levels(80, 80, 20),
         contrast,
+        80,
     )
     ends = beside(gap, belly.depth_lines(0, 24)[ROWS], belly, CELL)
     parting = Parting(slice(3, 6), 10, 13, parted_px, 1.0)

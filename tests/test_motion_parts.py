@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motion_scenes import NO_MUSCLE, recorded
+from usguide.ingest.clip import Clip
 from usguide.model import (
     Borders,
     Calibration,
@@ -32,7 +33,8 @@ from usguide.motion.parting import DEPTH_LINES, WINDOW, Parting, change_between,
 from usguide.motion.separation import without_parting
 from usguide.motion.shadow import lit
 from usguide.motion.strip import DEPTHS, belly_of, straighten
-from usguide.motion.suspects import suspect_at
+from usguide.motion.suspects import beside, suspect_at
+from usguide.motion.width import widths_of
 
 # --- displacement -----------------------------------------------------------------------------
 
@@ -287,6 +289,37 @@ def test_a_shadow_through_the_muscle_is_no_defect_and_a_gap_is():
     assert lit(no_contact, found, belly, 0) == (False, False)
     assert standing_gaps(shadow, 0, 0, belly, 17.0, scale) == []
     assert standing_gaps(tissue, 0, 0, belly, 17.0, scale) == []
+
+
+def test_an_oblique_gap_is_as_wide_whatever_the_shape_of_a_pixel():
+    """A gap at 45 degrees, in square pixels and in pixels twice as high as wide."""
+    rng = np.random.default_rng(4)
+    picture = cv2.GaussianBlur(rng.integers(60, 200, (300, 400)).astype(np.uint8), (0, 0), 1.5)
+    y, x = np.mgrid[:300, :400]
+    picture[np.abs(x - 200 - (y - 130)) < 20] = 5
+    x, y = np.arange(8.0, 400.0, 17.0), np.arange(10.0, 300.0, 20.0)
+    found = []
+    for step in (1, 2):
+        frame = np.ascontiguousarray(picture[::step])
+        clip = Clip.from_array([frame], spacing_mm=(0.1, 0.1 * step), fps=20)
+        motion = Motion(
+            np.arange(1),
+            np.zeros((1, len(y), len(x), 2), np.float32),
+            np.ones((1, len(y), len(x)), np.float32),
+            np.ones(1),
+            np.zeros(1, bool),
+            np.zeros((1, 2)),
+            x,
+            y / step,
+        )
+        size = Region(0, 0, 400, 300 // step), np.ones(frame.shape, bool)
+        belly = belly_of(muscle_at(80 / step, 180 / step), *size, clip.header.calibration.aspect)
+        gap = find_gap(straighten(frame, belly, 0), 0, slice(4, 20), (190, 210), 17.0)
+        ends = beside(gap, belly.depth_lines(0, DEPTHS)[gap.rows], belly, 17.0)
+        (widths,) = widths_of(clip, motion, belly, [(gap, ends)], 17.0)
+        found.append(float(widths.value[0]))
+    assert found[0] == pytest.approx(40 / np.sqrt(2), abs=2)
+    assert found[1] == pytest.approx(found[0], abs=1)
 
 
 def fan_of(half):

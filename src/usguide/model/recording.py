@@ -112,6 +112,12 @@ class Calibration:
             return None
         return self.mm_per_px_x, self.mm_per_px_y
 
+    @property
+    def aspect(self) -> float:
+        """Height of a pixel over its width; 1, as of most scanners, where that is not known."""
+        across, down = self.spacing_mm or (1.0, 1.0)
+        return down / across
+
     def to_mm(self, vectors_px: Floats) -> Floats:
         """Scale vectors of shape (..., 2), (x, y) in px, to mm.
 

@@ -90,7 +90,7 @@ class MotionStage:
             )
         header = self._header
         motion = self._history.motion()
-        belly = belly_of(muscle, header.region, header.tissue)
+        belly = belly_of(muscle, header.region, header.tissue, header.calibration.aspect)
         zones = _zones(motion, belly)
         time_s = header.timing.time_s
         step_s = None if time_s is None else motion.step_s(time_s)

@@ -54,6 +54,8 @@ class Gap:
     contrast : float
         How much darker it is than the muscle beside it, in spreads of the muscle's brightness
         over windows as wide as the gap.
+    muscle : float
+        Median grey level of the muscle in that frame.
     pooled : bool
         Whether blood beside it hides how wide it is: too few of its rows are clear of it.
     """
@@ -64,6 +66,7 @@ class Gap:
     core: slice
     levels: Levels
     contrast: float
+    muscle: float
     pooled: bool = False
 
     @property
@@ -143,12 +146,11 @@ def find_gap(
     )
     span = (float(np.mean(edges[torn, 0])), float(np.mean(edges[torn, 1])))
     contrast = contrast_of(profile_of(calm[torn]), *span)
-    return settled(
-        Gap(entry, torn.astype(np.int64), smooth, middle_half(len(torn)), levels, contrast),
-        len(strip),
-        cell,
-        [],
+    muscle = float(np.nanmedian(strip))
+    gap = Gap(
+        entry, torn.astype(np.int64), smooth, middle_half(len(torn)), levels, contrast, muscle
     )
+    return settled(gap, len(strip), cell, [])
 
 
 def settled(gap: Gap, height: int, cell: float, others: Sequence[Floats]) -> Gap:

@@ -136,14 +136,11 @@ def _parting(clip: Frames, motion: Motion, contraction: Contraction, belly: Bell
         finding = judge(suspect, width, motion, contraction, belly, calibration)
         # Of what is hardly dark, only that it parts is worth saying.
         if not faint(suspect.gap) or finding.separation.flag is SeparationFlag.SEPARATION:
-            findings.append(finding)
+            findings.append((finding, suspect.gap.pooled))
     if not findings:
         return verdict(SeparationFlag.NONE, without_parting(coverage))
     order = {SeparationFlag.SEPARATION: 0, SeparationFlag.INDETERMINATE: 1, SeparationFlag.NONE: 2}
-    return min(
-        findings,
-        key=lambda f: (
-            order[f.separation.flag],
-            -(f.separation.widening_mm.value if f.separation.widening_mm else 0.0),
-        ),
-    )
+    # Blood that hides a gap in one look hides it. Of equals the first: seen in the largest
+    # contraction, where most parts.
+    finding, _ = min(findings, key=lambda each: (order[each[0].separation.flag], not each[1]))
+    return finding

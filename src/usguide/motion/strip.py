@@ -41,6 +41,8 @@ class Belly:
     tissue : ndarray of bool, shape (height, width)
         Where the region shows tissue: not in the corners that a fan leaves black, nor where
         something is drawn over it.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     columns: Floats
@@ -50,6 +52,7 @@ class Belly:
     usual: tuple[Floats, Floats]
     known: bool
     tissue: Bools
+    aspect: float = 1.0
 
     def borders(self, frame: int) -> tuple[Floats, Floats]:
         """Superficial and deep y at every column in one source frame."""
@@ -76,10 +79,11 @@ class Belly:
         return np.asarray(self.tissue[row, column], dtype=np.bool_)
 
 
-def belly_of(muscle: MuscleResult, region: Region, tissue: Bools) -> Belly:
+def belly_of(muscle: MuscleResult, region: Region, tissue: Bools, aspect: float = 1.0) -> Belly:
     """Borders of the muscle, or the middle of the region where none were found.
 
-    ``tissue``, shape (height, width), is where the region shows tissue.
+    ``tissue``, shape (height, width), is where the region shows tissue; ``aspect`` is that of a
+    pixel, as of a :class:`Belly`.
     """
     columns = np.arange(region.width, dtype=np.float64)
     borders = muscle.borders
@@ -95,7 +99,7 @@ def belly_of(muscle: MuscleResult, region: Region, tissue: Bools) -> Belly:
             )
             if np.median(usual[1] - usual[0]) >= DEPTHS / 2:
                 x = borders.x_px[seen] - region.x
-                return Belly(columns, x, superficial, deep, usual, known=True, tissue=tissue)
+                return Belly(columns, x, superficial, deep, usual, True, tissue, aspect)
     ends = np.array([0.0, region.width - 1.0])
     top = np.full(2, 0.12 * region.height)
     bottom = np.full(2, 0.95 * region.height)
@@ -105,8 +109,9 @@ def belly_of(muscle: MuscleResult, region: Region, tissue: Bools) -> Belly:
         top.astype(np.float32)[None],
         bottom.astype(np.float32)[None],
         (top, bottom),
-        known=False,
-        tissue=tissue,
+        False,
+        tissue,
+        aspect,
     )
 
 

@@ -60,7 +60,7 @@ def measure_width(
     flank : int
         Columns of tissue at either side that set the grey level.
     row_px : float
-        Distance between rows of the strip, px.
+        Distance between rows of the strip, in widths of a pixel.
     """
     centres = expected.mean(axis=1)
     halves = np.maximum(0.5 * (expected[:, 1] - expected[:, 0]), 0.0) + slack
@@ -68,14 +68,15 @@ def measure_width(
     reach = int(max(half + flank, float(halves.max()))) + 1
     steps = np.arange(-reach, reach + 1)
     columns = float(centres.mean()) + steps
-    calm = smoothed(strip, 0.5, 0.8)
     axis = np.arange(strip.shape[1], dtype=np.float64)
     profiles = np.stack(
         [
-            np.interp(centre + steps, axis, calm[row])
+            np.interp(centre + steps, axis, strip[row])
             for row, centre in zip(gap.rows, centres, strict=True)
         ]
     )
+    # Only laid over one another, or the rows of an oblique gap blur its edges.
+    profiles = smoothed(profiles, 0.5, 0.8)
     core = profiles[gap.core]
     profile = profile_of(core)
     seen = (columns >= 0) & (columns <= strip.shape[1] - 1) & np.isfinite(profile)
@@ -85,16 +86,15 @@ def measure_width(
     if not seen[inside].all() or np.count_nonzero(outside) < flank // 2:
         return None
     # As at the peak, the darker side counts: in a shadow the other one is brighter than the gap's.
-    usual = (gap.levels.left, gap.levels.right)
     sides = [
-        (float(np.nanmedian(core[:, side])), level)
-        for side, level in zip((outside & (steps < 0), outside & (steps > 0)), usual, strict=True)
+        float(np.nanmedian(core[:, side]))
+        for side in (outside & (steps < 0), outside & (steps > 0))
         if np.count_nonzero(side) >= flank // 4
     ]
-    tissue = max(min(now for now, _ in sides), 1.0)
-    # A change of gain shifts all of a log-compressed picture, what moves into a side that side
-    # alone; the gap cannot get darker than black.
-    gain = float(np.mean([now - level for now, level in sides]))
+    tissue = max(min(sides), 1.0)
+    # A change of gain shifts all of a log-compressed picture, and so the muscle; what else lies
+    # beside the gap than before does not. The gap cannot get darker than black.
+    gain = float(np.nanmedian(strip)) - gap.muscle
     floor = max(0.0, min(gap.levels.floor + gain, 0.8 * tissue))
     dark = floor + EDGE_SHARE * (tissue - floor)
     first = reach - halves.astype(np.int64)
@@ -104,9 +104,8 @@ def measure_width(
             for row, k in zip(profiles, first, strict=True)
         ]
     )
-    # A dip of the mean profile shallower than one full column of darkness is speckle.
-    dip = np.clip(dark - profile[inside], 0.0, None).sum()
-    if dip < dark - floor:
+    # Speckle alone makes no dip of the mean profile half way down to the gap's level.
+    if profile[inside].min() >= 0.5 * (floor + tissue):
         return Width(0.0, 0.5, edges[:, 1] - edges[:, 0], 0.0)
     # No edge is sharper than the beam; one that looks softer borders on dark tissue.
     blur = min(_blur(core, edges[gap.core, side], side, floor, tissue) for side in (0, 1))
@@ -122,7 +121,9 @@ def measure_width(
     return Width(max(float(widths.mean()) * lean, 0.0), error * lean, opened * lean, blur)
 
 
-def _blur(profiles: Floats, edges: Floats, side: int, floor: float, tissue: float) -> float:
+def _blur(
+    profiles: NDArray[np.floating], edges: Floats, side: int, floor: float, tissue: float
+) -> float:
     """How far outside the point at ``EDGE_SHARE`` the true edge lies, samples.
 
     A Gaussian beam blurs an edge, and on a logarithmic grey scale every gap looks too narrow for
@@ -214,7 +215,7 @@ def _width_at(
 ) -> Width | None:
     """Measure a gap in one entry of the motion history, where its ends have moved to."""
     superficial, deep = belly.borders(int(motion.frames[entry]))
-    row_px = float(np.median(deep - superficial)) / DEPTHS
+    row_px = belly.aspect * float(np.median(deep - superficial)) / DEPTHS
     moved = [moved_along(motion, gap, entry, end) for end in ends]
     edges = gap.edges + np.stack(moved, axis=1)
     # The further the ends have moved, the less their motion says where their edges are.
