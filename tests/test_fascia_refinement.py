@@ -115,6 +115,20 @@ def test_a_bulge_that_only_is_recognised_is_followed():
     assert off[1].mean() < 0.2
 
 
+def test_where_the_band_is_torn_what_is_recognised_still_leads():
+    flat = np.zeros_like(DISTANCE_MM)
+    lower = flat + HALF_MM + bulge(0.8)
+    gap = np.abs(DISTANCE_MM - 10.0) < 2.5
+    strip = strip_of(flat - HALF_MM, lower)
+    strip.levels[:, gap] = 0.0
+    off = [
+        np.abs(refine(strip, straight(strip, gap), told, PIXEL_MM).lower_px * PIXEL_MM - lower)[gap]
+        for told in (None, recognised(flat - HALF_MM, lower))
+    ]
+    assert off[0].mean() > 0.3
+    assert off[1].mean() < 0.15
+
+
 def test_what_is_recognised_decides_and_beyond_it_what_is_measured():
     flat = np.zeros_like(DISTANCE_MM)
     strip = strip_of(flat - HALF_MM, flat + HALF_MM)

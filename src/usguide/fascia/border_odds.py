@@ -107,7 +107,7 @@ def measured_odds(
     offset_mm, thickness_mm : ndarray of float64, shape (columns,)
         Course from the centre line, and thickness of the band.
     gap : ndarray of bool, shape (columns,)
-        Where the band is interrupted: nothing is told of it there.
+        Where the band is interrupted: nothing is measured of it there.
     pixel_mm : float
         Nominal size of a work pixel.
     deep : bool
@@ -136,7 +136,6 @@ def measured_odds(
 def recognised_odds(
     band: Band,
     offset_mm: Floats,
-    gap: Bools,
     recognised: Recognised,
     pixel_mm: float,
     *,
@@ -144,11 +143,12 @@ def recognised_odds(
 ) -> Image:
     """Return what is recognised of the same places; 0 in columns in which nothing is.
 
-    Parameters and what is returned are those of :func:`measured_odds`.
+    Parameters and what is returned are those of :func:`measured_odds`. Where the band is
+    interrupted, too: the network has learned where the borders of torn bands run.
     """
     places_px = (offset_mm + AWAY_MM[:, None]) / pixel_mm
     told = recognised.along(band, places_px, pixel_mm, deep=deep)
-    told[:, (band.distance_mm < RECOGNISED_FROM_MM) | gap] = 0.0
+    told[:, band.distance_mm < RECOGNISED_FROM_MM] = 0.0
     return np.asarray((DEEP if deep else SUPERFICIAL).recognised * told, dtype=np.float32)
 
 

@@ -72,9 +72,7 @@ def refine(
         odds = measured_odds(strip, offset_mm, thickness_mm, course.gap, pixel_mm, deep=deep)[near]
         both = odds
         if recognised is not None:
-            told = recognised_odds(
-                strip.band, offset_mm, course.gap, recognised, pixel_mm, deep=deep
-            )[near]
+            told = recognised_odds(strip.band, offset_mm, recognised, pixel_mm, deep=deep)[near]
             odds, both = np.where(told.any(axis=0), told, odds), odds + told
         windows.append(np.ascontiguousarray(odds, np.float32))
         spread.append(row_px * sharpness(both))
