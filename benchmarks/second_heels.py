@@ -5,9 +5,9 @@
 Drawn and scanned (:mod:`benchmarks.second_scanner`) without anything of ``usguide.synth``, from
 which the detectors' network learned: no shared code, no shared model of tissue, bone or beam. Every
 constant was set by looking at pictures beside recordings, before any detector was run on them. Of
-seeds 0 to 489 the even ones helped to fit how likely a line is the heel bone, and those up to 89
-helped to choose between networks. Without ``--seeds`` others are measured, and their part of
-``docs/benchmarks.md`` is written.
+seeds 0 to 489 the even ones helped to fit how likely a line is the heel bone, of 600 to 978 how
+likely a heel is measured right, and those up to 89 helped to choose between networks. Without
+``--seeds`` others are measured, and their part of ``docs/benchmarks.md`` is written.
 
 With ``--folder`` the clips and their truth (as ``docs/truth.md`` describes it) are kept there and
 used again; with ``--render`` they are only made.

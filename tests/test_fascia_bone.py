@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from usguide.fascia import FasciaStage
-from usguide.fascia.bone_odds import WEIGHTS, Profile, evidence, line_odds
+from usguide.fascia.bone_odds import MODEL, Profile, evidence, line_odds
 from usguide.fascia.calcaneus import find_calcaneus
 from usguide.fascia.front_edge import front_edges
 from usguide.ingest.clip import Clip
@@ -165,7 +165,7 @@ def test_what_lies_outside_the_picture_is_no_evidence(first):
     x = np.arange(first, first + 10.0)
     for row in (np.full(10, 3.0), np.full(10, 296.0)):
         measured = evidence(levels, Profile.of(levels, x, row, PIXEL_MM), PIXEL_MM)
-        assert measured.shape == (len(WEIGHTS),)
+        assert measured.shape == (len(MODEL.terms),)
         assert np.isfinite(measured).all()
 
 

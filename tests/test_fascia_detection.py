@@ -73,3 +73,15 @@ def test_a_band_that_is_likelier_another_one_is_declined(view, monkeypatch, odds
     found = detect(picture, workspace)
     assert (found == UNLIKELY) is (odds < 0)
     assert odds < 0 or found.odds == odds
+
+
+@pytest.mark.parametrize(("bone_odds", "odds"), [(0.1, 0.5), (-0.1, 0.5), (-0.1, 2.5)])
+def test_a_line_likelier_no_bone_is_believed_where_its_band_is_plain(
+    view, monkeypatch, bone_odds, odds
+):
+    heel, picture, workspace = view
+    line = replace(heel.bone, odds=bone_odds)
+    monkeypatch.setattr(detection, "find_calcaneus", lambda *_seen: [line])
+    monkeypatch.setattr(detection, "heel_odds", lambda *_judged: odds)
+    found = detect(picture, workspace)
+    assert (found == UNLIKELY) is (bone_odds < 0 and odds < 2)

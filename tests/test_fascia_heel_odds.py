@@ -42,6 +42,19 @@ def test_doubt_blur_and_a_short_band_speak_against_a_heel():
     assert odds(bone=1.0) < odds() - 0.5
 
 
+def test_one_blurred_border_counts_less_than_two():
+    whole = band()
+    blurred = replace(whole, upper_sd_px=3 * whole.upper_sd_px)
+    both = replace(blurred, lower_sd_px=3 * whole.lower_sd_px)
+    once, twice = (odds() - heel_odds(3.0, one, 25.0, PIXEL_MM) for one in (blurred, both))
+    assert 0 < once == pytest.approx(twice / 2)
+
+
+def test_a_plain_band_makes_up_for_a_doubtful_bone():
+    plain = {"followed_mm": 28.0, "doubt_mm": 0.05, "sharp_mm": 0.2}
+    assert odds(bone=-0.8, **plain) > 0 > odds(bone=-0.8, followed_mm=16.0, sharp_mm=0.5)
+
+
 def test_beyond_all_doubt_more_says_no_more():
     assert odds(followed_mm=60.0) == odds(followed_mm=30.0)
     assert odds(bone=8.0) == odds(bone=4.0)

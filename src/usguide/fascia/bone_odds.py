@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from usguide.fascia.logistic import Logistic
 from usguide.fascia.workspace import Image
 from usguide.model import Floats
 
@@ -37,25 +38,26 @@ LEVEL_MAX = 1.2
 LINE_PX = 2
 """How far above and below it the brightest work pixel of the line is looked for."""
 
-# The weight of each evidence, and the least and the greatest it counts.
-WEIGHTS = {
-    "level of the line": (2.88, 0.6, 1.1),
-    "level beneath": (-2.73, 0.0, 0.5),
-    "strongest echo beneath against the line": (-3.55, 0.0, 1.0),
-    "level before the edge against beneath": (7.26, -0.2, 0.3),
-    "level of the line drawn on beyond its edge": (-1.57, 0.3, 0.9),
-    "steepening towards the edge": (11.33, 0.0, 0.35),
-    "roughness, mm": (-10.89, 0.0, 0.2),
-    "length, logarithm of mm": (2.25, 1.6, 2.5),
-}
+MODEL = Logistic(
+    {
+        "level of the line": (2.88, 0.6, 1.1),
+        "level beneath": (-2.73, 0.0, 0.5),
+        "strongest echo beneath against the line": (-3.55, 0.0, 1.0),
+        "level before the edge against beneath": (7.26, -0.2, 0.3),
+        "level of the line drawn on beyond its edge": (-1.57, 0.3, 0.9),
+        "steepening towards the edge": (11.33, 0.0, 0.35),
+        "roughness, mm": (-10.89, 0.0, 0.2),
+        "length, logarithm of mm": (2.25, 1.6, 2.5),
+    },
+    offset=-7.55,
+)
 """Maximum likelihood, ridge 0.01, on half of these, the other half kept aside: 80 synthetic heels,
 half of them with flat, faint bones (0.5 to 1.3 mm high, 14 to 24 dB above fat), 120 pictures of
 them with clutter, a decaying glow or copies of the bone in the shadow, 45 of another simulator; 100
 muscles, 24 phantoms, 122 pictures of nothing or of streaks, 36 real recordings of muscles and
-needles."""
-OFFSET = -7.55
-"""Fitted together with them, and with the level deeper than ``BENEATH_MM``, which is left out: as
-many right edges of 656 heels and as many lines of 316 other clips are as likely without it."""
+needles. The level deeper than ``BENEATH_MM``, fitted together with these, is left out: as many
+right edges of 656 heels and as many lines of 316 other clips are as likely without it.
+:mod:`benchmarks.fit_odds` fits them afresh."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +112,7 @@ def shown(levels: Image, rows: NDArray[np.int64], columns: NDArray[np.int64]) ->
 
 
 def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
-    """Measure what speaks for a line being the heel bone, in the order of ``WEIGHTS``.
+    """Measure what speaks for a line being the heel bone, in the order of ``MODEL``.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
     drawn_on = shown(levels, straight + np.arange(-reach, reach + 1)[:, None], edge_x + beyond)
     total, count = profile.beneath.sum(axis=1)
     level, beneath = float(line.mean()), float(total / max(count, 1.0))
-    measured = np.array(
+    return np.array(
         [
             level,
             beneath,
@@ -153,14 +155,11 @@ def evidence(levels: Image, profile: Profile, pixel_mm: float) -> Floats:
             np.log(len(x) * pixel_mm),
         ]
     )
-    bounds = np.array(list(WEIGHTS.values()))
-    return np.asarray(np.clip(measured, bounds[:, 1], bounds[:, 2]))
 
 
 def line_odds(levels: Image, profile: Profile, pixel_mm: float) -> float:
     """Return the logarithm of the odds that a line is the heel bone, whatever lies around it."""
-    weights = np.array(list(WEIGHTS.values()))[:, 0]
-    return float(evidence(levels, profile, pixel_mm) @ weights + OFFSET)
+    return MODEL.odds(evidence(levels, profile, pixel_mm))
 
 
 def _mean(values: Floats, unseen: float) -> float:

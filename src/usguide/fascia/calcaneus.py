@@ -67,11 +67,8 @@ MEAN_SCORE_MIN = 0.12
 LINE_ODDS_MIN, LINE_ODDS_SURE = -1.5, 3.0
 """Logarithm of the odds of a line below which nothing that lies around it makes it a bone; and
 above which no hazier shadow is tried."""
-ODDS_MIN = 0.0
-"""Logarithm of the odds below which a line is no bone: a false heel is worse than a missed one. A
-phantom's wall and aponeuroses, with bands that might be fasciae, have less. Some bones that lie
-under bright tissue have more: in 13 of 280 clips of another simulator without a heel, where 0.5 has
-12 if a line may end at few places. Chosen on half of them and of 656 heels."""
+ODDS_MIN = -1.0
+"""Logarithm of the odds below which a line is no bone, whatever band leaves it."""
 SEEN_SHARE, GAP_MM, FADING_MM = 0.66, 2.5, 3.0
 """Of the line's usual level, below which the bone's echo is lost; for how long it may be; and how
 much of the front may fade because it turns away from the beam."""
@@ -134,22 +131,8 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
     pixel_mm : float
         Nominal size of a work pixel.
     """
-    level = np.minimum(levels, LEVEL_MAX)
-    beneath = _beneath(np.minimum(levels, ECHO_MAX), *(mm / pixel_mm for mm in BENEATH_MM))
-    hidden = _hidden(tissue, pixel_mm)
-    crossing = False
-    bones: list[Bone] = []
-    for haze in HAZES:
-        score = bone_score(level, beneath, haze)
-        score[hidden] = OFF_TISSUE_SCORE
-        for columns, rows in _lines(score, pixel_mm):
-            read = _orientations(levels, columns, rows, pixel_mm)
-            crossing |= not read
-            # A copy of the bone is clearer than the bone over the haze it lies in.
-            bones += [bone for bone in read if not _is_copy(bone, levels, tissue, pixel_mm)]
-        if any(bone.odds > LINE_ODDS_SURE for bone in bones):
-            break
-    judged = sorted(_likeliest(bones, levels, pixel_mm), key=lambda one: -one.odds)
+    bones, crossing = lines(levels, tissue, pixel_mm)
+    judged = sorted(likeliest(bones, levels, pixel_mm), key=lambda one: -one.odds)
     chosen = [bone for bone in judged if bone.odds >= ODDS_MIN][:CANDIDATES]
     ending: list[Bone] = []
     leaving: list[Bone] = []
@@ -171,7 +154,37 @@ def find_calcaneus(levels: Image, tissue: Bools, pixel_mm: float) -> list[Bone] 
     return "no bright line with a shadow beneath it"
 
 
-def _likeliest(bones: list[Bone], levels: Image, pixel_mm: float) -> list[Bone]:
+def lines(levels: Image, tissue: Bools, pixel_mm: float) -> tuple[list[Bone], bool]:
+    """Find bright lines over shadows, each with every place where it may end.
+
+    Parameters as of :func:`find_calcaneus`.
+
+    Returns
+    -------
+    list of Bone
+        With the odds of the line alone.
+    crossing : bool
+        Whether one of them crosses the whole picture.
+    """
+    level = np.minimum(levels, LEVEL_MAX)
+    beneath = _beneath(np.minimum(levels, ECHO_MAX), *(mm / pixel_mm for mm in BENEATH_MM))
+    hidden = _hidden(tissue, pixel_mm)
+    crossing = False
+    bones: list[Bone] = []
+    for haze in HAZES:
+        score = bone_score(level, beneath, haze)
+        score[hidden] = OFF_TISSUE_SCORE
+        for columns, rows in _lines(score, pixel_mm):
+            read = _orientations(levels, columns, rows, pixel_mm)
+            crossing |= not read
+            # A copy of the bone is clearer than the bone over the haze it lies in.
+            bones += [bone for bone in read if not _is_copy(bone, levels, tissue, pixel_mm)]
+        if any(bone.odds > LINE_ODDS_SURE for bone in bones):
+            break
+    return bones, crossing
+
+
+def likeliest(bones: list[Bone], levels: Image, pixel_mm: float) -> list[Bone]:
     """Judge the likeliest of the lines that may be bones also by what lies around them."""
     pictures = {False: levels, True: levels[:, ::-1]}
     judged: list[Bone] = []

@@ -15,25 +15,37 @@ from dataclasses import replace
 import numpy as np
 
 from usguide.fascia.course import BorderPair
+from usguide.fascia.logistic import Logistic
+from usguide.model import Floats
 
 # Lengths in nominal mm.
 JUDGED_MM = 20.0
 """Part of the band whose doubt and sharpness count."""
-FOLLOWED_MM = (8.0, 30.0)
-"""A longer band says no more."""
-BONE_ODDS_MAX = 4.0
 DOUBT_MM = 0.2
-"""Added to doubt and disagreement before their logarithms are taken: less makes no difference."""
-BONE, FOLLOWED, DOUBT, SHARPNESS, OFFSET = 0.47, 3.54, -1.44, -3.91, -15.08
-"""Weights of the bone's odds and of the logarithms of the rest: maximum likelihood that the side is
-right and the stations are, on average, within 1 mm, over all the heels that the lines in one frame
-each may be: 168 of another simulator (even seeds of ``benchmarks.second_heels`` below 490), 56 of
-ours, and 210 pictures without a heel; the bone's odds of its line alone. How often they are right
-on other heels, with what lies around the line, is in ``docs/benchmarks.md``."""
+"""Added to doubt before its logarithm is taken: less makes no difference."""
+MODEL = Logistic(
+    {
+        "odds of the bone": (0.41, -3.0, 4.0),
+        "how far the band is seen, logarithm of mm": (3.22, np.log(8.0), np.log(30.0)),
+        "doubt about it, logarithm of mm": (-1.47, np.log(0.2), np.log(5.0)),
+        "blur of its borders, logarithm of mm": (-4.53, np.log(0.05), np.log(2.0)),
+    },
+    offset=-16.25,
+)
+"""Maximum likelihood that the side is right and the stations are, on average, within 1 mm, over all
+the heels that the lines of a picture each may be, likely or not (:mod:`benchmarks.fit_odds`), on
+the even half of these: 340 heels of another simulator, 116 of ours, 280 clips without a heel, and
+real ones of muscles and needles. On the odd half blur weighs as much (-4.1), the bone's odds a
+little more (0.54). Heels of simulated waves had no part in it."""
 
 
-def heel_odds(bone_odds: float, pair: BorderPair, followed_mm: float, pixel_mm: float) -> float:
-    """Return the logarithm of the odds that a bone and a band are a heel, measured right.
+def evidence(
+    bone_odds: float, pair: BorderPair, followed_mm: float, pixel_mm: float
+) -> Floats | None:
+    """Measure what speaks for a bone and a band being a heel, in the order of ``MODEL``.
+
+    The blur is the geometric mean of both borders': one of them may be blurred by how it lies to
+    the beam, and is no more doubtful where the other is sharp.
 
     Parameters
     ----------
@@ -45,21 +57,36 @@ def heel_odds(bone_odds: float, pair: BorderPair, followed_mm: float, pixel_mm: 
         How far the band is seen.
     pixel_mm : float
         Nominal size of a work pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (4,)
+        None where nothing of the band is seen.
     """
     judged = (pair.band.distance_mm >= 0) & (pair.band.distance_mm <= JUDGED_MM)
     # Of a rupture nothing is seen, however sure the rest of the band is.
     judged &= ~pair.gap
     if not judged.any():
-        return -np.inf
-    doubt_px = float(np.hypot(*pair.doubt_px[:, judged].mean(axis=1)))
-    sharp_px = float(np.hypot(pair.upper_sd_px, pair.lower_sd_px)[judged].mean())
-    return float(
-        OFFSET
-        + BONE * min(bone_odds, BONE_ODDS_MAX)
-        + FOLLOWED * np.log(np.clip(followed_mm, *FOLLOWED_MM))
-        + DOUBT * np.log(DOUBT_MM + doubt_px * pixel_mm)
-        + SHARPNESS * np.log(sharp_px * pixel_mm)
+        return None
+    doubt_px = np.hypot(*pair.doubt_px[:, judged].mean(axis=1))
+    upper_px, lower_px = (sd[judged].mean() for sd in (pair.upper_sd_px, pair.lower_sd_px))
+    return np.array(
+        [
+            bone_odds,
+            np.log(max(followed_mm, 1.0)),
+            np.log(DOUBT_MM + doubt_px * pixel_mm),
+            np.log(upper_px * lower_px * pixel_mm**2) / 2,
+        ]
     )
+
+
+def heel_odds(bone_odds: float, pair: BorderPair, followed_mm: float, pixel_mm: float) -> float:
+    """Return the logarithm of the odds that a bone and a band are a heel, measured right.
+
+    Parameters as of :func:`evidence`.
+    """
+    measured = evidence(bone_odds, pair, followed_mm, pixel_mm)
+    return -np.inf if measured is None else MODEL.odds(measured)
 
 
 def doubted(pair: BorderPair, others: Sequence[BorderPair]) -> BorderPair:

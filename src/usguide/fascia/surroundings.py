@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usguide.fascia.bone_odds import shown
+from usguide.fascia.logistic import Logistic
 from usguide.fascia.workspace import Image
 from usguide.model import Floats
 
@@ -45,12 +46,15 @@ THICK_PX = 2
 COLUMNS_PX, ROWS_PX = 3, 2
 """One column and one row in so many are read: speckle is as large."""
 
-# The weight of each evidence, and the least and the greatest it counts.
-LINE = (1.18, -3.0, 5.0)
-FAT_LEVEL = (19.8, 0.42, 0.65)
-LEVEL_BEYOND = (-4.2, 0.6, 1.2)
-RISE_BEYOND = (16.0, -0.05, 0.2)
-OFFSET = -10.4
+MODEL = Logistic(
+    {
+        "odds of the line alone": (1.18, -3.0, 5.0),
+        "level of the fat over it": (19.8, 0.42, 0.65),
+        "level of its course beyond the edge": (-4.2, 0.6, 1.2),
+        "rise of the level beneath that": (16.0, -0.05, 0.2),
+    },
+    offset=-10.4,
+)
 """Maximum likelihood, ridge 0.01, that a line ends within 3 mm of a heel bone's edge, on the even
 half of these, the odd half kept aside: 490 heels of another simulator, 80 of ours; 80 contracting
 muscles and 157 needlings of another simulator, 60 muscles and 31 phantoms of ours; 36 real
@@ -64,37 +68,43 @@ def heel_bone_odds(
 ) -> float | None:
     """Return the logarithm of the odds that a line is the heel bone, by what lies around it too.
 
-    None where line, course and shadow go on beyond its edge: the bone does not end there.
+    Parameters and None as of :func:`evidence`.
+    """
+    measured = evidence(line_odds, levels, x, y, pixel_mm)
+    return None if measured is None else MODEL.odds(measured)
+
+
+def evidence(
+    line_odds: float, levels: Image, x: Floats, y: Floats, pixel_mm: float
+) -> Floats | None:
+    """Measure what around a line speaks for its being the heel bone, in the order of ``MODEL``.
 
     Parameters
     ----------
     line_odds : float
-        The same, whatever lies around it.
+        Logarithm of the odds that it is, whatever lies around it.
     levels : ndarray of float32, shape (rows, columns)
         Normalised work picture, the bone's front towards the right.
     x, y : ndarray of float64, shape (n,)
         The line from back to front, work px.
     pixel_mm : float
         Nominal size of a work pixel.
+
+    Returns
+    -------
+    ndarray of float64, shape (4,)
+        None where line, course and shadow go on beyond its edge: the bone does not end there.
     """
     level, rise, turn = beyond_edge(levels, x, y, pixel_mm)
     if level > RUNS_ON_MIN and turn < TURN_MAX and rise < RISE_MAX:
         return None
-    measured = (
-        (line_odds, LINE),
-        (fat_level(levels, x, y, pixel_mm), FAT_LEVEL),
-        (level, LEVEL_BEYOND),
-        (rise, RISE_BEYOND),
-    )
-    return OFFSET + sum(
-        weight * float(np.clip(value, least, most)) for value, (weight, least, most) in measured
-    )
+    return np.array([line_odds, fat_level(levels, x, y, pixel_mm), level, rise])
 
 
 def fat_level(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
     """Mean level of the tissue over a line; 0 where the line lies in the skin.
 
-    Parameters as of :func:`heel_bone_odds`.
+    Parameters as of :func:`evidence`.
     """
     first, last = (round(mm / pixel_mm) for mm in FAT_MM)
     columns, rows = _read(x), _read(y)
@@ -107,8 +117,7 @@ def fat_level(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> float:
 def beyond_edge(levels: Image, x: Floats, y: Floats, pixel_mm: float) -> tuple[float, float, float]:
     """Draw a line on beyond its edge, along the brightest arc, and measure it.
 
-    The arc is ``y = tan(a) s + b s^2 / 2``, over a fixed grid. Parameters as of
-    :func:`heel_bone_odds`.
+    The arc is ``y = tan(a) s + b s^2 / 2``, over a fixed grid. Parameters as of :func:`evidence`.
 
     Returns
     -------
