@@ -5,7 +5,7 @@ import pytest
 
 from usguide.needle.candidates import CANDIDATE, Workspace
 from usguide.needle.pool import Pool
-from usguide.needle.sliding import most_claimed_line, slide_range, strokes, veer_deg
+from usguide.needle.sliding import longest_stroke, most_claimed_line, slide_range, veer_deg
 
 ALONG = np.array([0.8, 0.6])
 
@@ -26,7 +26,7 @@ def pool_of(advance, *, sideways=0.0, slide=None) -> Pool:
 
 def stroke(pool: Pool, numbers=None) -> float:
     every = np.arange(len(pool.frame))
-    return strokes(pool, every, every.astype(float) if numbers is None else numbers)[0]
+    return longest_stroke(pool, every, every.astype(float) if numbers is None else numbers)
 
 
 PISTONING = 20 * (1 - np.cos(np.linspace(0, 6 * np.pi, 60)))
@@ -39,35 +39,24 @@ def test_a_pistoning_needle_goes_all_the_way_in_one_stroke() -> None:
     assert slide_range(pool, np.arange(60)) == pytest.approx(40, abs=1)
 
 
-def test_brisk_pistoning_makes_strokes_and_no_hops() -> None:
+def test_brisk_pistoning_makes_strokes() -> None:
     brisk = 28 * (1 - np.cos(0.2 * np.pi * FRAMES))  # 10 mm of a 35 mm picture at 3 Hz
-    longest, hopping = strokes(pool_of(brisk), np.arange(60), FRAMES)
-    assert longest == pytest.approx(56, abs=1)
-    assert hopping < 0.5
+    assert stroke(pool_of(brisk)) == pytest.approx(56, abs=1)
 
 
 def test_an_end_found_here_and_there_makes_no_stroke() -> None:
     assert stroke(pool_of(np.repeat([0.0, 30.0, 0.0, 30.0], 15))) == 0.0
 
 
-def test_a_single_move_there_and_back_makes_none() -> None:
-    assert stroke(pool_of(np.tile([0.0, 6.0], 30))) == 0.0
-
-
-def test_moves_that_are_no_stroke_are_hops() -> None:
-    every = np.arange(60)
-
-    def hopping(advance, numbers=FRAMES) -> float:
-        return strokes(pool_of(advance), every, numbers)[1]
-
-    assert hopping(np.tile([0.0, 6.0], 30)) == pytest.approx(6, abs=0.2)
-    assert hopping(np.repeat([0.0, 30.0, 0.0, 30.0], 15)) == pytest.approx(1.5, abs=0.1)
-    assert hopping(np.tile([0.0, 6.0], 30), numbers=10 * FRAMES) == 0
-    assert hopping(PISTONING) < 0.2
+@pytest.mark.parametrize(("moves", "longest"), [(1, 0.0), (2, 0.0), (3, 18.0), (4, 24.0)])
+def test_a_stroke_is_of_three_moves_and_more(moves: int, longest: float) -> None:
+    there = 6.0 * np.arange(moves + 1)
+    pool = pool_of(np.resize(np.concatenate([there, there[-2:0:-1]]), 60))
+    assert stroke(pool) == pytest.approx(longest, abs=0.1)
 
 
 def test_an_end_that_creeps_makes_none() -> None:
-    assert stroke(pool_of(np.linspace(0, 40, 60))) == 0.0
+    assert stroke(pool_of(np.linspace(0, 30, 60))) == 0.0
 
 
 def test_a_line_that_moves_sideways_makes_none() -> None:

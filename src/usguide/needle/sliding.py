@@ -16,12 +16,15 @@ from usguide.needle.pool import (
     spread,
 )
 
-MOVE_PX = (0.75, 18.0)
-"""Advance in a frame that may be a needle's, working px: 4 to 95 mm/s of a 35 mm picture at 30
+MOVE_PX = (0.6, 18.0)
+"""Advance in a frame that may be a needle's, working px: 3 to 95 mm/s of a 35 mm picture at 30
 frames/s; brisk pistoning, 10 mm at 3 Hz, peaks at 94. Noise moves an end less, and one found now
 here and now there hops further."""
 MOVE_GAP = 2.5
 """Frames further apart than this do not show how a needle moves."""
+STROKE_MOVES = 3
+"""Least successive moves the same way that make a stroke. Where an end is found here and there by
+chance, two moves go the same way in one of three cases, three in one of twelve."""
 TRUE_PX = 1.5
 TRUE_DEG = 3.0
 """How far such a move may lead off the line in a frame, working px, and turn it."""
@@ -62,12 +65,12 @@ def slide_range(pool: Pool, chosen: NDArray[np.int64]) -> float:
     return min(ranges)
 
 
-def strokes(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> tuple[float, float]:
-    """How far the tip goes along its line by strokes, and how far it hops, working px.
+def longest_stroke(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
+    """How far the tip goes along its line in one stroke, working px.
 
     Along the most claimed line, against the tissue and in the picture, as for :func:`slide_range`.
     A needle goes in or out in several frames; an end of tissue that is found now here and now
-    there returns at once. A single move is no stroke.
+    there returns at once.
 
     Parameters
     ----------
@@ -80,10 +83,9 @@ def strokes(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> tuple[flo
 
     Returns
     -------
-    longest : float
-        Longest way by successive moves the same way; 0 where there are none.
-    hopping : float
-        Way from frame to frame that is not by such strokes, for each claim.
+    float
+        Longest way by ``STROKE_MOVES`` or more successive moves the same way; 0 where there are
+        none.
     """
     claims = np.flatnonzero(chosen >= 0)
     gap = np.maximum(np.diff(numbers[claims]), 1.0)
@@ -97,15 +99,13 @@ def strokes(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> tuple[flo
     way = np.where(np.sign(forward) == np.sign(forward + slid), np.sign(forward), 0.0)
     advance = np.minimum(np.abs(forward), np.abs(forward + slid))
     low, high = MOVE_PX
-    near = gap <= MOVE_GAP
-    moves = (advance >= low * gap) & (advance <= high * gap) & near
+    moves = (advance >= low * gap) & (advance <= high * gap) & (gap <= MOVE_GAP)
     moves &= (sideways < TRUE_PX * gap) & straight
     _, same = most_claimed_line(pool, chosen[claims])
     moves &= same[1:] & same[:-1]
     turns = np.flatnonzero(~moves[1:] | ~moves[:-1] | (way[1:] != way[:-1])) + 1
     runs = np.split(np.where(moves, advance, 0.0), turns)
-    ways = [float(run.sum()) for run in runs if len(run) > 1]
-    return max(ways, default=0.0), (float(advance[near].sum()) - sum(ways)) / len(claims)
+    return max((float(run.sum()) for run in runs if len(run) >= STROKE_MOVES), default=0.0)
 
 
 def veer_deg(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:

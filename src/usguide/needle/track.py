@@ -13,7 +13,7 @@ from usguide.needle.evidence import LEAST_FRAMES, Odds, appearance
 from usguide.needle.path import KNOWN_COSTS, best_path
 from usguide.needle.pool import Pool, on_line_of
 from usguide.needle.resemblance import expected_odds, resembling_odds
-from usguide.needle.sliding import slide_range, strokes, veer_deg
+from usguide.needle.sliding import longest_stroke, slide_range, veer_deg
 
 GENEROSITY = 1.5
 """Added to every candidate's log odds while a path is sought: what makes a needle of a path is
@@ -27,51 +27,39 @@ the best candidate of many frames, and a true one, was left out of a faint needl
 needle_convex_01, 05, 07, needle_block and 72 synthetic clips."""
 ALTERNATIVES = 4
 """Paths looked at: a bright bone may hold together better than a needle, but does not move."""
-SLID_PX = 5.0
-"""Range of the tip along the shaft, against the tissue, that a needle must cover (working px)."""
-CHANCE_PX = 2.0
-"""Range that ends of tissue are found to slide by chance: a path that slides little has to be the
-more convincing."""
+SLID_PX = 9.0
+"""Range of the tip along the shaft, against the tissue, that a needle must cover (working px): 1.6
+mm of a 35 mm picture. Two lines of muscles that were taken for a needle slid by 8, the needles of
+300 clips by more than 12."""
 CONVINCING = 2.6
-"""Least sum of the mean log odds of the claims before and after the moves are paid, times the share
-of the slide that is beyond chance, and of what its longest stroke is worth. Needles of the tuning
-clips had 2.6 and more, steady paths in clips without one at most 2.3."""
-CONVINCING_BESIDE_SPOT = 5.1
+"""Least sum of the mean log odds of the claims before and after the moves are paid, and of what the
+longest stroke is worth. Needles of the tuning clips had 2.6 and more; steeper lines than layers in
+489 clips without one at most 1.9, but for five that are declined by what lies along them."""
+CONVINCING_BESIDE_SPOT = 3.6
 """What a path must convince by where a spot moves that is newer than all else: a cross-section has
-wings and a comet's tail, or lies on a layer, which had at most 4.8, shafts with as bright a tip 5.4
-and more in 50 clips, and 4.5 in one."""
+wings and a comet's tail, or lies on a layer, which had at most 3.4 in 55 clips but for one with
+6.5, shafts with as bright a tip 3.9 and more in as many, and 2.9 and 3.2 in two."""
 STROKE_WORTH = 0.24
 STROKE_PX = (4.0, 12.0)
 """Worth of the longest stroke per working px (log odds) from the length that tissue reaches to one
 beyond which it is worth no more. In clips without a needle it was at most 8 px, but for fibres that
 veer, and mostly 5 and less, of needles in a cine 8 px and more; but tissue that slides to and fro
-may make a long one, so that it must not be all that convinces: without it such lines had at most
-0.6, needles 0.8 and more in 117 synthetic clips, and in one of 117 kept apart 0.1. Without one, as
-in sparse frames, a path has to convince by itself."""
-HOP_COST = 0.7
-"""Cost, without a stroke, of each working px that the tip hops from a claim to the next (log odds).
-An end of a septum that was found at several places of its line hopped by 2.4; a needle without
-strokes in view by 0.6, and a quick one by 4.4, which looked like one in every frame."""
+may make a long one, so that it must not be all that convinces. Without one, as in sparse frames, a
+path has to convince by itself."""
 VEER_DEG = 7.5
 """Largest angle between where the tips travel and where the shafts point, before a path is
 followed and after: needles had at most 5, fibres and aponeuroses at the ends of torn and
 contracting muscles 9 to 17."""
 FEWEST = 3
-"""Least frames that a path must claim."""
 STEADY = 0.2
-"""A path that claims a smaller share of the frames..."""
 ENOUGH = 12
-"""... and fewer than these, 0.4 s of a cine, is of few: some scattered frames may happen to hold
-lines that agree."""
-CONVINCING_FEW = 5.4
-"""What such a path must convince by: of a needle that rests out of sight, a few strokes are seen.
-In 142 synthetic needlings such needles had 5.9 and more, cross-sections at most 4.9; lines of
-tissue, of those and of 72 muscles and heels, 2.7."""
+"""Least frames that a path must claim: this share of them, but no more than 0.4 s of a cine. Some
+scattered frames may happen to hold lines that agree."""
 LAYERED_DEG = 21.0, 27.0
 CONVINCING_LAYERED = 4.4
 """What a path must convince by up to the first inclination; from the second on no more than others.
 Layers and fibres lie so: of tissue without a needle, all lines taken for one were at 11 to 21
-degrees, and had 3.4 to 3.9. Needles at up to 22 degrees had 4.9 and more in 45 clips of both
+degrees, and had 3.4 to 4.2. Needles at up to 22 degrees had 4.9 and more in 45 clips of both
 simulators and a phantom, but for one with 3.6; at 25 degrees 3.8."""
 MOST_ONWARD = 1.0
 """Most median contrast of the way on past the tip, as a share of the shaft's there, of a line that
@@ -158,13 +146,12 @@ def likeliest(
     best_moved = False
     for chosen, total in alternatives(pool, odds, numbers):
         seen = chosen[chosen >= 0]
-        slid = max(slide_range(pool, seen), strokes(pool, chosen, numbers)[0])
+        stroke = longest_stroke(pool, chosen, numbers)
+        slid = max(slide_range(pool, seen), stroke)
         mean = total / len(seen) + float(odds.full[seen].mean())
-        least = max(convincing, least_convincing(pool, chosen))
-        needed = least - mean * slid / (slid + CHANCE_PX)
         moved = (
             end_moves(pool, looks, chosen, slid)
-            and strokes_worth(pool, chosen, numbers) > needed
+            and mean + stroke_worth(stroke) > max(convincing, least_convincing(pool, seen))
             and veer_deg(pool, chosen, numbers) < VEER_DEG
         )
         alone = len(chosen) < LEAST_FRAMES and all(sure_alone(pool, odds, k) for k in seen)
@@ -201,17 +188,10 @@ def alternatives(
             generous[here[on_line_of(pool, int(index), here)]] = -np.inf
 
 
-def least_convincing(pool: Pool, chosen: NDArray[np.int64]) -> float:
-    """Say what a path must convince by: more where it claims few frames or lies as layers do."""
-    if not is_steady(chosen):
-        return CONVINCING_FEW
-    inclination = float(np.median(pool.inclination_deg[chosen[chosen >= 0]]))
+def least_convincing(pool: Pool, seen: NDArray[np.int64]) -> float:
+    """Say what some claims must convince by: more where they lie as layers do."""
+    inclination = float(np.median(pool.inclination_deg[seen]))
     return float(np.interp(inclination, LAYERED_DEG, (CONVINCING_LAYERED, CONVINCING)))
-
-
-def is_steady(chosen: NDArray[np.int64]) -> bool:
-    """Whether a path claims as many of the clip's frames as one that need not convince by more."""
-    return int(np.count_nonzero(chosen >= 0)) >= min(STEADY * len(chosen), ENOUGH)
 
 
 def end_moves(pool: Pool, looks: dict[str, Floats], chosen: NDArray[np.int64], slid: float) -> bool:
@@ -220,14 +200,14 @@ def end_moves(pool: Pool, looks: dict[str, Floats], chosen: NDArray[np.int64], s
     ends = np.median(looks["cut"][seen]) > LEAST_CUT
     curves_on = np.median(looks["onward"][seen]) > MOST_ONWARD
     layered = np.median(pool.inclination_deg[seen]) < LAYERED_DEG[1]
-    return bool(slid > SLID_PX and len(seen) >= FEWEST and ends and not (layered and curves_on))
+    enough = len(seen) >= max(FEWEST, min(STEADY * len(chosen), ENOUGH))
+    return bool(slid > SLID_PX and enough and ends and not (layered and curves_on))
 
 
-def strokes_worth(pool: Pool, chosen: NDArray[np.int64], numbers: Floats) -> float:
-    """Worth of a path's longest stroke, or what its hops cost where it has none (log odds)."""
-    longest, hopping = strokes(pool, chosen, numbers)
+def stroke_worth(longest: float) -> float:
+    """Worth of a path's longest stroke, of so many working px (log odds)."""
     least, most = STROKE_PX
-    return STROKE_WORTH * (min(longest, most) - least) if longest > least else -HOP_COST * hopping
+    return STROKE_WORTH * max(min(longest, most) - least, 0.0)
 
 
 def followed(
