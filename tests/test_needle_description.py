@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from test_needle import clip_of, pistoning, run
 from usguide.needle.candidates import Workspace
 from usguide.needle.description import insertion_depth
 from usguide.needle.smoothing import Shaft
@@ -47,3 +48,13 @@ def test_a_line_that_now_and_then_grazes_the_edge_is_no_less_deep_then() -> None
     cut = tissue(rows=slice(40, 200))
     assert np.ptp(insertion_depth(turned, cut, online=False) - ADVANCE) < 2
     assert np.ptp(insertion_depth(turned, cut, online=True) - ADVANCE) > 10
+
+
+def test_why_the_number_of_passes_is_not_certain_is_said() -> None:
+    clip = clip_of(pistoning())
+    timed, clockless = run(clip, fps=30.0), run(clip)
+    assert timed.passes_certain
+    assert "certain" not in timed.reason
+    assert not clockless.passes_certain
+    assert len(clockless.passes) == len(timed.passes)
+    assert "not certain without a clock" in clockless.reason

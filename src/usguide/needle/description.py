@@ -145,7 +145,12 @@ class Description:
         share = f"seen in {len(rows)} of {len(frames)} distinct frames"
         if hinted:
             share += f", in {len(hinted)} of them shown by hand"
-        if unsure_s:
+        if unsure_s is None:
+            clockless = header.timing.time_s is None
+            share += "; how many passes it made is not certain" + (
+                " without a clock" if clockless else ", as it was hardly seen"
+            )
+        elif unsure_s:
             share += (
                 f"; how many passes it made while lost, for {unsure_s:.1f} s in all, is not certain"
             )
