@@ -24,7 +24,7 @@ from benchmarks.wave_heel import Heel, draw_heel, level_db, reflectors
 from benchmarks.wave_scanner import Array, Floats, image, receive
 from benchmarks.wave_screen import Settings, draw_beam, draw_settings, pictures
 
-PUBLISHED = range(64, 88)
+PUBLISHED = range(88, 112)
 FRAMES = 3
 PER_MM2 = 160.0
 """Loose scatterers: four or more in a cell of resolution."""
