@@ -55,6 +55,15 @@ def test_an_end_that_returns_after_two_moves_must_convince_by_its_looks(
     assert likeliest(pool_of(to_and_fro), odds(4.0, 4.0), FRAMES) is not None
 
 
+@pytest.mark.parametrize(("gap", "claimed"), [(1, False), (3, True)])
+def test_an_end_that_is_now_here_and_now_far_on_is_none_where_its_way_could_be_seen(
+    gap: int, claimed: bool
+) -> None:
+    here_and_there = np.where(np.arange(60) % 30 < 15, 0.0, 60.0) + 0.2 * (np.arange(60) % 2)
+    path = likeliest(pool_of(here_and_there), odds(6.0, 6.0), gap * FRAMES)
+    assert (path is not None) == claimed
+
+
 @pytest.mark.parametrize(("frames", "claimed"), [(11, False), (13, True)])
 def test_a_path_of_few_frames_is_no_needle(frames: int, claimed: bool) -> None:
     shown = np.where(np.abs(FRAMES - 24.0) <= (frames - 1) / 2, 4.0, -9.0)
