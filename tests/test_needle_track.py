@@ -55,12 +55,14 @@ def test_an_end_that_returns_after_two_moves_must_convince_by_its_looks(
     assert likeliest(pool_of(to_and_fro), odds(4.0, 4.0), FRAMES) is not None
 
 
-@pytest.mark.parametrize(("gap", "claimed"), [(1, False), (3, True)])
-def test_an_end_that_is_now_here_and_now_far_on_is_none_where_its_way_could_be_seen(
-    gap: int, claimed: bool
+@pytest.mark.parametrize(
+    ("gap", "looks", "claimed"), [(1, 2.0, False), (3, 2.0, True), (1, 3.0, True)]
+)
+def test_an_end_now_here_and_now_far_on_must_convince_where_its_way_could_be_seen(
+    gap: int, looks: float, claimed: bool
 ) -> None:
     here_and_there = np.where(np.arange(60) % 30 < 15, 0.0, 60.0) + 0.2 * (np.arange(60) % 2)
-    path = likeliest(pool_of(here_and_there), odds(6.0, 6.0), gap * FRAMES)
+    path = likeliest(pool_of(here_and_there), odds(looks, looks), gap * FRAMES)
     assert (path is not None) == claimed
 
 
