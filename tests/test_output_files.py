@@ -464,6 +464,21 @@ def test_the_label_of_the_insertion_leaves_its_ring_free(full: Analysis) -> None
     assert (np.abs(lowest - drawing.SKY_BLUE).max(axis=1) < 20).any()
 
 
+def test_a_gap_whose_width_is_unknown_is_ringed_where_it_is_open_only(full: Analysis) -> None:
+    contraction = dataclasses.replace(full.motion.contraction, gap_mm=None, collections=())
+    motion = dataclasses.replace(full.motion, contraction=contraction, twitches=())
+    drawn = Annotator(
+        dataclasses.replace(full, motion=motion), View(0.0, 0.0, 6.0, 960, 720, 2, 12)
+    )
+    clip = made.clip()
+    for index, ringed in ((0, False), (int(np.nanargmax(contraction.activation)), True)):
+        canvas = np.zeros((720, 960, 3), np.uint8)
+        drawn.draw(canvas, index, clip[index])
+        x, y = np.rint(drawn.view.canvas_px(np.array(contraction.separation.location_px)))
+        around = canvas[int(y) - 20 : int(y) + 21, int(x) - 20 : int(x) + 21, ::-1].astype(int)
+        assert (np.abs(around - drawing.REDDISH_PURPLE).max(axis=2) < 20).any() == ringed
+
+
 def test_results_appear_together_and_replace_an_earlier_run(full: Analysis, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "out"
     clip = made.clip()

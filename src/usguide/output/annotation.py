@@ -43,7 +43,8 @@ _TRAIL_LENGTH = 150
 _TWITCH_LINGERS_S = 0.4
 
 # The gap's place is known where it is widest; the ends have moved away from it in frames where it
-# is less than this share as wide, and a bracket there would point at intact muscle.
+# is less than this share as wide, or the muscle contracts by less, and a mark there would point at
+# intact muscle.
 GAP_SHOWN_SHARE = 0.5
 
 # Radius of the ring around the insertion, in strokes.
@@ -234,7 +235,7 @@ class Annotator:
                 self._line(canvas, outline, GAP, opacity=0.3 + 0.6 * collection.confidence)
 
     def _gap(self, canvas: Picture, index: int) -> None:
-        """Mark the gap's width between the torn ends, along the muscle, while it is open."""
+        """Mark the gap between the torn ends while it is open, by its width where that is known."""
         contraction = self.analysis.motion.contraction
         separation = contraction.separation
         calibration = self.analysis.header.calibration
@@ -243,8 +244,9 @@ class Annotator:
         centre = np.array(separation.location_px)
         gap_mm = contraction.gap_mm
         if gap_mm is None or calibration.spacing_mm is None:
-            at = self.view.canvas_px(centre)
-            drawing.ring(canvas, at, 8.0 * self.view.stroke, GAP, width=self.view.stroke)
+            if contraction.activation is None or contraction.activation[index] >= GAP_SHOWN_SHARE:
+                at = self.view.canvas_px(centre)
+                drawing.ring(canvas, at, 8.0 * self.view.stroke, GAP, width=self.view.stroke)
             return
         if not gap_mm[index] >= self._gap_shown_mm:
             return
