@@ -56,13 +56,16 @@ def test_an_end_that_returns_after_two_moves_must_convince_by_its_looks(
 
 
 @pytest.mark.parametrize(
-    ("gap", "looks", "claimed"), [(1, 2.0, False), (3, 2.0, True), (1, 3.0, True)]
+    ("gap", "degrees", "looks", "claimed"),
+    [(1, 12.0, 2.0, False), (3, 12.0, 2.0, True), (1, 40.0, 2.0, True), (1, 12.0, 3.0, True)],
 )
-def test_an_end_now_here_and_now_far_on_must_convince_where_its_way_could_be_seen(
-    gap: int, looks: float, claimed: bool
+def test_a_layer_that_ends_now_here_and_now_far_on_must_convince_where_strokes_could_be_seen(
+    gap: int, degrees: float, looks: float, claimed: bool
 ) -> None:
+    along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
     here_and_there = np.where(np.arange(60) % 30 < 15, 0.0, 60.0) + 0.2 * (np.arange(60) % 2)
-    path = likeliest(pool_of(here_and_there), odds(looks, looks), gap * FRAMES)
+    pool = pool_of(here_and_there, along)
+    path = likeliest(pool, odds(looks, looks), gap * FRAMES)
     assert (path is not None) == claimed
 
 

@@ -46,13 +46,6 @@ beyond which it is worth no more. In clips without a needle it was at most 8 px,
 veer, and mostly 5 and less, of needles in a cine 8 px and more; but tissue that slides to and fro
 may make a long one, so that it must not be all that convinces. Without one, as in sparse frames, a
 path has to convince by itself."""
-STROKE_SHARE, CREPT_PX = 0.17, 18.0
-"""Least share of the tip's range that one stroke leads it, where frames follow one another closely;
-so much (working px) may be crept."""
-CONVINCING_HOPPING = 6.0
-"""What a path must convince by along which the tip is now here and now far on. Of some 200 clips it
-was so in six and in one of a crossing that show no needle in the plane, which had at most 5.7 and
-6.5, and in two needles seen in few frames: 7.8 in one, 3.1 in one whose tip was not to be seen."""
 VEER_DEG = 7.5
 """Largest angle between where the tips travel and where the shafts point, before a path is
 followed and after: needles had at most 5, fibres and aponeuroses at the ends of torn and
@@ -68,6 +61,13 @@ CONVINCING_LAYERED = 4.4
 Layers and fibres lie so: of tissue without a needle, all lines taken for one were at 11 to 21
 degrees, and had 3.4 to 4.2. Needles at up to 22 degrees had 4.9 and more in 45 clips of both
 simulators and a phantom, but for one with 3.6; at 25 degrees 3.8."""
+STROKE_SHARE, CREPT_PX = 0.17, 18.0
+"""Least share of the tip's range that one stroke leads it, where frames follow one another closely;
+so much (working px) may be crept."""
+CONVINCING_HOPPING = 6.0
+"""The same as ``CONVINCING_LAYERED`` where the tip is now here and now far on. Of some 230 clips it
+was so in four of layers and one of a crossing, which had at most 5.7 and 6.5, and in one needle
+that lay so, with 7.8; steeper needles of which few strokes were seen had 3.1 and 3.5."""
 MOST_ONWARD = 1.0
 """Most median contrast of the way on past the tip, as a share of the shaft's there, of a line that
 lies so. Of needles it was at most 0.91; of an aponeurosis and a bone that curve on 1.15 and 1.2."""
@@ -156,9 +156,8 @@ def likeliest(
         stroke = longest_stroke(pool, chosen, numbers)
         slid = max(slide_range(pool, seen), stroke)
         mean = total / len(seen) + float(odds.full[seen].mean())
-        least = max(convincing, least_convincing(pool, seen))
-        if not led_by_strokes(slid, stroke, numbers[chosen >= 0]):
-            least = max(least, CONVINCING_HOPPING)
+        led = led_by_strokes(slid, stroke, numbers[chosen >= 0])
+        least = max(convincing, least_convincing(pool, seen, led))
         moved = (
             end_moves(pool, looks, chosen, slid)
             and mean + stroke_worth(stroke) > least
@@ -198,10 +197,14 @@ def alternatives(
             generous[here[on_line_of(pool, int(index), here)]] = -np.inf
 
 
-def least_convincing(pool: Pool, seen: NDArray[np.int64]) -> float:
-    """Say what some claims must convince by: more where they lie as layers do."""
+def least_convincing(pool: Pool, seen: NDArray[np.int64], led: bool) -> float:
+    """Say what some claims must convince by: more where they lie as layers do.
+
+    ``led`` says whether strokes led the tip along its way: see :func:`led_by_strokes`.
+    """
     inclination = float(np.median(pool.inclination_deg[seen]))
-    return float(np.interp(inclination, LAYERED_DEG, (CONVINCING_LAYERED, CONVINCING)))
+    layered = CONVINCING_LAYERED if led else CONVINCING_HOPPING
+    return float(np.interp(inclination, LAYERED_DEG, (layered, CONVINCING)))
 
 
 def end_moves(pool: Pool, looks: dict[str, Floats], chosen: NDArray[np.int64], slid: float) -> bool:
