@@ -22,7 +22,7 @@ the one and not the other."""
 
 MIN_CORRELATION = 0.78
 """Least correlation with contraction of the width of a gap that is clearly dark: synthetic tears,
-also those whose ends part late or whose cycles are miscounted, reach 0.81 and more, of some 300
+also those whose ends part late or whose cycles are miscounted, reach 0.81 and more, of some 250
 clips without one a shadow 0.74; what changes of itself, as a vessel does, has none."""
 
 UNMEASURED = (

@@ -66,7 +66,7 @@ STROKE_SHARE, CREPT_PX = 0.17, 18.0
 so much (working px) may be crept."""
 CONVINCING_HOPPING = 6.0
 """The same as ``CONVINCING_LAYERED`` where the tip is now here and now far on. Of some 230 clips it
-was so in four of layers and one of a crossing, which had at most 5.7 and 6.5, and in one needle
+was so in three of layers and one of a crossing, which had at most 5.7 and 6.5, and in one needle
 that lay so, with 7.8; steeper needles of which few strokes were seen had 3.1 and 3.5."""
 MOST_ONWARD = 1.0
 """Most median contrast of the way on past the tip, as a share of the shaft's there, of a line that
